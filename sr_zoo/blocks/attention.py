@@ -1,0 +1,106 @@
+"""Attention gates on feature maps; every block keeps its input's shape, (N, C, H, W)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks.tile_view import global_mean, resize_pooled
+
+
+class CALayer(nn.Module):
+    """Channel attention: gates each channel by its average over the whole image.
+
+    Source: Zhang et al., RCAN, ECCV 2018, section 3.3.
+
+    Shape: (N, channels, H, W) to the same; any H, W >= 1.
+
+    Args:
+        channels: Width of the input and of the output.
+        reduced: Width inside the gate; ``channels // 16`` in RCAN.
+
+    Raises:
+        ValueError: `reduced` is smaller than 1.
+    """
+
+    def __init__(self, channels: int, reduced: int) -> None:
+        if reduced < 1:
+            raise ValueError(f"reduced must be at least 1, got {reduced}")
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, reduced, 1)
+        self.expand = nn.Conv2d(reduced, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.expand(torch.relu(self.squeeze(self.statistic(x))))
+        return x * torch.sigmoid(gate)
+
+    def statistic(self, x: Tensor) -> Tensor:
+        """Describe each channel by one number: (N, C, H, W) to (N, C, 1, 1)."""
+        return global_mean(x)
+
+
+class ContrastAwareCALayer(CALayer):
+    """Channel attention by contrast: standard deviation plus average instead of the average alone.
+
+    Source: Hui et al., IMDN, ACM MM 2019, section 3.3 (CCA). The deviation is that of the whole
+    population, without an epsilon.
+
+    Shape: (N, channels, H, W) to the same; any H, W >= 1.
+    """
+
+    def statistic(self, x: Tensor) -> Tensor:
+        mean = global_mean(x)
+        return global_mean((x - mean).square()).sqrt() + mean
+
+
+class ESA(nn.Module):
+    """Enhanced spatial attention: gates each pixel by what a wide, strongly pooled view says of it.
+
+    Sources: Liu et al., RFANet, CVPR 2020; the layer sizes are those of RFDN (Liu et al., 2020).
+    RLFN (Kong et al., 2022) keeps one pooled convolution of the three; BSRN swaps `conv` and `act`.
+
+    Shape: (N, channels, H, W) to the same; H, W >= `ESA.WINDOW` (a 7x7 pool after a stride of 2).
+
+    Args:
+        channels: Width of the input and of the output.
+        reduced: Width inside the gate; a quarter of `channels` in RFDN, 16 in RLFN.
+        num_convs: 3x3 convolutions on the pooled map, `act` between them but not after the last.
+        act: Builds one activation; ReLU in RFDN, GELU in BSRN.
+        conv: Builds every 3x3 convolution; called like `nn.Conv2d`.
+
+    Raises:
+        ValueError: `num_convs` is smaller than 1.
+    """
+
+    WINDOW = 15  # pixels that one pooled cell sees: 3 at stride 2, then 7 of those
+    STRIDE = 6
+
+    def __init__(
+        self,
+        channels: int,
+        reduced: int,
+        *,
+        num_convs: int = 3,
+        act: Callable[[], nn.Module] = nn.ReLU,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+    ) -> None:
+        if num_convs < 1:
+            raise ValueError(f"num_convs must be at least 1, got {num_convs}")
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, reduced, 1)
+        self.stride = conv(reduced, reduced, 3, stride=2, padding=0)
+        self.pool = nn.MaxPool2d(7, stride=3)
+        layers = [conv(reduced, reduced, 3, padding=1)]
+        for _ in range(num_convs - 1):
+            layers += [act(), conv(reduced, reduced, 3, padding=1)]
+        self.context = nn.Sequential(*layers)
+        self.skip = nn.Conv2d(reduced, reduced, 1)
+        self.expand = nn.Conv2d(reduced, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = self.squeeze(x)
+        context = self.context(self.pool(self.stride(squeezed)))  # (N, reduced, ~H/6, ~W/6)
+        context = resize_pooled(
+            context, (x.shape[-2], x.shape[-1]), window=self.WINDOW, stride=self.STRIDE
+        )
+        return x * torch.sigmoid(self.expand(context + self.skip(squeezed)))

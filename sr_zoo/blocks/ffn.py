@@ -1,0 +1,36 @@
+"""Feed-forward blocks: mixing channels, pixel by pixel or nearly so."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class GatedFFN(nn.Module):
+    """Feed-forward block in which one half of the features gates the other.
+
+    1x1 and GELU to `hidden` features, split into values and gates; the gates see their neighbours
+    through a depthwise convolution and multiply the values; 1x1 and GELU back. Source: SeemoRe
+    (Zamfir et al., ICML 2024), section 3; the last GELU is in the authors' code.
+
+    Shape: (N, channels, H, W) to the same.
+
+    Args:
+        channels: Width of the input and of the output.
+        hidden: Width inside, values and gates together; even.
+        kernel_size: Of the gate's depthwise convolution; odd.
+
+    Raises:
+        ValueError: `hidden` is odd.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, kernel_size: int = 3) -> None:
+        if hidden % 2:
+            raise ValueError(f"hidden must be even, got {hidden}")
+        super().__init__()
+        half = hidden // 2
+        self.expand = nn.Conv2d(channels, hidden, 1)
+        self.gate = nn.Conv2d(half, half, kernel_size, padding=kernel_size // 2, groups=half)
+        self.project = nn.Conv2d(half, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, gates = F.gelu(self.expand(x)).chunk(2, dim=1)
+        return F.gelu(self.project(values * self.gate(gates)))

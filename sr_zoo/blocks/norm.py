@@ -1,0 +1,29 @@
+"""Normalisation of feature maps."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of each pixel, with weight and bias per channel.
+
+    Shape: (N, channels, H, W) to the same.
+
+    Args:
+        channels: Width of the input.
+        eps: Added to the variance. There is no default because papers differ (SAFMN and SeemoRe
+            1e-6, DITN 1e-5).
+    """
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = x.permute(0, 2, 3, 1)
+        return F.layer_norm(last, self.weight.shape, self.weight, self.bias, self.eps).permute(
+            0, 3, 1, 2
+        )

@@ -1,0 +1,65 @@
+"""Every error that a user of the library can meet.
+
+Each message says what was wrong (with the value), what is allowed and what to do next.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SRZooError(Exception):
+    """Base of all errors raised on purpose by sr_zoo."""
+
+
+class UnknownModelError(SRZooError, ValueError):
+    """No model has this name."""
+
+
+class ScaleNotAvailableError(SRZooError, ValueError):
+    """The model is not defined at this scale."""
+
+
+class ModelArgumentError(SRZooError, TypeError):
+    """A network was given an argument that it does not take, or a value that it cannot use."""
+
+
+class WeightsNotFoundError(SRZooError, LookupError):
+    """No weights are known for this model, scale and tag, or a weight file does not exist."""
+
+
+class WeightsIntegrityError(SRZooError):
+    """A weight file is not the file that the manifest names: its SHA-256 or size differs."""
+
+
+class CheckpointError(SRZooError, ValueError):
+    """A weight file cannot be read safely, or its tensors do not fit the network."""
+
+
+class DownloadError(SRZooError, OSError):
+    """A weight file could not be fetched."""
+
+
+class ImageReadError(SRZooError, OSError):
+    """An image file is missing, damaged, or no image."""
+
+
+class ImageWriteError(SRZooError, OSError):
+    """An image file could not be written."""
+
+
+class ImageFormatError(SRZooError, TypeError, ValueError):
+    """An in-memory image has a type, shape or value range that is not supported."""
+
+
+class DeviceError(SRZooError, RuntimeError):
+    """The requested device is not present."""
+
+
+class OptionError(SRZooError, ValueError):
+    """An option has a value outside what is allowed."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the known name closest to `wrong`, or an empty string."""
+    close = get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

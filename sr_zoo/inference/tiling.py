@@ -1,0 +1,152 @@
+"""Cutting an image into tiles that come out as they would in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sr_zoo.blocks import TileView
+from sr_zoo.blocks.tile_view import Statistics
+from sr_zoo.network import SRNetwork
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How an image is cut.
+
+    Attributes:
+        side: Sides of a tile's core in LR pixels, the part that is kept; a multiple of `grid`.
+        halo: LR pixels around the core that the network also sees, cut off afterwards.
+        grid: Tiles start on multiples of this.
+        passes: How often the image is first run through for its statistics; 0 leaves each tile
+            its own.
+    """
+
+    side: int
+    halo: int
+    grid: int
+    passes: int
+
+    def views(self, height: int, width: int) -> list[TileView]:
+        """Return the view of each tile of an image, row by row; they share their statistics."""
+        statistics = Statistics()
+        return [
+            TileView(
+                whole=(height, width),
+                origin=(vertical[0], horizontal[0]),
+                size=(vertical[1], horizontal[1]),
+                core_origin=(vertical[2], horizontal[2]),
+                core_size=(vertical[3], horizontal[3]),
+                statistics=statistics,
+            )
+            for vertical in self._spans(height)
+            for horizontal in self._spans(width)
+        ]
+
+    def _spans(self, length: int) -> list[tuple[int, int, int, int]]:
+        """Return origin and size of each tile along one axis, with halo and without."""
+        halo = -(-self.halo // self.grid) * self.grid
+        spans = []
+        for start in range(0, length, self.side):
+            end = min(start + self.side, length)
+            first, last = max(start - halo, 0), min(end + halo, length)
+            spans.append((first, last - first, start, end - start))
+        return spans
+
+
+def run_tiled(
+    network: SRNetwork,
+    image: Tensor,
+    tiling: Tiling,
+    write: Callable[[tuple[int, int], Tensor], None],
+    advance: Callable[[], None] = lambda: None,
+) -> None:
+    """Run a network over an image tile by tile.
+
+    Args:
+        network: In evaluation mode.
+        image: (N, 3, H, W), RGB in [0, 1], on the network's device.
+        tiling: How to cut.
+        write: Receives the position (top, left) in the output and the pixels (N, 3, h, w) of each
+            finished tile, in HR pixels.
+        advance: Called after each tile of each pass.
+    """
+    views = tiling.views(image.shape[-2], image.shape[-1])
+    for _ in range(tiling.passes):
+        for view in views:
+            _run(network, image, view)
+            advance()
+        views[0].statistics.advance()
+    for view in views:
+        write(
+            (view.core_origin[0] * network.scale, view.core_origin[1] * network.scale),
+            _core(_run(network, image, view), view, network.scale),
+        )
+        advance()
+
+
+def _run(network: SRNetwork, image: Tensor, view: TileView) -> Tensor:
+    top, left = view.origin
+    height, width = view.size
+    with view.active():
+        return network(image[..., top : top + height, left : left + width])
+
+
+def _core(output: Tensor, view: TileView, scale: int) -> Tensor:
+    top = (view.core_origin[0] - view.origin[0]) * scale
+    left = (view.core_origin[1] - view.origin[1]) * scale
+    height, width = (side * scale for side in view.core_size)
+    return output[..., top : top + height, left : left + width]
+
+
+@torch.inference_mode()
+def measure_halo(network: SRNetwork, grid: int) -> int:
+    """Measure how far, in LR pixels, an input pixel reaches in a network's output.
+
+    Marks one column of the image as not-a-number and looks which columns of the output become so:
+    that needs no look inside the network and no luck with its weights. Statistics over the whole
+    image are held fixed. Every phase of the network's grid is tried near the left border, in the
+    middle and near the right one, since pooled maps drift against their pixels across an image.
+
+    Args:
+        network: Its weights do not matter; it is copied, not changed.
+        grid: As in its `ArchSpec`.
+
+    Returns:
+        The largest distance between an output pixel and an LR pixel that can change it.
+    """
+    # double precision on the CPU: its convolutions multiply what lies under the kernel and nothing
+    # else, while faster algorithms mix in neighbours with a weight of zero, which NaN would reveal
+    network = deepcopy(network).eval().cpu().double()
+    width = 64
+    while (reach := _reach(network, grid, width)) is None:
+        width *= 2
+    return reach
+
+
+def _reach(network: SRNetwork, grid: int, width: int) -> int | None:
+    """Measure on an image of this width; None if it is too narrow to tell."""
+    height = 16
+    middle = width // 2
+    marks = [start + phase for start in (middle, 7, width - 8 - grid) for phase in range(grid)]
+    image = torch.rand(1, 3, height, width, dtype=torch.float64)
+    view = TileView((height, width), (0, 0), (height, width), (0, 0), (height, width))
+    with view.active():
+        network(image)
+    view.statistics.advance()
+    averages = view.statistics.averages
+    reach = 0
+    for mark in marks:
+        marked = image.clone()
+        marked[..., mark] = torch.nan
+        view.statistics = Statistics(averages)
+        with view.active():
+            columns = network(marked).isnan().flatten(0, 2).any(0).nonzero().flatten()
+        reach = max(reach, int((columns // network.scale - mark).abs().max()))
+        if reach + grid >= middle:
+            return None
+    return reach

@@ -1,0 +1,1 @@
+"""One module per architecture family; each ends in `SPEC`. Nothing is imported until it is used."""

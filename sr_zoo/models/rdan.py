@@ -1,0 +1,71 @@
+"""RDAN: residual distillation attention network, designed for this library; no paper.
+
+RGB in [0, 1], no mean shift.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks import ESA, CALayer, PixelShuffleUpsampler, crop, pad_to_minimum
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+ESA_REDUCTION = 4  # as in RFDN
+
+
+class ResidualDistillationBlock(nn.Module):
+    """Three activated 3x3 convolutions in a chain, all fused and channel-gated, plus the input."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.fuse_features = nn.Conv2d(3 * channels, channels, 1)
+        self.attention = CALayer(channels, channels // reduction)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = []
+        current = x
+        for conv in self.convs:
+            current = torch.relu(conv(current))
+            features.append(current)
+        return x + self.attention(self.fuse_features(torch.cat(features, dim=1)))
+
+
+class RDAN(SRNetwork):
+    """A chain of blocks whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self, *, scale: int, channels: int = 64, num_blocks: int = 6, reduction: int = 16
+    ) -> None:
+        super().__init__(scale)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.ModuleList(
+            ResidualDistillationBlock(channels, reduction) for _ in range(num_blocks)
+        )
+        self.body_out = nn.Conv2d(num_blocks * channels, channels, 1)
+        self.attention = ESA(channels, channels // ESA_REDUCTION)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = torch.relu(self.head(pad_to_minimum(x, ESA.WINDOW)))
+        outputs = []
+        current = shallow
+        for block in self.body:
+            current = block(current)
+            outputs.append(current)
+        deep = self.attention(self.body_out(torch.cat(outputs, dim=1)))
+        return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=RDAN,
+    variants={
+        "rdan": Variant(halo=0),
+        "rdan_s": Variant(halo=0, arguments={"channels": 48, "num_blocks": 4}),
+    },
+    paper=Paper("Residual distillation attention network (this library)", "-", 2026),
+    tags=("cnn", "attention", "distillation"),
+    grid=ESA.STRIDE,
+    global_statistics=True,
+)

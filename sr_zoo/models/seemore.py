@@ -1,0 +1,182 @@
+"""SeemoRe: efficient super-resolution by experts mining.
+
+Paper: Zamfir et al., ICML 2024, arXiv:2402.03412. RGB in [0, 1], mean-shifted inside.
+
+Departs from the authors' evaluation code in one point: each image of a batch is routed by itself,
+where theirs is right for single images only.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    GatedFFN,
+    LayerNorm2d,
+    MeanShift,
+    MoRE,
+    PixelShuffleUpsampler,
+    StripedConv2d,
+    crop,
+    pad_to_minimum,
+    resize_pooled,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+NORM_EPS = 1e-6
+FFN_EXPANSION = 2
+POOL = 4  # kernel and stride of the strided convolution that gathers context
+
+
+class ContextPyramid(nn.Module):
+    """Adds to each pixel what a strongly pooled view of its surroundings says (section 3.1).
+
+    The pooling convolution is applied `depth` times with the same weights.
+    """
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.pool = nn.Conv2d(channels, channels, POOL, stride=POOL, groups=channels)
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.depth = depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = x
+        for _ in range(self.depth):
+            cells = F.gelu(self.pool(cells))
+        stride = POOL**self.depth
+        size = (x.shape[-2], x.shape[-1])
+        return x + resize_pooled(self.mix(cells), size, window=stride, stride=stride)
+
+
+class ExpertMixer(nn.Module):
+    """Splits features into values and context and lets MoRE modulate one by the other.
+
+    With `shuffle`, the two halves interleave before the split.
+    """
+
+    def __init__(self, channels: int, ranks: list[int], depth: int, *, shuffle: bool) -> None:
+        super().__init__()
+        self.expand = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(channels, 2 * channels, 1),
+        )
+        self.shuffle = nn.ChannelShuffle(2) if shuffle else nn.Identity()
+        self.values = nn.Sequential(StripedConv2d(channels, 3), nn.GELU())
+        self.context = ContextPyramid(channels, depth)
+        self.experts = MoRE(channels, ranks)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, context = self.shuffle(self.expand(x)).chunk(2, dim=1)
+        return self.project(self.experts(self.values(values), self.context(context)))
+
+
+class StripedModulation(nn.Module):
+    """Modulates values by what a large striped convolution sees around them (section 3.2)."""
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.strip = StripedConv2d(channels, kernel_size)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries, values = F.gelu(self.expand(x)).chunk(2, dim=1)
+        return self.project(self.strip(queries) * values)
+
+
+class ExpertBlock(nn.Module):
+    """A mixer and a gated feed-forward block, each normalised before and skipped around.
+
+    With an `ExpertMixer` it is the paper's RME, with a `StripedModulation` its SME.
+    """
+
+    def __init__(self, channels: int, mixer: nn.Module) -> None:
+        super().__init__()
+        self.norm_mixer = LayerNorm2d(channels, NORM_EPS)
+        self.mixer = mixer
+        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
+        self.ffn = GatedFFN(channels, FFN_EXPANSION * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mixer(self.norm_mixer(x))
+        return x + self.ffn(self.norm_ffn(x))
+
+
+class SeemoRe(SRNetwork):
+    """Residual groups of a low-rank and a spatial expert block; (N, 3, H, W) to scale times that.
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_groups: Residual groups, each an RME and an SME.
+        num_experts: Low-rank experts per group; their ranks are 2, 4, 8, ...
+        kernel_size: Of the striped convolution.
+        context_depth: How often the context is pooled by 4; the image is padded inside to at
+            least 4**context_depth pixels.
+        shuffle: Whether values and context interleave (tiny and base) or not (large).
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 36,
+        num_groups: int = 6,
+        num_experts: int = 3,
+        kernel_size: int = 11,
+        context_depth: int = 2,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__(scale)
+        ranks = [2 ** (i + 1) for i in range(num_experts)]
+        groups = [
+            nn.Sequential(
+                ExpertBlock(channels, ExpertMixer(channels, ranks, context_depth, shuffle=shuffle)),
+                ExpertBlock(channels, StripedModulation(channels, kernel_size)),
+            )
+            for _ in range(num_groups)
+        ]
+        self.minimum = POOL**context_depth
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(*groups)
+        self.norm = LayerNorm2d(channels, NORM_EPS)
+        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(self.mean_shift(pad_to_minimum(x, self.minimum)))
+        deep = self.body_out(self.norm(self.body(shallow)))
+        out = self.mean_shift.restore(self.upsampler(shallow + deep))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=SeemoRe,
+    variants={
+        "seemore_t": Variant(halo=0),
+        "seemore_b": Variant(halo=0, arguments={"channels": 48, "num_groups": 8}),
+        "seemore_l": Variant(
+            halo=0,
+            arguments={"channels": 48, "num_groups": 16, "context_depth": 1, "shuffle": False},
+        ),
+    },
+    paper=Paper(
+        "See More Details: Efficient Image Super-Resolution by Experts Mining",
+        "ICML",
+        2024,
+        "2402.03412",
+    ),
+    tags=("cnn", "moe", "dynamic"),
+    reference="eduardzamfir/seemoredetails",
+    reference_license="Apache-2.0",
+    grid=POOL**2,
+    global_statistics=True,
+)

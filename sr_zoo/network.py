@@ -1,0 +1,42 @@
+"""The base class of every network in the library, and the contract it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model of the library a network is.
+
+    Attributes:
+        name: Model name as in the registry.
+        arguments: Everything its constructor was called with, defaults resolved, `scale` included:
+            ``type(network)(**arguments)`` builds the same network.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class SRNetwork(nn.Module):
+    """A super-resolution network: RGB in, the same picture `scale` times larger out.
+
+    Subclasses keep one contract. `forward` takes a float tensor (N, 3, H, W), RGB in [0, 1], any
+    N, H, W >= 1, and returns (N, 3, scale*H, scale*W), not clamped. Mean shifts, other value
+    ranges, padding and cropping happen inside. The images of a batch never influence each other,
+    and evaluation mode is deterministic.
+
+    Attributes:
+        scale: Upscaling factor.
+        identity: Name and resolved arguments; set by `sr_zoo.create_model`, None on a network that
+            was built by calling its class.
+    """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.identity: Identity | None = None

@@ -1,0 +1,51 @@
+"""Which model lives in which module; nothing else.
+
+A literal table, so that looking a name up imports nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sr_zoo.errors import UnknownModelError, did_you_mean
+
+if TYPE_CHECKING:
+    from sr_zoo.spec import ArchSpec
+
+MODELS: dict[str, str] = {
+    "rdan": "rdan",
+    "rdan_s": "rdan",
+    "rlfn": "rlfn",
+    "rlfn_ntire": "rlfn",
+    "rlfn_s": "rlfn",
+    "seemore_b": "seemore",
+    "seemore_l": "seemore",
+    "seemore_t": "seemore",
+}
+
+
+def family_of(name: str) -> str:
+    """Return the module (in `sr_zoo.models` and `sr_zoo.weights.convert`) that a model lives in.
+
+    Raises:
+        UnknownModelError: No model has this name.
+    """
+    try:
+        return MODELS[name]
+    except KeyError:
+        raise UnknownModelError(
+            f"Unknown model {name!r}.{did_you_mean(name, MODELS)} "
+            "sr_zoo.list_models() names all of them."
+        ) from None
+
+
+def spec_of(name: str) -> ArchSpec:
+    """Return the `ArchSpec` of the family that a model belongs to; imports torch.
+
+    Raises:
+        UnknownModelError: No model has this name.
+    """
+    module = import_module(f"sr_zoo.models.{family_of(name)}")
+    spec: ArchSpec = module.SPEC
+    return spec

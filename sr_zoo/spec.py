@@ -1,0 +1,92 @@
+"""What callers must know of an architecture without building it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sr_zoo.network import SRNetwork
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where an architecture was published.
+
+    Attributes:
+        title: As printed.
+        venue: Conference or journal, for instance ``"ICML"``; ``"-"`` if unpublished.
+        year: Of that venue.
+        arxiv: Identifier such as ``"2402.03412"``, or None.
+    """
+
+    title: str
+    venue: str
+    year: int
+    arxiv: str | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One named configuration of an architecture.
+
+    Attributes:
+        halo: LR pixels around an output pixel's position that can change it, at any scale of the
+            variant, statistics over the whole image held fixed. `tests/test_halo.py` measures it.
+        scales: Upscaling factors the variant is defined for.
+        arguments: What differs from the constructor's defaults, without `scale`.
+        scale_arguments: Further arguments for single scales, where a paper changes more than its
+            upsampler between them.
+    """
+
+    halo: int
+    scales: tuple[int, ...] = (2, 3, 4)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    scale_arguments: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def resolve(self, scale: int) -> dict[str, Any]:
+        """Return the constructor's arguments at `scale`, those that have defaults left out."""
+        return {"scale": scale, **self.arguments, **self.scale_arguments.get(scale, {})}
+
+
+@dataclass(frozen=True)
+class ArchSpec:
+    """An architecture family: its network class and everything one can ask without building it.
+
+    Attributes:
+        network: The class that every variant builds.
+        variants: Model name to configuration.
+        paper: The publication.
+        tags: Out of `TAGS`.
+        reference: Where the authors' code is (``"owner/repo"``), or None if there is none.
+        reference_license: Licence of that code, as its repository states it.
+        grid: Strides, pools and windows lie on multiples of this many LR pixels, counted from the
+            image's top left corner; tiles must start on it to see the same cells.
+        global_statistics: Whether some layer averages over the whole image, so that a tile alone
+            cannot know its value.
+    """
+
+    network: type[SRNetwork]
+    variants: Mapping[str, Variant]
+    paper: Paper
+    tags: tuple[str, ...]
+    reference: str | None = None
+    reference_license: str | None = None
+    grid: int = 1
+    global_statistics: bool = False
+
+
+TAGS = {
+    "cnn": "convolutions only",
+    "transformer": "self-attention over pixels, windows or channels",
+    "moe": "mixture of experts",
+    "attention": "spatial or channel attention gates",
+    "distillation": "feature distillation: parts of the features leave the chain early",
+    "dynamic": "effort depends on the image, patch or pixel",
+    "mobile": "made for phones and other small devices",
+    "reparameterisable": "branches that fuse into plain convolutions after training",
+    "luminance": "super-resolves luminance only; chroma is interpolated",
+    "baseline": "what papers compare with",
+    "reading": "the library's reading of a paper without public code; claims no published number",
+}

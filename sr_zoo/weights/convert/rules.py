@@ -1,0 +1,154 @@
+"""The one engine that renames someone else's tensors to ours, and ours back to theirs.
+
+A rule is a pair of module paths, theirs and ours, such as
+``("block_{i+1}.c5", "body.{i}.project")``. A path matches the start of a tensor's name, whole
+components only; what follows (``.weight``) is kept. ``{i}`` stands for an integer, ``{i+1}`` for
+that integer plus one. The first rule that matches decides. Because both sides are patterns of the
+same kind, every rule runs in both directions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import Tensor
+
+from sr_zoo.errors import CheckpointError
+
+Rule = tuple[str, str]
+_PLACEHOLDER = re.compile(r"\{(\w+?)(?:([+-])(\d+))?\}")
+
+
+def nest(theirs: str, ours: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return the rules of a block, moved to where a network holds that block."""
+    return tuple((_join(theirs, a), _join(ours, b)) for a, b in rules)
+
+
+def _join(path: str, name: str) -> str:
+    return ".".join(part for part in (path, name) if part)
+
+
+def _compile(pattern: str) -> tuple[re.Pattern[str], dict[str, int]]:
+    """Return a regular expression for the start of a name, and each placeholder's offset."""
+    offsets: dict[str, int] = {}
+    regex = ""
+    end = 0
+    for match in _PLACEHOLDER.finditer(pattern):
+        name, sign, offset = match.groups()
+        regex += re.escape(pattern[end : match.start()])
+        regex += rf"(?P={name})" if name in offsets else rf"(?P<{name}>\d+)"
+        offsets[name] = int(f"{sign or '+'}{offset or 0}")
+        end = match.end()
+    regex += re.escape(pattern[end:])
+    return re.compile(regex + r"(?=\.|$)"), offsets
+
+
+class _Direction:
+    """All rules of a converter in one direction."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = [(*_compile(source), target) for source, target in rules]
+
+    def rename(self, name: str) -> str | None:
+        for regex, offsets, target in self.rules:
+            match = regex.match(name)
+            if match is None:
+                continue
+            values = {k: int(v) - offsets[k] for k, v in match.groupdict().items()}
+            return _fill(target, values) + name[match.end() :]
+        return None
+
+
+def _fill(pattern: str, values: Mapping[str, int]) -> str:
+    def number(match: re.Match[str]) -> str:
+        name, sign, offset = match.groups()
+        return str(values[name] + int(f"{sign or '+'}{offset or 0}"))
+
+    return _PLACEHOLDER.sub(number, pattern)
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """Tensors that hold the same numbers in another shape, told apart by our name.
+
+    Attributes:
+        ours: Regular expression that our full tensor name matches.
+        load: Their tensor to ours.
+        save: Our tensor to theirs.
+    """
+
+    ours: str
+    load: Callable[[Tensor], Tensor]
+    save: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """How the authors' checkpoints of one architecture family become ours.
+
+    Attributes:
+        rules: Ordered pairs of module paths, theirs and ours.
+        ignore: Regular expressions for their tensors that are no weights of ours: index tables,
+            masks, constants, dead branches.
+        reshapes: Tensors whose shape differs.
+    """
+
+    rules: tuple[Rule, ...]
+    ignore: tuple[str, ...] = ()
+    reshapes: tuple[Reshape, ...] = field(default=())
+
+    @cached_property
+    def _to_ours(self) -> _Direction:
+        return _Direction(self.rules)
+
+    @cached_property
+    def _to_theirs(self) -> _Direction:
+        return _Direction((ours, theirs) for theirs, ours in self.rules)
+
+    def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the authors' state dict to ours.
+
+        Raises:
+            CheckpointError: A tensor has no rule, or two tensors get the same name.
+        """
+        converted: dict[str, Tensor] = {}
+        unknown = []
+        for name, tensor in state.items():
+            if any(re.fullmatch(pattern, name) for pattern in self.ignore):
+                continue
+            ours = self._to_ours.rename(name)
+            if ours is None:
+                unknown.append(name)
+                continue
+            if ours in converted:
+                raise CheckpointError(f"two tensors of the checkpoint both map to {ours!r}")
+            converted[ours] = self._reshape(ours, tensor, save=False)
+        if unknown:
+            raise CheckpointError(
+                f"{len(unknown)} tensors are not of this architecture: {', '.join(unknown[:5])}"
+                + (", ..." if len(unknown) > 5 else "")
+            )
+        return converted
+
+    def save(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename our state dict to the authors' names; the inverse of `load`.
+
+        Raises:
+            CheckpointError: A tensor has no rule.
+        """
+        exported: dict[str, Tensor] = {}
+        for name, tensor in state.items():
+            theirs = self._to_theirs.rename(name)
+            if theirs is None:
+                raise CheckpointError(f"no rule gives {name!r} a name in the authors' layout")
+            exported[theirs] = self._reshape(name, tensor, save=True)
+        return exported
+
+    def _reshape(self, ours: str, tensor: Tensor, *, save: bool) -> Tensor:
+        for reshape in self.reshapes:
+            if re.fullmatch(reshape.ours, ours):
+                return reshape.save(tensor) if save else reshape.load(tensor)
+        return tensor

@@ -1,0 +1,66 @@
+"""What the authors' networks compute: recipe weights and inputs, and the outputs to reach.
+
+A golden holds no weights. It names tensors as the authors' checkpoints do and says from which seed
+each is drawn, so a test that loads them passes through the shipped converter.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FOLDER = Path(__file__).parent / "goldens"
+TOLERANCE = 1e-4
+EVERY = 5  # outputs are kept at every fifth row and column
+
+# goldens that show one model in a special situation
+MODEL_OF = {"seemore_t_routing": "seemore_t"}
+
+
+@dataclass(frozen=True)
+class Golden:
+    name: str
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return json.loads((FOLDER / f"{self.name}.json").read_text())
+
+    @property
+    def model(self) -> str:
+        return MODEL_OF.get(self.facts["model"], self.facts["model"])
+
+    @property
+    def scale(self) -> int:
+        return self.facts["scale"]
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {name: self._weight(name, entry) for name, entry in self.facts["tensors"].items()}
+
+    def _weight(self, name: str, entry: dict[str, Any]) -> torch.Tensor:
+        seed = (zlib.crc32(name.encode()) + 1000003 * self.facts["weight_seed"]) % 2**32
+        drawn = np.random.RandomState(seed).standard_normal(entry["shape"])
+        weight = (drawn * entry["std"] + entry["mean"]).astype(np.float32)
+        return torch.from_numpy(np.abs(weight) if entry.get("abs") else weight)
+
+    def input(self, case: dict[str, Any]) -> torch.Tensor:
+        x = np.random.RandomState(case["input_seed"]).random_sample(case["input_shape"])
+        x = x.astype(np.float32)
+        affine = case.get("input_affine", self.facts.get("input_affine"))
+        if affine:
+            gain, offset = (
+                np.float32(affine[part])[..., None, None] for part in ("gain", "offset")
+            )
+            x = x * gain + offset
+        return torch.from_numpy(x)
+
+    def output(self, case: dict[str, Any]) -> torch.Tensor:
+        with np.load(FOLDER / f"{self.name}.npz") as arrays:
+            return torch.from_numpy(arrays[f"y_{case['case']}"])
+
+
+GOLDENS = [Golden(path.stem) for path in sorted(FOLDER.glob("*.json"))]

@@ -1,0 +1,68 @@
+"""Every network equals its authors' network, and its converter reads the authors' tensor names."""
+
+import json
+
+import pytest
+import torch
+from golden import EVERY, GOLDENS, TOLERANCE, Golden
+
+from sr_zoo.blocks import MoRE
+from sr_zoo.registry import family_of, spec_of
+from sr_zoo.weights.convert import converter_of
+
+
+def build(golden: Golden) -> torch.nn.Module:
+    variant = spec_of(golden.model).variants[golden.model]
+    network = spec_of(golden.model).network(**variant.resolve(golden.scale))
+    converter = converter_of(family_of(golden.model))
+    network.load_state_dict(converter.load(golden.state_dict()), strict=True)
+    return network.eval()
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+def test_network_computes_what_the_authors_network_computes(golden):
+    network = build(golden)
+    assert sum(p.numel() for p in network.parameters()) == golden.facts["num_params"]
+    for case in golden.facts["cases"]:
+        with torch.inference_mode():
+            output = network(golden.input(case))
+        assert list(output.shape) == case["output_shape"]
+        expected = golden.output(case)
+        limit = TOLERANCE * max(1.0, expected.abs().max().item())
+        difference = (output[..., ::EVERY, ::EVERY] - expected).abs().max().item()
+        assert difference <= limit, f"{case['case']}: {difference} > {limit}"
+        assert output.mean().item() == pytest.approx(case["output_mean"], abs=limit)
+        assert output.std(correction=0).item() == pytest.approx(case["output_std"], abs=limit)
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
+def test_converter_gives_the_authors_names_back(golden):
+    converter = converter_of(family_of(golden.model))
+    original = golden.state_dict()
+    returned = converter.save(converter.load(original))
+    assert returned.keys() == original.keys()
+    assert all(torch.equal(returned[name], original[name]) for name in original)
+
+
+@pytest.mark.parametrize(
+    "golden", [g for g in GOLDENS if "expected_experts" in g.facts], ids=lambda golden: golden.name
+)
+def test_each_image_takes_the_expert_that_the_authors_router_picks(golden):
+    network = build(golden)
+    chosen: list[list[int]] = []
+    for module in network.modules():
+        if isinstance(module, MoRE):
+            module.router.register_forward_hook(
+                lambda _module, _args, probabilities: chosen.append(
+                    probabilities.argmax(-1).tolist()
+                )
+            )
+    stated = golden.facts["expected_experts"].partition(": ")[2]
+    stated = stated[stated.index("[" if "{" not in stated else "{") :]
+    expected = json.loads(stated)
+    for case in golden.facts["cases"]:
+        chosen.clear()
+        with torch.inference_mode():
+            network(golden.input(case))
+        per_image = [list(image) for image in zip(*chosen, strict=True)]
+        assert per_image == (expected[case["case"]] if isinstance(expected, dict) else expected)
