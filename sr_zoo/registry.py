@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sr_zoo.spec import ArchSpec
 
 MODELS: dict[str, str] = {
+    "cfsr": "cfsr",
     "rdan": "rdan",
     "rdan_s": "rdan",
     "rlfn": "rlfn",
