@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "cfsr": "cfsr",
+    "imdn": "imdn",
+    "imdn_rtc": "imdn_rtc",
     "rdan": "rdan",
     "rdan_s": "rdan",
+    "rfdn": "rfdn",
     "rlfn": "rlfn",
     "rlfn_ntire": "rlfn",
     "rlfn_s": "rlfn",

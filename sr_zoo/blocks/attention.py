@@ -50,7 +50,9 @@ class ContrastAwareCALayer(CALayer):
 
     def statistic(self, x: Tensor) -> Tensor:
         mean = global_mean(x)
-        return global_mean((x - mean).square()).sqrt() + mean
+        variance = global_mean((x - mean).square())
+        # a flat channel has no gradient at the root of zero; the smallest number has one of zero
+        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + mean
 
 
 class ESA(nn.Module):

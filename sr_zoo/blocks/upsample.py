@@ -1,5 +1,8 @@
 """From features at LR size to pixels at HR size."""
 
+from collections.abc import Callable
+from math import prod
+
 from torch import nn
 
 
@@ -23,4 +26,45 @@ class PixelShuffleUpsampler(nn.Sequential):
         super().__init__(
             nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2),
             nn.PixelShuffle(scale),
+        )
+
+
+class StagedUpsampler(nn.Sequential):
+    """Features to larger features, one pixel shuffle by 3 or as many by 2 as it takes.
+
+    The width stays; a last convolution to pixels is the network's own. Source: Lim et al., EDSR,
+    CVPRW 2017; CARN (Ahn et al., ECCV 2018) puts an activation before each shuffle.
+
+    Shape: (N, channels, H, W) to (N, channels, scale*H, scale*W).
+
+    Args:
+        channels: Width of the input and of the output.
+        scale: Upscaling factor; 1, 3 or a power of 2.
+        conv: Builds each stage's 3x3 convolution; called like `nn.Conv2d`.
+        act: Builds what lies between a stage's convolution and its shuffle.
+
+    Raises:
+        ValueError: `scale` is neither 3 nor a power of 2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        scale: int,
+        *,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+        act: Callable[[], nn.Module] = nn.Identity,
+    ) -> None:
+        factors = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
+        if prod(factors) != scale:
+            raise ValueError(f"scale must be 3 or a power of 2, got {scale}")
+        super().__init__(
+            *(
+                nn.Sequential(
+                    conv(channels, channels * factor**2, 3, padding=1),
+                    act(),
+                    nn.PixelShuffle(factor),
+                )
+                for factor in factors
+            )
         )

@@ -17,3 +17,20 @@ ESA_THREE_CONVS: tuple[Rule, ...] = (
     ("conv3", "context.2"),
     ("conv3_", "context.4"),
 )
+# distillation by 1x1 convolutions, as RFDN's authors wrote it and BSRN's after them
+FEATURE_DISTILLATION: tuple[Rule, ...] = (
+    ("c{j+1}_d", "distil.{j}"),
+    ("c{j+1}_r", "refine.{j}"),
+    ("c4", "narrow"),
+    ("c5", "project"),
+)
+# distillation by splitting, as IMDN's authors wrote it
+MULTI_DISTILLATION: tuple[Rule, ...] = (
+    ("c1", "refine.0"),
+    ("c2", "refine.1"),
+    ("c3", "refine.2"),
+    ("c4", "narrow"),
+    ("c5", "project"),
+)
+# contrast-aware channel attention in IMDN, and in BSRN after it
+CCA_RULES: tuple[Rule, ...] = (("conv_du.0", "squeeze"), ("conv_du.2", "expand"))
