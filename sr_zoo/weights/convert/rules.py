@@ -108,29 +108,33 @@ class Converter:
     def _to_theirs(self) -> _Direction:
         return _Direction((ours, theirs) for theirs, ours in self.rules)
 
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return the names that are neither ignored nor have a rule."""
+        return [n for n in names if not self._ignores(n) and self._to_ours.rename(n) is None]
+
+    def _ignores(self, name: str) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in self.ignore)
+
     def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the authors' state dict to ours.
 
         Raises:
             CheckpointError: A tensor has no rule, or two tensors get the same name.
         """
-        converted: dict[str, Tensor] = {}
-        unknown = []
-        for name, tensor in state.items():
-            if any(re.fullmatch(pattern, name) for pattern in self.ignore):
-                continue
-            ours = self._to_ours.rename(name)
-            if ours is None:
-                unknown.append(name)
-                continue
-            if ours in converted:
-                raise CheckpointError(f"two tensors of the checkpoint both map to {ours!r}")
-            converted[ours] = self._reshape(ours, tensor, save=False)
+        unknown = self.unknown(state)
         if unknown:
             raise CheckpointError(
                 f"{len(unknown)} tensors are not of this architecture: {', '.join(unknown[:5])}"
                 + (", ..." if len(unknown) > 5 else "")
             )
+        converted: dict[str, Tensor] = {}
+        for name, tensor in state.items():
+            ours = None if self._ignores(name) else self._to_ours.rename(name)
+            if ours is None:
+                continue
+            if ours in converted:
+                raise CheckpointError(f"two tensors of the checkpoint both map to {ours!r}")
+            converted[ours] = self._reshape(ours, tensor, save=False)
         return converted
 
     def save(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -150,5 +154,9 @@ class Converter:
     def _reshape(self, ours: str, tensor: Tensor, *, save: bool) -> Tensor:
         for reshape in self.reshapes:
             if re.fullmatch(reshape.ours, ours):
-                return reshape.save(tensor) if save else reshape.load(tensor)
+                try:
+                    return reshape.save(tensor) if save else reshape.load(tensor)
+                except (RuntimeError, ValueError, IndexError) as error:
+                    shape = "x".join(map(str, tensor.shape))
+                    raise CheckpointError(f"{ours!r} cannot have the shape {shape}") from error
         return tensor

@@ -1,0 +1,128 @@
+"""Weight files of every kind to named tensors; nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from sr_zoo.errors import CheckpointError, WeightsNotFoundError
+
+# where training frameworks put the network in a file of theirs; the first that is there counts
+NETWORK_KEYS = (
+    "params_ema",
+    "ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net_g",
+    "generator",
+    "network",
+    "net",
+    "weights",
+    "sd",
+)
+WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+HOLDERS = ("model.", "net_g.", "net.", "network.", "generator.")  # attributes of training classes
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a weight file holds.
+
+    Attributes:
+        tensors: The network's state dict, wrapper prefixes removed, names otherwise as in the file.
+        metadata: Text that a safetensors file carries besides; empty for other kinds.
+    """
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def readings(self) -> Iterator[dict[str, Tensor]]:
+        """Yield the tensors, then without the prefix of a class that may have held the network."""
+        yield self.tensors
+        for holder in HOLDERS:
+            inside = {
+                name.removeprefix(holder): tensor
+                for name, tensor in self.tensors.items()
+                if name.startswith(holder)
+            }
+            if inside:
+                yield inside
+
+
+def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
+    """Read a weight file: safetensors, or anything that `torch.save` wrote.
+
+    Args:
+        path: The file; its kind is told by its content, not by its name.
+        key: Which nested state dict to take, as a path such as ``"params_ema"`` or ``"model.sd"``;
+            None for the usual choice.
+
+    Raises:
+        WeightsNotFoundError: There is no such file.
+        CheckpointError: The file is of no known kind, damaged, or wants to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsNotFoundError(f"No weight file at {path}.")
+    with path.open("rb") as file:
+        head = file.read(16)
+    if _is_safetensors(head, path.stat().st_size):
+        return _read_safetensors(path)
+    content = _read_pickled(path)
+    return Checkpoint(_unwrap(_find_network(content, key, path)))
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    header = int.from_bytes(head[:8], "little")
+    return head[8:9] == b"{" and 8 + header <= size
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is a damaged safetensors file: {error}") from error
+    return Checkpoint(_unwrap(tensors), metadata)
+
+
+def _read_pickled(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read as a weight file: {error}") from error
+
+
+def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
+    if key is not None:
+        for part in key.split("."):
+            if not isinstance(content, Mapping) or part not in content:
+                raise CheckpointError(f"{path} has no {key!r}")
+            content = content[part]
+    while isinstance(content, Mapping):
+        tensors = {n: t for n, t in content.items() if isinstance(t, Tensor)}
+        if tensors:
+            return {str(name): tensor for name, tensor in tensors.items()}
+        inner = next((k for k in NETWORK_KEYS if isinstance(content.get(k), Mapping)), None)
+        if inner is None:
+            break
+        content = content[inner]
+    raise CheckpointError(f"{path} holds no state dict")
+
+
+def _unwrap(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for wrapper in WRAPPERS:
+        if tensors and all(name.startswith(wrapper) for name in tensors):
+            return _unwrap({name.removeprefix(wrapper): t for name, t in tensors.items()})
+    return tensors

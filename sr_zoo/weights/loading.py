@@ -1,0 +1,107 @@
+"""Tensors of a file into a network: renamed, compared, and only then copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from sr_zoo.errors import CheckpointError
+from sr_zoo.network import SRNetwork
+from sr_zoo.registry import family_of
+from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
+from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.manifest import Entry
+
+SHOWN = 4  # names that a message lists
+
+
+def load_file_into(
+    network: SRNetwork, family: str, path: str | Path, *, key: str | None = None
+) -> None:
+    """Load a file in the authors' or in our layout into a network, every tensor of both.
+
+    Args:
+        network: Changed only if the whole file fits.
+        family: Architecture family, as `sr_zoo.registry.family_of` gives it.
+        path: A file that `read_checkpoint` reads.
+        key: Which nested state dict of it.
+
+    Raises:
+        WeightsNotFoundError: There is no such file.
+        CheckpointError: The file cannot be read, or a tensor is missing, unexpected or misshapen.
+    """
+    state = fit(network, family, read_checkpoint(path, key=key), str(path))
+    network.load_state_dict(state, strict=True)
+
+
+def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors under the network's names.
+
+    Args:
+        network: Not changed.
+        family: Architecture family.
+        checkpoint: In the authors' or our layout.
+        source: What the message of an error calls the checkpoint.
+
+    Raises:
+        CheckpointError: A tensor is missing, unexpected or misshapen.
+    """
+    own = network.state_dict()
+    closest, complaint = -1, ""
+    for tensors in checkpoint.readings():
+        for state, problem in _layouts(tensors, family):
+            problem = "; ".join(filter(None, (problem, differences(state, own))))
+            if not problem:
+                return state
+            alike = len(state.keys() & own.keys())
+            if alike > closest:
+                closest, complaint = alike, problem
+    raise CheckpointError(f"{source} does not fit {type(network).__name__}: {complaint}.")
+
+
+def _layouts(tensors: dict[str, Tensor], family: str) -> Iterator[tuple[dict[str, Tensor], str]]:
+    """Yield the tensors as they are, then from the authors' names to ours, or why that fails."""
+    yield tensors, ""
+    converter = converter_of(family)
+    if converter is None:
+        return
+    unknown = converter.unknown(tensors)
+    known = {name: tensors[name] for name in tensors.keys() - set(unknown)}
+    problem = f"{len(unknown)} unexpected: {_first(unknown)}" if unknown else ""
+    try:
+        yield converter.load(known), problem
+    except CheckpointError as error:
+        yield {}, str(error)
+
+
+def differences(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """Say which tensors are missing, unexpected or misshapen; empty where all fit."""
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    misshapen = [
+        f"{name} ({'x'.join(map(str, state[name].shape))} instead of "
+        f"{'x'.join(map(str, tensor.shape))})"
+        for name, tensor in own.items()
+        if name in state and state[name].shape != tensor.shape
+    ]
+    groups = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+    return "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in groups if names)
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def load_entry_into(network: SRNetwork, entry: Entry) -> None:
+    """Load the checkpoint of a manifest entry; fetches it when it is not here yet.
+
+    Raises:
+        DownloadError: It could not be fetched.
+        WeightsIntegrityError: It is not the file that the manifest names.
+        CheckpointError: It does not fit the network.
+    """
+    from sr_zoo.weights.cache import locate
+
+    load_file_into(network, family_of(entry.model), locate(entry), key=entry.key)

@@ -1,0 +1,100 @@
+"""Weight files into networks: every tensor of both sides, or an error that names them."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sr_zoo.errors import CheckpointError, WeightsNotFoundError
+from sr_zoo.registry import family_of, spec_of
+from sr_zoo.weights.cache import locate
+from sr_zoo.weights.checkpoint import read_checkpoint
+from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.loading import load_entry_into, load_file_into
+from sr_zoo.weights.manifest import load_manifest
+
+
+def build(model="rlfn_ntire", scale=4, **arguments):
+    spec = spec_of(model)
+    return spec.network(**{**spec.variants[model].resolve(scale), **arguments})
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    return build(channels=8, hidden=8, num_blocks=1, esa_channels=4)
+
+
+@pytest.fixture
+def target():
+    return build(channels=8, hidden=8, num_blocks=1, esa_channels=4)
+
+
+def assert_same(a, b):
+    assert a.state_dict().keys() == b.state_dict().keys()
+    for name, tensor in a.state_dict().items():
+        assert torch.equal(tensor, b.state_dict()[name])
+
+
+@pytest.mark.parametrize("entry", load_manifest().bundled(4), ids=lambda entry: entry.id)
+def test_bundled_weights_load(entry):
+    network = build(entry.model, entry.scale)
+    load_entry_into(network, entry)
+    shipped = read_checkpoint(locate(entry)).tensors
+    assert all(torch.equal(t, shipped[n]) for n, t in network.state_dict().items())
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+@pytest.mark.parametrize("container", ["plain", "params_ema", "state_dict", "module", "lightning"])
+def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
+    state = small.state_dict()
+    if layout == "official":
+        state = converter_of("rlfn").save(state)
+    content = {
+        "plain": state,
+        "params_ema": {"params": {"x": torch.zeros(1)}, "params_ema": state},
+        "state_dict": {"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}},
+        "module": {f"module.{name}": tensor for name, tensor in state.items()},
+        "lightning": {
+            "pytorch-lightning_version": "2.0",
+            "state_dict": {
+                **{f"model.{name}": tensor for name, tensor in state.items()},
+                "loss.weight": torch.zeros(1),
+            },
+        },
+    }[container]
+    torch.save(content, tmp_path / "file.pth")
+    load_file_into(target, "rlfn", tmp_path / "file.pth")
+    assert_same(small, target)
+
+
+def test_the_name_of_a_file_does_not_tell_its_kind(small, target, tmp_path):
+    save_file(small.state_dict(), tmp_path / "file.pth")
+    load_file_into(target, "rlfn", tmp_path / "file.pth")
+    assert_same(small, target)
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s, n: s.pop(n), "1 missing"),
+        (lambda s, n: s.update({n: torch.zeros(1)}), "1 misshapen"),
+        (lambda s, n: s.update({f"{n}_": torch.zeros(1)}), "1 unexpected"),
+    ],
+)
+def test_a_file_that_does_not_fit_changes_nothing(small, target, tmp_path, layout, change, words):
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    state = dict(small.state_dict())
+    if layout == "official":
+        state = converter_of("rlfn").save(state)
+    change(state, "head.bias" if layout == "ours" else "conv_1.bias")
+    torch.save(state, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError) as caught:
+        load_file_into(target, "rlfn", tmp_path / "file.pth")
+    assert words in str(caught.value)
+    assert all(torch.equal(before[name], t) for name, t in target.state_dict().items())
+
+
+def test_a_missing_file_is_named(target, tmp_path):
+    with pytest.raises(WeightsNotFoundError, match=r"nothing\.pth"):
+        load_file_into(target, family_of("rlfn"), tmp_path / "nothing.pth")
