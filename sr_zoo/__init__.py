@@ -10,14 +10,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from sr_zoo.errors import SRZooError
+    from sr_zoo.fusion import fuse
 
 _EXPORTS = {
     "SRZooError": "sr_zoo.errors",
+    "fuse": "sr_zoo.fusion",
 }
 
 __all__ = [
     "SRZooError",
     "__version__",
+    "fuse",
 ]
 
 

@@ -15,11 +15,13 @@ class Identity:
     Attributes:
         name: Model name as in the registry.
         arguments: Everything its constructor was called with, defaults resolved, `scale` included:
-            ``type(network)(**arguments)`` builds the same network.
+            calling the network's class with them builds the same network.
+        fused: Whether the network has gone through `sr_zoo.fuse` since it was built.
     """
 
     name: str
     arguments: dict[str, Any]
+    fused: bool = False
 
 
 class SRNetwork(nn.Module):

@@ -1,0 +1,217 @@
+"""Kernel algebra: linear branches of a block merged into the one convolution they amount to.
+
+A block that trains with more layers than it needs afterwards has a method ``fuse()``, which returns
+the plain module that computes the same; `sr_zoo.fuse` calls it on every block of a network. The
+functions here are what such methods are made of. All of them return new convolutions with their own
+weights and leave their arguments alone. Kernels are multiplied in double precision.
+
+Merging is exact up to rounding at the image's border too, where zeros are padded once, before the
+first layer: ``nn.Conv2d(a, b, 1, padding=1)`` then ``nn.Conv2d(b, c, 3)``, and not the other way
+around.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ParallelConvs(nn.ModuleDict):
+    """Linear branches on one input, added up; after training they are one convolution.
+
+    Sources: Ding et al., ACNet, ICCV 2019, and RepVGG, CVPR 2021.
+
+    Shape: (N, in_channels, H, W) to (N, out_channels, H, W), as the branches give it.
+
+    Args:
+        in_channels: Width of the input.
+        branches: Name to branch, each something that `as_conv` takes and that keeps height and
+            width.
+    """
+
+    def __init__(self, in_channels: int, branches: Mapping[str, nn.Module]) -> None:
+        super().__init__(branches)
+        self.in_channels = in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *others = (branch(x) for branch in self.values())
+        return reduce(torch.add, others, first)
+
+    def fuse(self) -> nn.Conv2d:
+        return merge_parallel([as_conv(branch, self.in_channels) for branch in self.values()])
+
+
+def as_conv(module: nn.Module, channels: int) -> nn.Conv2d:
+    """Return a linear module as one convolution.
+
+    Args:
+        module: A convolution, an identity, a batch normalisation, a block whose method `fuse` gives
+            a convolution, or a sequence of these.
+        channels: Width of the module's input.
+
+    Raises:
+        TypeError: `module` is none of these.
+    """
+    if isinstance(module, nn.Sequential):
+        convs: list[nn.Conv2d] = []
+        for layer in module:
+            convs.append(as_conv(layer, channels))
+            channels = convs[-1].out_channels
+        return merge_sequence(convs)
+    if isinstance(module, nn.Identity):
+        return identity_conv(channels)
+    if isinstance(module, nn.BatchNorm2d):
+        return fold_batch_norm(identity_conv(channels), module)
+    conv = fuse_block(module) or module
+    if not isinstance(conv, nn.Conv2d):
+        raise TypeError(f"{type(module).__name__} is no linear layer that could be a convolution")
+    return conv
+
+
+def fuse_block(module: nn.Module) -> nn.Module | None:
+    """Return what a module's method `fuse` gives, or None if its class has no such method."""
+    method = getattr(type(module), "fuse", None)  # of the class: a layer may be called "fuse" too
+    return method(module) if callable(method) else None
+
+
+def merge_sequence(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
+    """Merge convolutions that follow one another, nothing between them.
+
+    Args:
+        convs: Stride 1; only the first may pad.
+
+    Raises:
+        ValueError: A stride is not 1, or a layer behind the first pads.
+    """
+    return reduce(_merge_pair, convs)
+
+
+def _merge_pair(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    for conv in (first, second):
+        if conv.stride != (1, 1) or conv.dilation != (1, 1):
+            raise ValueError("only convolutions with stride and dilation 1 can be merged")
+    if _padding(second) != (0, 0):
+        raise ValueError(
+            "a convolution that pads cannot follow another: the zeros around its input are not "
+            "what the first computes there; pad before the first"
+        )
+    inner, outer = dense_kernel(first), dense_kernel(second)
+    size = (outer.shape[-2] - 1, outer.shape[-1] - 1)
+    # every input channel's kernels are the picture that the second convolution is slid over
+    weight = F.conv2d(inner.transpose(0, 1), outer.flip(-2, -1), padding=size).transpose(0, 1)
+    bias = _bias(second) + outer.sum((-2, -1)) @ _bias(first)
+    return new_conv(weight, bias, padding=_padding(first), like=first)
+
+
+def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
+    """Merge convolutions of the same input whose outputs are added.
+
+    Args:
+        convs: Stride 1, odd kernels, each padded so that it keeps height and width.
+
+    Raises:
+        ValueError: The padding of one does not keep the size.
+    """
+    for conv in convs:
+        if conv.stride != (1, 1) or _padding(conv) != _same_padding(conv.weight):
+            raise ValueError("only convolutions that keep height and width can be added up")
+    kernels = [dense_kernel(conv) for conv in convs]
+    height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (-2, -1))
+    weight = reduce(torch.add, (pad_kernel(kernel, height, width) for kernel in kernels))
+    return new_conv(weight, reduce(torch.add, map(_bias, convs)), like=convs[0])
+
+
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Merge a convolution and the batch normalisation behind it, as in evaluation mode.
+
+    Raises:
+        ValueError: `norm` keeps no running statistics, so what it computes depends on the batch.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch normalisation without running statistics cannot be merged")
+    mean, variance = _exact(norm.running_mean), _exact(norm.running_var)
+    gain = (variance + norm.eps).rsqrt()
+    shift = torch.zeros_like(mean)
+    if norm.affine:
+        gain, shift = gain * _exact(norm.weight), _exact(norm.bias)
+    weight = dense_kernel(conv) * gain[:, None, None, None]
+    bias = (_bias(conv) - mean) * gain + shift
+    return new_conv(weight, bias, padding=_padding(conv), like=conv)
+
+
+def identity_conv(channels: int, kernel_size: int = 1) -> nn.Conv2d:
+    """Return a convolution that changes nothing."""
+    weight = torch.eye(channels, dtype=torch.float64)[..., None, None]
+    conv = nn.Conv2d(channels, channels, 1)
+    return new_conv(pad_kernel(weight, kernel_size, kernel_size), None, like=conv)
+
+
+def pad_kernel(weight: Tensor, height: int, width: int) -> Tensor:
+    """Put odd kernels (O, I, h, w) into the middle of larger, otherwise empty ones."""
+    rows, columns = (height - weight.shape[-2]) // 2, (width - weight.shape[-1]) // 2
+    return F.pad(weight, (columns, columns, rows, rows))
+
+
+def dense_kernel(conv: nn.Conv2d) -> Tensor:
+    """Return a convolution's kernels (O, I, h, w) without groups, in double precision."""
+    weight = _exact(conv.weight)
+    if conv.groups == 1:
+        return weight
+    blocks = weight.chunk(conv.groups)
+    dense = weight.new_zeros(conv.out_channels, conv.in_channels, *weight.shape[-2:])
+    out, width = conv.out_channels // conv.groups, conv.in_channels // conv.groups
+    for group, block in enumerate(blocks):
+        rows = slice(group * out, (group + 1) * out)
+        dense[rows, group * width : (group + 1) * width] = block
+    return dense
+
+
+def new_conv(
+    weight: Tensor,
+    bias: Tensor | None,
+    *,
+    like: nn.Conv2d,
+    padding: tuple[int, int] | None = None,
+) -> nn.Conv2d:
+    """Return a convolution with these kernels.
+
+    Args:
+        weight: (O, I, h, w).
+        bias: (O,), or None for zeros.
+        like: Gives device, floating-point type and mode.
+        padding: None for what keeps height and width; the kernels are odd then.
+    """
+    out_channels, in_channels, height, width = weight.shape
+    if padding is None:
+        padding = _same_padding(weight)
+    conv = nn.Conv2d(in_channels, out_channels, (height, width), padding=padding, device="meta")
+    bias = weight.new_zeros(out_channels) if bias is None else bias
+    conv.weight = nn.Parameter(weight.to(like.weight))
+    conv.bias = nn.Parameter(bias.to(like.weight))
+    return conv.train(like.training)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    if conv.bias is None:
+        return torch.zeros(conv.out_channels, dtype=torch.float64)
+    return _exact(conv.bias)
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    """Return a copy to calculate with; on the CPU, since some devices lack double precision."""
+    return tensor.detach().cpu().double()
+
+
+def _padding(conv: nn.Conv2d) -> tuple[int, int]:
+    if isinstance(conv.padding, str):
+        raise ValueError(f"give padding in pixels instead of {conv.padding!r}")
+    vertical, horizontal = conv.padding
+    return vertical, horizontal
+
+
+def _same_padding(weight: Tensor) -> tuple[int, int]:
+    return weight.shape[-2] // 2, weight.shape[-1] // 2

@@ -1,0 +1,48 @@
+"""`sr_zoo.fuse` gives the plain network that computes the same."""
+
+import torch
+from torch import Tensor, nn
+
+import sr_zoo
+from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.models.rlfn import RLFN
+from sr_zoo.network import Identity, SRNetwork
+
+
+class Branched(SRNetwork):
+    """Two levels of nesting, a shared block, and a layer that is called like the method."""
+
+    def __init__(self, *, scale: int = 2) -> None:
+        super().__init__(scale)
+        block = ParallelConvs(3, {"conv": nn.Conv2d(3, 3, 3, padding=1), "skip": nn.Identity()})
+        self.body = nn.ModuleList([nn.Sequential(block, nn.ReLU()), block])
+        self.fuse = nn.Conv2d(3, 12, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.body:
+            x = layer(x)
+        return nn.functional.pixel_shuffle(self.fuse(x), 2)
+
+
+def test_every_block_is_replaced_and_the_network_itself_stays():
+    network = Branched().train()
+    network.identity = Identity("branched", {"scale": 2})
+    fused = sr_zoo.fuse(network)
+    x = torch.rand(1, 3, 9, 8)
+    with torch.inference_mode():
+        assert torch.allclose(fused(x), network(x), atol=1e-5)
+    assert not any(isinstance(module, ParallelConvs) for module in fused.modules())
+    assert any(isinstance(module, ParallelConvs) for module in network.modules())
+    assert network.training
+    assert not fused.training
+    assert fused.identity == Identity("branched", {"scale": 2}, fused=True)
+    assert not network.identity.fused
+
+
+def test_a_network_without_branches_comes_back_as_a_copy():
+    network = RLFN(scale=2, channels=8, hidden=8, num_blocks=1).eval()
+    fused = sr_zoo.fuse(network)
+    assert fused is not network
+    ours, theirs = fused.state_dict(), network.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
