@@ -4,16 +4,28 @@ from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift
 from sr_zoo.blocks.conv import BSConv, StripedConv2d
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
-from sr_zoo.blocks.ffn import GatedFFN
+from sr_zoo.blocks.ffn import MLP, GatedFFN
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
-from sr_zoo.blocks.padding import crop, pad_to_minimum
-from sr_zoo.blocks.tile_view import TileView, global_mean, resize_pooled
+from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
+from sr_zoo.blocks.tile_view import TileView, global_cosine, global_mean, resize_pooled
 from sr_zoo.blocks.upsample import PixelShuffleUpsampler, StagedUpsampler
+from sr_zoo.blocks.window import (
+    RelativePositionBias,
+    WindowAttention,
+    attend,
+    join_heads,
+    merge,
+    partition,
+    relative_position_index,
+    shift_mask,
+    split_heads,
+)
 
 __all__ = [
     "DIV2K_MEAN",
     "ESA",
+    "MLP",
     "BSConv",
     "CALayer",
     "ContrastAwareCALayer",
@@ -25,12 +37,24 @@ __all__ = [
     "MeanShift",
     "MoRE",
     "PixelShuffleUpsampler",
+    "RelativePositionBias",
     "Router",
     "StagedUpsampler",
     "StripedConv2d",
     "TileView",
+    "WindowAttention",
+    "attend",
     "crop",
+    "global_cosine",
     "global_mean",
+    "join_heads",
+    "merge",
+    "next_multiple",
     "pad_to_minimum",
+    "pad_to_multiple",
+    "partition",
+    "relative_position_index",
     "resize_pooled",
+    "shift_mask",
+    "split_heads",
 ]

@@ -4,6 +4,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class MLP(nn.Sequential):
+    """Feed-forward block of a transformer: a linear layer, GELU, a linear layer.
+
+    Shape: (..., channels) to the same.
+
+    Args:
+        channels: Width of the input and of the output.
+        hidden: Width inside.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+
+
 class GatedFFN(nn.Module):
     """Feed-forward block in which one half of the features gates the other.
 

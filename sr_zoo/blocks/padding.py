@@ -1,5 +1,6 @@
 """Sizes that a network cannot take: pad before, crop after."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -9,6 +10,25 @@ def pad_to_minimum(x: Tensor, minimum: int) -> Tensor:
     height, width = x.shape[-2:]
     right, below = max(minimum - width, 0), max(minimum - height, 0)
     return F.pad(x, (0, right, 0, below), mode="replicate")
+
+
+def next_multiple(length: int, multiple: int) -> int:
+    """Return the smallest multiple of `multiple` that is no less than `length`."""
+    return (length + multiple - 1) // multiple * multiple
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Mirror (N, C, H, W) below and to the right until H and W are multiples of `multiple`.
+
+    The last row and column are not repeated, as in torch's ``"reflect"`` mode. An image smaller
+    than what is missing is mirrored again and again, where that mode raises.
+    """
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        period = max(2 * (length - 1), 1)
+        cells = torch.arange(next_multiple(length, multiple), device=x.device) % period
+        x = x.index_select(dim, torch.minimum(cells, period - cells))
+    return x
 
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:

@@ -1,9 +1,9 @@
 """What a tile has to know of the image around it, so that it comes out as in one piece.
 
-Convolutions need nothing but enough surrounding pixels. Two kinds of layer need more: an average
-over the whole image, and a resize whose ratio comes from the whole image's size. Both are functions
-here. On a whole image they are a plain mean and a plain bilinear resize; inside ``with view:`` they
-answer as the whole image would.
+Convolutions need nothing but enough surrounding pixels. Three kinds of layer need more: an average
+over the whole image, a comparison of channels over the whole image, and a resize whose ratio comes
+from the whole image's size. They are functions here. On a whole image they are a plain mean, matrix
+product and bilinear resize; inside ``with view:`` they answer as the whole image would.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_SMALLEST_LENGTH = 1e-12  # as in F.normalize
 _CURRENT: ContextVar[TileView | None] = ContextVar("tile_view", default=None)
 
 
@@ -28,7 +29,8 @@ class Statistics:
     of all layers before it are.
 
     Attributes:
-        averages: Per layer (N, C, 1, 1), float64; empty before the first `advance`.
+        averages: Per layer, float64: (N, C, 1, 1), or what else a layer sums over its pixels; empty
+            before the first `advance`.
     """
 
     def __init__(self, averages: Sequence[Tensor] = ()) -> None:
@@ -36,10 +38,8 @@ class Statistics:
         self._sums: list[Tensor] = []
         self._counts: list[int] = []
 
-    def add(self, layer: int, core: Tensor) -> None:
-        """Add the values (N, C, h, w) that one tile contributes to a layer's average."""
-        total = core.double().sum((-2, -1), keepdim=True)
-        count = core.shape[-2] * core.shape[-1]
+    def add(self, layer: int, total: Tensor, count: int) -> None:
+        """Add the sum, float64, over the `count` pixels that one tile contributes to an average."""
         if layer == len(self._sums):
             self._sums.append(total)
             self._counts.append(count)
@@ -88,12 +88,22 @@ class TileView:
 
     def mean(self, x: Tensor, stride: int) -> Tensor:
         """Contribute the core of `x` to the layer's average; return the best one known so far."""
+        core = self.core(x, stride)
+        total = core.double().sum((-2, -1), keepdim=True)
+        average = self.average(total, core.shape[-2] * core.shape[-1])
+        return x.mean((-2, -1), keepdim=True) if average is None else average.to(x)
+
+    def average(self, total: Tensor, count: int) -> Tensor | None:
+        """Contribute the core's sum to the layer's average; return the best known, if any is."""
         layer, self._layer = self._layer, self._layer + 1
+        self.statistics.add(layer, total, count)
+        known = self.statistics.averages
+        return known[layer] if layer < len(known) else None
+
+    def core(self, x: Tensor, stride: int = 1) -> Tensor:
+        """Cut a feature map (..., h, w) down to what the tile is responsible for."""
         rows, columns = self._core(0, x.shape[-2], stride), self._core(1, x.shape[-1], stride)
-        self.statistics.add(layer, x[..., rows, columns])
-        if layer < len(self.statistics.averages):
-            return self.statistics.averages[layer].to(x)
-        return x.mean((-2, -1), keepdim=True)
+        return x[..., rows, columns]
 
     def _core(self, axis: int, length: int, stride: int) -> slice:
         """Return what of a feature map's axis is core; at the image's end also the padding."""
@@ -134,6 +144,30 @@ def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
     """
     view = _CURRENT.get()
     return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
+
+
+def global_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Compare channels over the whole image: the cosine of each of `a` with each of `b`.
+
+    That is the logit of channel attention (Zamir et al., Restormer, CVPR 2022, section 3.1), before
+    its temperature. A channel of zeros has a cosine of zero with all others.
+
+    Args:
+        a: (N, ..., C, H, W); further axes, such as heads, stay apart.
+        b: (N, ..., D, H, W).
+
+    Returns:
+        (N, ..., C, D), from -1 to 1.
+    """
+    view = _CURRENT.get()
+    if view is not None:
+        both = view.core(torch.cat([a, b], dim=-3)).flatten(-2).double()
+        products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
+        if products is not None:
+            lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)
+            cosines = products / (lengths[..., :, None] * lengths[..., None, :])
+            return cosines[..., : a.shape[-3], a.shape[-3] :].to(a)
+    return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
 
 
 def resize_pooled(

@@ -1,0 +1,183 @@
+"""Attention inside windows, the parts that Swin-like networks share.
+
+Feature maps are channels-last here, (N, H, W, C), H and W multiples of the window's sides; windows
+and shifts are (vertical, horizontal) in cells of the map. A shifted layer takes its windows from
+the map rolled up and to the left; `shift_mask` keeps apart what the roll brought together. A
+network builds that mask once per forward pass and hands it to all layers of the same window.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MASKED = -100.0  # Swin's; large enough that a masked key gets no weight in float32
+
+
+def partition(x: Tensor, window: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
+    """Cut a map into windows, row by row: (N, H, W, C) to (N, windows, tokens, C)."""
+    if any(shift):
+        x = torch.roll(x, (-shift[0], -shift[1]), (1, 2))
+    batch, height, width, channels = x.shape
+    rows, columns = window
+    cells = x.reshape(batch, height // rows, rows, width // columns, columns, channels)
+    return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+
+def merge(
+    windows: Tensor, window: tuple[int, int], size: tuple[int, int], shift: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Put the windows of a map of `size` (H, W) together again; the inverse of `partition`."""
+    rows, columns = window
+    counts = (size[0] // rows, size[1] // columns)
+    cells = torch.unflatten(torch.unflatten(windows, 2, window), 1, counts)
+    x = cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    return torch.roll(x, shift, (1, 2)) if any(shift) else x
+
+
+def shift_mask(
+    like: Tensor, window: tuple[int, int], shift: tuple[int, int], *, key_stride: int = 1
+) -> Tensor:
+    """Build what, added to attention logits, lets only neighbours in the picture see each other.
+
+    Source: Liu et al., Swin Transformer, ICCV 2021, section 3.2.
+
+    Args:
+        like: (N, H, W, C); gives size, type and device.
+        window: Sides of a window.
+        shift: By how much the map is rolled.
+        key_stride: Each key stands for a square of this many cells per side (permuted attention).
+
+    Returns:
+        (windows, tokens, tokens / key_stride**2): 0 or -100.
+    """
+    rows, columns = (
+        _regions(like.shape[axis + 1], window[axis], shift[axis], like.device) for axis in (0, 1)
+    )
+    labels = (3 * rows[:, None] + columns)[None, ..., None]
+    queries = partition(labels, window)[0]  # (windows, tokens, 1)
+    strided = labels[:, ::key_stride, ::key_stride]
+    keys = partition(strided, (window[0] // key_stride, window[1] // key_stride))[0]
+    return (queries != keys.transpose(-2, -1)).to(like.dtype) * MASKED
+
+
+def _regions(length: int, window: int, shift: int, device: torch.device) -> Tensor:
+    """Number the stretches of a rolled axis that may mix: 0, then 1 and 2 in the last window."""
+    cells = torch.arange(length, device=device)
+    return (cells >= length - window).long() + (cells >= length - shift).long()
+
+
+def relative_position_index(window: tuple[int, int]) -> Tensor:
+    """Number the offsets between two tokens of a window, query minus key.
+
+    Returns:
+        (tokens, tokens), int64, from 0 to (2 * rows - 1) * (2 * columns - 1) - 1, row by row.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(side) for side in window), indexing="ij")
+    rows, columns = rows.flatten(), columns.flatten()
+    vertical = rows[:, None] - rows + window[0] - 1
+    horizontal = columns[:, None] - columns + window[1] - 1
+    return vertical * (2 * window[1] - 1) + horizontal
+
+
+class RelativePositionBias(nn.Module):
+    """A learned logit per head and offset between two tokens of a window.
+
+    Called without arguments; returns (heads, tokens, tokens).
+
+    Args:
+        window: Sides of the window.
+        num_heads: One bias for each.
+    """
+
+    index: Tensor
+
+    def __init__(self, window: tuple[int, int], num_heads: int) -> None:
+        super().__init__()
+        offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
+        self.table = nn.Parameter(torch.empty(offsets, num_heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+        self.register_buffer("index", relative_position_index(window), persistent=False)
+
+    def forward(self) -> Tensor:
+        return self.table[self.index].permute(2, 0, 1)
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(N, windows, tokens, C) to (N, windows, heads, tokens, C / heads)."""
+    return torch.unflatten(x, -1, (num_heads, -1)).transpose(-3, -2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(N, windows, heads, tokens, C / heads) to (N, windows, tokens, C)."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Run softmax attention in each window and head by torch's fused kernels.
+
+    Args:
+        query: (N, windows, heads, queries, d).
+        key: (N, windows, heads, keys, d).
+        value: (N, windows, heads, keys, d).
+        bias: (heads, queries, keys), added to the logits of every window.
+        mask: (windows, queries, keys), added to the logits of every head.
+        scale: Of the logits; None for 1 / sqrt(d).
+
+    Returns:
+        (N, windows, heads, queries, d).
+    """
+    # either windows count as images or as heads, so that what is added broadcasts without a copy
+    first = 0 if mask is None else 1
+    added = bias
+    if mask is not None:
+        heads = query.shape[2]
+        added = mask[:, None].expand(-1, heads, -1, -1) if bias is None else bias + mask[:, None]
+        added = added.flatten(0, 1)
+    out = F.scaled_dot_product_attention(
+        query.flatten(first, first + 1),
+        key.flatten(first, first + 1),
+        value.flatten(first, first + 1),
+        attn_mask=None if added is None else added[None],
+        scale=scale,
+    )
+    return torch.unflatten(out, first, query.shape[first : first + 2])
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside windows, with a bias learned per relative position.
+
+    Source: Liu et al., Swin Transformer, ICCV 2021, section 3.2.
+
+    Shape: windows (N, windows, tokens, channels) to the same; see `partition`.
+
+    Args:
+        channels: Width of the input and of the output.
+        num_heads: Divides `channels`.
+        window: Sides of the windows.
+
+    Raises:
+        ValueError: `channels` is no multiple of `num_heads`.
+    """
+
+    def __init__(self, channels: int, num_heads: int, *, window: tuple[int, int]) -> None:
+        if channels % num_heads:
+            raise ValueError(f"channels ({channels}) must be a multiple of num_heads ({num_heads})")
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.bias = RelativePositionBias(window, num_heads)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        query, key, value = (
+            split_heads(part, self.num_heads) for part in self.qkv(windows).chunk(3, dim=-1)
+        )
+        return self.project(join_heads(attend(query, key, value, bias=self.bias(), mask=mask)))
