@@ -1,0 +1,182 @@
+"""Pictures from Pillow's images and back."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+from sr_zoo.errors import ImageFormatError
+from sr_zoo.imaging.exif import ORIENTATION, fit_exif, upright_xmp
+from sr_zoo.imaging.picture import Array, Metadata, Picture
+
+# of a TIFF's own tags, these say something about the picture and not about the file's layout
+DESCRIPTIVE_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
+DIRECT = {"L": False, "LA": True, "RGB": False, "RGBA": True}  # mode to whether it has alpha
+TO_RGB = {"CMYK", "YCbCr", "LAB", "HSV", "RGBX"}
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """Return what an image of Pillow holds, upright.
+
+    Grey (``L``, ``1``, ``I;16``, ``F``) stays grey, palettes become RGB, CMYK and other colour
+    models become RGB, through their ICC profile if they carry one. The EXIF orientation is applied.
+
+    Raises:
+        ImageFormatError: The image holds 32-bit integers, whose white nobody knows.
+    """
+    image.load()
+    icc = image.info.get("icc_profile") or None
+    if image.mode in TO_RGB:
+        pixels, alpha, icc = _through_profile(image, icc)
+    else:
+        pixels, alpha = split(image)
+    return assemble(image, pixels, alpha, icc=icc)
+
+
+def assemble(
+    image: Image.Image, pixels: Array, alpha: Array | None, *, icc: bytes | None
+) -> Picture:
+    """Put pixels as stored in a file, turned upright, together with the metadata of `image`."""
+    orientation = image.getexif().get(ORIENTATION, 1)
+    pixels = _upright(pixels, orientation)
+    height, width = pixels.shape[:2]
+    exif = _exif(image)
+    xmp = image.info.get("xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    dpi = _dpi(image)
+    return Picture(
+        pixels,
+        None if alpha is None else _upright(alpha, orientation),
+        Metadata(
+            icc=icc,
+            exif=exif and fit_exif(exif, width=width, height=height),
+            xmp=xmp and upright_xmp(xmp),
+            dpi=dpi[::-1] if dpi and orientation >= 5 else dpi,
+            format=image.format,
+            mode=image.mode,
+        ),
+    )
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """Return the picture as an image of Pillow, metadata in its ``info``.
+
+    Pillow knows 16 bits and floats for opaque grey only; everything else is rounded to 8 bits.
+    """
+    if picture.pixels.dtype != np.uint8 and not (picture.is_grey and picture.alpha is None):
+        picture = picture.with_dtype(np.uint8)
+    channels = picture.pixels
+    if picture.alpha is not None:
+        channels = np.concatenate([channels, picture.alpha[..., np.newaxis]], axis=2)
+    image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
+    image.info.update(save_options(picture.metadata))
+    return image
+
+
+def save_options(metadata: Metadata) -> dict[str, Any]:
+    """Return the metadata under the names by which Pillow's encoders take it."""
+    options = {
+        "icc_profile": metadata.icc,
+        "exif": metadata.exif,
+        "xmp": metadata.xmp,
+        "dpi": metadata.dpi,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def split(image: Image.Image) -> tuple[Array, Array | None]:
+    """Return pixels and alpha of an image whose colours are grey, RGB or a palette of RGB."""
+    transparent = image.info.get("transparency")
+    if image.mode in ("P", "PA", "RGBa", "La"):
+        has_alpha = image.mode != "P" or transparent is not None
+        grey = image.mode == "La"
+        image = image.convert(("LA" if grey else "RGBA") if has_alpha else "RGB")
+        transparent = None
+    if image.mode in DIRECT:
+        array = np.array(image)
+        if not DIRECT[image.mode]:
+            pixels = array if array.ndim == 3 else array[..., np.newaxis]
+            return pixels, cut_out(pixels, transparent)
+        return array[..., :-1], array[..., -1]
+    if image.mode == "1":
+        pixels = np.array(image)[..., np.newaxis].astype(np.uint8) * np.uint8(255)
+        return pixels, cut_out(pixels, transparent and 255)
+    if image.mode.startswith("I;16"):
+        pixels = np.asarray(image).astype(np.uint16)[..., np.newaxis]
+        return pixels, cut_out(pixels, transparent)
+    if image.mode == "F":
+        return np.array(image)[..., np.newaxis], None
+    raise ImageFormatError(
+        f"images of mode {image.mode!r} are not supported, since nothing says which value is "
+        "white: convert to 8 or 16 bits per channel, or to floats in [0, 1]"
+    )
+
+
+def cut_out(pixels: Array, transparent: Any) -> Array | None:
+    """Return the alpha of pixels of which one colour stands for transparency (None: no colour)."""
+    if transparent is None or isinstance(transparent, bytes):
+        return None
+    opaque = (pixels != np.asarray(transparent, pixels.dtype)).any(axis=2)
+    return opaque.astype(pixels.dtype) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
+
+
+def _through_profile(
+    image: Image.Image, icc: bytes | None
+) -> tuple[Array, Array | None, bytes | None]:
+    """Convert to RGB; through the ICC profile if it fits, and then to sRGB."""
+    srgb = ImageCms.createProfile("sRGB")
+    if icc and image.mode in ("CMYK", "LAB"):
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            converted = None  # a profile for other colours, or a damaged one
+        if converted is not None:
+            return np.array(converted), None, ImageCms.ImageCmsProfile(srgb).tobytes()
+    if image.mode == "LAB":
+        lab = ImageCms.createProfile("LAB")
+        converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        return np.array(converted), None, None
+    # an ICC profile of YCbCr pixels speaks of the RGB that they encode, so it stays
+    return np.array(image.convert("RGB")), None, icc if image.mode == "YCbCr" else None
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    exif = image.info.get("exif")
+    if exif or image.format != "TIFF":
+        return exif or None
+    tags = image.getexif()
+    kept = Image.Exif()
+    for tag in DESCRIPTIVE_TAGS:
+        if tag in tags:
+            kept[tag] = tags[tag]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if directory in tags and (entries := tags.get_ifd(directory)):
+            kept[directory] = entries
+    return kept.tobytes() if len(kept) else None
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    dpi = image.info.get("dpi")
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
+        return None
+    horizontal, vertical = float(dpi[0]), float(dpi[1])
+    usable = 0 < horizontal < np.inf and 0 < vertical < np.inf
+    return (horizontal, vertical) if usable else None
+
+
+def _upright(array: Array, orientation: int) -> Array:
+    turned = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: np.rot90(a, 1),
+    }.get(orientation)
+    return array if turned is None else np.ascontiguousarray(turned(array))

@@ -1,0 +1,149 @@
+"""The parts of PNG that Pillow leaves out: 16 bits per channel in colour, and checksums."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+from PIL.ImageFile import ImageFile
+
+from sr_zoo.imaging.picture import Array, Picture
+from sr_zoo.imaging.pil import cut_out
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+COLOR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
+INCHES_PER_METRE = 1 / 0.0254
+ROWS_AT_ONCE = 64
+
+
+def check(data: bytes) -> str | None:
+    """Return what is wrong with the chunks of a PNG file, or None; Pillow skips some checksums."""
+    position = len(SIGNATURE)
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            break
+        kind = data[position + 4 : position + 8]
+        if zlib.crc32(data[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            return f"it is damaged: the checksum of its {kind!r} part is wrong"
+        if kind == b"IEND":
+            return None
+        position = end + 4
+    return "it is truncated"
+
+
+def is_16_bit_color(image: ImageFile) -> bool:
+    """Whether Pillow would round this opened, not yet loaded PNG image to 8 bits."""
+    return image.format == "PNG" and _raw_mode(image) in ("RGB;16B", "RGBA;16B", "LA;16B")
+
+
+def read_16_bit_color(data: bytes) -> tuple[Array, Array | None, ImageFile]:
+    """Return pixels and alpha of 16 bits, and the loaded image for its metadata.
+
+    Pillow unpacks one byte of each sample, the high one of big-endian samples and the other one if
+    told that they are little-endian: two runs give both.
+    """
+    image = _open(data)
+    raw_mode = _raw_mode(image)
+    if raw_mode == "LA;16B":
+        _unpack_as(image, "RGBA")  # the four bytes of a pixel, as they are
+        samples = np.array(image).view(">u2").astype(np.uint16)
+        return samples[..., :1], samples[..., 1], image
+    high = np.array(image).astype(np.uint16)
+    low_bytes = _open(data)
+    _unpack_as(low_bytes, raw_mode.replace("16B", "16L"))
+    samples = high << 8 | np.array(low_bytes)
+    if samples.shape[2] == 4:
+        return samples[..., :3], samples[..., 3], image
+    return samples, cut_out(samples, image.info.get("transparency")), image
+
+
+def _open(data: bytes) -> ImageFile:
+    return Image.open(io.BytesIO(data), formats=("PNG",))
+
+
+def _raw_mode(image: ImageFile) -> str:
+    return str(image.tile[0].args)
+
+
+def _unpack_as(image: ImageFile, raw_mode: str) -> None:
+    image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
+
+
+def scale_transparency(image: ImageFile) -> None:
+    """Bring the transparent grey of a 2 or 4 bit PNG to the 8 bits of its loaded pixels."""
+    if image.format != "PNG" or "transparency" not in image.info or not image.tile:
+        return
+    if factor := {"L;2": 85, "L;4": 17}.get(_raw_mode(image)):
+        image.info["transparency"] *= factor
+
+
+def write_16_bit(picture: Picture, file: BinaryIO) -> None:
+    """Write a picture of uint16 with its metadata."""
+    height, width = picture.size
+    color_type = COLOR_TYPES[picture.pixels.shape[2], picture.alpha is not None]
+    file.write(SIGNATURE)
+    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))
+    metadata = picture.metadata
+    if metadata.icc:
+        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+    if metadata.dpi:
+        per_metre = (round(value * INCHES_PER_METRE) for value in metadata.dpi)
+        _chunk(file, b"pHYs", struct.pack(">IIB", *per_metre, 1))
+    if metadata.exif:
+        _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
+    if metadata.xmp:
+        _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+    packer = zlib.compressobj(6)
+    previous = np.zeros((1, 0), np.uint8)
+    for top in range(0, height, ROWS_AT_ONCE):
+        rows = _rows(picture, top)
+        above = np.concatenate([previous if top else np.zeros_like(rows[:1]), rows[:-1]])
+        if packed := packer.compress(_filtered(rows, above, rows.shape[1] // width)):
+            _chunk(file, b"IDAT", packed)
+        previous = rows[-1:]
+    _chunk(file, b"IDAT", packer.flush())
+    _chunk(file, b"IEND", b"")
+
+
+def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
+    file.write(struct.pack(">I", len(content)) + kind + content)
+    file.write(struct.pack(">I", zlib.crc32(kind + content)))
+
+
+def _rows(picture: Picture, top: int) -> Array:
+    """Return some rows as the bytes of a PNG, (rows, bytes per row)."""
+    samples = picture.pixels[top : top + ROWS_AT_ONCE]
+    if picture.alpha is not None:
+        alpha = picture.alpha[top : top + ROWS_AT_ONCE, :, np.newaxis]
+        samples = np.concatenate([samples, alpha], axis=2)
+    return samples.astype(">u2").view(np.uint8).reshape(len(samples), -1)
+
+
+def _filtered(rows: Array, above: Array, pixel: int) -> bytes:
+    """Subtract from each byte its neighbours, by whichever filter leaves the row smallest."""
+    left, above_left = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, pixel:], above_left[:, pixel:] = rows[:, :-pixel], above[:, :-pixel]
+    mean = ((left.astype(np.uint16) + above) // 2).astype(np.uint8)
+    candidates = np.stack(
+        [rows, rows - left, rows - above, rows - mean, rows - _paeth(left, above, above_left)]
+    )
+    cost = np.abs(candidates.view(np.int8).astype(np.int16)).sum(axis=2)
+    best = cost.argmin(axis=0)
+    lines = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
+    lines[:, 0] = best
+    lines[:, 1:] = candidates[best, np.arange(len(rows))]
+    return lines.tobytes()
+
+
+def _paeth(left: Array, above: Array, above_left: Array) -> Array:
+    """Return the one of three neighbours that is closest to left + above - above_left."""
+    a, b, c = (values.astype(np.int16) for values in (left, above, above_left))
+    to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
+    nearest = np.where(to_b <= to_c, above, above_left)
+    return np.where((to_a <= to_b) & (to_a <= to_c), left, nearest)

@@ -1,0 +1,95 @@
+"""Reading image files of any common kind, or saying in one sentence why not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from sr_zoo.errors import ImageReadError
+from sr_zoo.imaging import png, tiff
+from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.pil import assemble, from_pil
+
+# only formats with a signature, and none whose decoder starts another program, as EPS does
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "GIF", "JPEG2000", "PPM")
+
+
+def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
+    """Read an image file, of an animation the first frame.
+
+    Args:
+        source: A path, the bytes of a file, or an open binary file.
+
+    Raises:
+        ImageReadError: There is no such file, or it is damaged, or no image.
+    """
+    data, name = load(source)
+    try:
+        return _decode(data)
+    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+        raise ImageReadError(f"{name}: {_reason(error, data)}") from error
+
+
+def load(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
+    """Return the bytes of a source and what to call it in messages.
+
+    Raises:
+        ImageReadError: There is no such file, or it is empty.
+    """
+    name = str(source) if isinstance(source, (str, Path)) else "the given image"
+    try:
+        if isinstance(source, (str, Path)):
+            data = Path(source).read_bytes()
+        else:
+            data = source if isinstance(source, bytes) else source.read()
+    except FileNotFoundError:
+        raise ImageReadError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise ImageReadError(f"{name}: is a folder, not an image") from None
+    except OSError as error:
+        raise ImageReadError(f"{name}: cannot be read ({error.strerror or error})") from error
+    if not data:
+        raise ImageReadError(f"{name}: is empty (0 bytes)")
+    return data, name
+
+
+def _decode(data: bytes) -> Picture:
+    if data.startswith(png.SIGNATURE) and (problem := png.check(data)):
+        raise ImageReadError(problem)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    for deep in (png, tiff):
+        if deep.is_16_bit_color(image):
+            pixels, alpha, loaded = deep.read_16_bit_color(data)
+            return assemble(loaded, pixels, alpha, icc=loaded.info.get("icc_profile"))
+    png.scale_transparency(image)
+    return from_pil(image)
+
+
+def _reason(error: Exception, data: bytes) -> str:
+    """Say in a few words why a file could not be decoded."""
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"has too many pixels ({error}); if you trust the file, "
+            "raise PIL.Image.MAX_IMAGE_PIXELS"
+        )
+    if isinstance(error, MemoryError):
+        return "does not fit into memory"
+    if isinstance(error, UnidentifiedImageError):
+        kind = "text" if _is_text(data[:1024]) else "data of another kind, or a damaged header"
+        return f"is no image that can be read (it looks like {kind})"
+    if isinstance(error, ImageReadError):
+        return str(error)
+    return f"cannot be decoded, it is truncated or damaged ({error or type(error).__name__})"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 4:  # not merely a character cut in two
+            return False
+        text = start[: error.start].decode()
+    return text.replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()

@@ -1,0 +1,144 @@
+"""Writing image files: whole or not at all, and never less than the picture holds unannounced."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+from sr_zoo.errors import ImageWriteError, OptionError
+from sr_zoo.imaging import png, tiff
+from sr_zoo.imaging.atomic import write_atomically
+from sr_zoo.imaging.formats import Format, output_format
+from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.pil import save_options, to_pil
+
+
+def write_image(
+    picture: Picture,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+    strip: bool = False,
+) -> None:
+    """Write a picture to a file, as `encode_image` says; an existing file is replaced at once.
+
+    Args:
+        picture: What to write.
+        path: Where; its ending chooses the format if `format` does not.
+        format: Such as ``"png"`` or ``"jpg"``.
+        quality: As in `encode_image`.
+        strip: As in `encode_image`.
+
+    Raises:
+        ImageWriteError: The file cannot be written, or the format cannot hold the picture. An
+            existing file is then as it was.
+        OptionError: The quality is outside 1 to 100.
+    """
+    chosen = output_format(path, format)
+    try:
+        data = encode_image(picture, chosen, quality=quality, strip=strip)
+    except ImageWriteError as error:
+        raise ImageWriteError(f"{path}: {error}") from error
+    write_atomically(path, data)
+
+
+def encode_image(
+    picture: Picture, format: Format, *, quality: int | None = None, strip: bool = False
+) -> bytes:
+    """Return a picture as the bytes of an image file.
+
+    Pixels deeper than the format holds are rounded to its deepest type: 16 bits become 8 in JPEG,
+    floats become 16 in PNG. Opacity is never dropped: formats without it refuse pictures that are
+    not opaque everywhere.
+
+    Args:
+        picture: What to encode.
+        format: From `sr_zoo.imaging.formats`.
+        quality: 1 to 100, for the formats that lose something; 100 makes WebP lossless.
+        strip: Leave out EXIF and XMP. The ICC profile stays, since colours would change without
+            it, and so does the resolution.
+
+    Raises:
+        ImageWriteError: The format cannot hold the picture.
+        OptionError: The quality is outside 1 to 100.
+    """
+    if quality is not None and not 1 <= quality <= 100:
+        raise OptionError(f"quality must be from 1 to 100, got {quality}")
+    picture = fit(picture, format)
+    if strip:
+        picture = replace(picture, metadata=replace(picture.metadata, exif=None, xmp=None))
+    file = io.BytesIO()
+    if format.name == "PNG" and picture.pixels.dtype == np.uint16:
+        png.write_16_bit(picture, file)
+    elif format.name == "TIFF":
+        tiff.write(picture, file)
+    else:
+        _encode_with_pillow(picture, format, quality, file)
+    return file.getvalue()
+
+
+def fit(picture: Picture, format: Format) -> Picture:
+    """Return the picture in the deepest type and the channels that the format holds.
+
+    Raises:
+        ImageWriteError: The picture is too large for the format, or transparent where it cannot be.
+    """
+    if max(picture.size) > format.max_side:
+        height, width = picture.size
+        raise ImageWriteError(
+            f"{format.name} holds at most {format.max_side} pixels a side, the picture has "
+            f"{width}x{height}; write PNG or TIFF instead"
+        )
+    picture = picture.with_dtype(format.closest_dtype(picture.pixels.dtype))
+    if picture.alpha is not None and not format.alpha:
+        if not picture.is_opaque:
+            raise ImageWriteError(
+                f"{format.name} cannot hold the transparency of this picture; write PNG, WebP, "
+                "AVIF or TIFF, or lay it over a background first"
+            )
+        picture = replace(picture, alpha=None)
+    if picture.is_grey and not format.grey:
+        picture = _colored(picture)
+    return picture
+
+
+def _colored(picture: Picture) -> Picture:
+    """Return a grey picture of 8 bits as RGB; a profile for grey is applied and then gone."""
+    icc = picture.metadata.icc
+    pixels = np.repeat(picture.pixels, 3, axis=2)
+    if icc:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            grey = Image.fromarray(picture.pixels[..., 0])
+            srgb = ImageCms.createProfile("sRGB")
+            pixels = np.array(ImageCms.profileToProfile(grey, profile, srgb, outputMode="RGB"))
+        except (ImageCms.PyCMSError, OSError):
+            pass  # damaged, or not for grey
+    return replace(picture, pixels=pixels, metadata=replace(picture.metadata, icc=None))
+
+
+def _encode_with_pillow(
+    picture: Picture, format: Format, quality: int | None, file: io.BytesIO
+) -> None:
+    options: dict[str, Any] = save_options(picture.metadata)
+    if format.lossy_quality is not None:
+        options["quality"] = quality or format.lossy_quality
+    if format.name == "JPEG":
+        options["subsampling"] = 0 if options["quality"] >= 90 else 2
+    if format.name == "WEBP":
+        options |= {"lossless": options["quality"] == 100, "exact": True}
+    if format.name == "PNG" and picture.metadata.xmp:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp"))
+    image = to_pil(picture)
+    try:
+        image.save(file, format.name, **options)
+    except (OSError, ValueError) as error:
+        raise ImageWriteError(f"cannot be written as {format.name} ({error})") from error
