@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "cfsr": "cfsr",
+    "ecbsr_rgb_m4c16": "ecbsr_rgb",
+    "ecbsr_rgb_m4c16_et": "ecbsr_rgb_et",
+    "ecbsr_rgb_m4c16_plain": "ecbsr_rgb_plain",
+    "ecbsr_rgb_m4c32": "ecbsr_rgb",
+    "ecbsr_rgb_m4c32_et": "ecbsr_rgb_et",
+    "ecbsr_rgb_m4c32_plain": "ecbsr_rgb_plain",
+    "ecbsr_rgb_m6c40": "ecbsr_rgb",
+    "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
+    "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
     "imdn": "imdn",
     "imdn_rtc": "imdn_rtc",
     "rdan": "rdan",

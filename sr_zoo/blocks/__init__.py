@@ -2,12 +2,14 @@
 
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift
-from sr_zoo.blocks.conv import BSConv, StripedConv2d
+from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
+from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.ffn import MLP, GatedFFN
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
+from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.tile_view import TileView, global_cosine, global_mean, resize_pooled
 from sr_zoo.blocks.upsample import PixelShuffleUpsampler, StagedUpsampler
 from sr_zoo.blocks.window import (
@@ -29,13 +31,17 @@ __all__ = [
     "BSConv",
     "CALayer",
     "ContrastAwareCALayer",
+    "ConvChain",
+    "EdgeOrientedConv",
     "FeatureDistillation",
     "GatedFFN",
+    "IdentityEdgeOrientedConv",
     "InformationMultiDistillation",
     "LayerNorm2d",
     "LowRankExpert",
     "MeanShift",
     "MoRE",
+    "ParallelConvs",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
     "Router",
@@ -44,6 +50,7 @@ __all__ = [
     "TileView",
     "WindowAttention",
     "attend",
+    "conv3x3",
     "crop",
     "global_cosine",
     "global_mean",

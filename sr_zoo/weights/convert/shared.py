@@ -1,6 +1,6 @@
 """Rules for blocks that the authors of several networks name alike."""
 
-from sr_zoo.weights.convert.rules import Rule
+from sr_zoo.weights.convert.rules import Rule, nest
 
 # ESA as RFDN's authors wrote it, and everyone after them
 ESA_RULES: tuple[Rule, ...] = (
@@ -34,3 +34,27 @@ MULTI_DISTILLATION: tuple[Rule, ...] = (
 )
 # contrast-aware channel attention in IMDN, and in BSRN after it
 CCA_RULES: tuple[Rule, ...] = (("conv_du.0", "squeeze"), ("conv_du.2", "expand"))
+
+# a chain of edge-oriented convolutions as ECBSR's authors wrote it; the filters' masks are fixed
+EDGE_CONV: tuple[Rule, ...] = nest(
+    "backbone.{i}",
+    "body.{i}",
+    (
+        ("conv3x3", "0.plain"),
+        ("conv1x1_3x3.k0", "0.expanded.0.weight"),
+        ("conv1x1_3x3.b0", "0.expanded.0.bias"),
+        ("conv1x1_3x3.k1", "0.expanded.1.weight"),
+        ("conv1x1_3x3.b1", "0.expanded.1.bias"),
+        *(
+            rule
+            for theirs, ours in (("sbx", "sobel_x"), ("sby", "sobel_y"), ("lpl", "laplacian"))
+            for rule in (
+                (f"conv1x1_{theirs}.k0", f"0.{ours}.0.weight"),
+                (f"conv1x1_{theirs}.b0", f"0.{ours}.0.bias"),
+                (f"conv1x1_{theirs}", f"0.{ours}.1"),
+            )
+        ),
+        ("act", "1"),
+    ),
+)
+EDGE_CONV_MASKS = r"backbone\.\d+\.conv1x1_(sbx|sby|lpl)\.mask"
