@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sr_zoo.spec import ArchSpec
 
 MODELS: dict[str, str] = {
+    "bsrn": "bsrn",
+    "bsrn_s": "bsrn_s",
     "cfsr": "cfsr",
     "ecbsr_rgb_m4c16": "ecbsr_rgb",
     "ecbsr_rgb_m4c16_et": "ecbsr_rgb_et",

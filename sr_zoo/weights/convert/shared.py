@@ -58,3 +58,16 @@ EDGE_CONV: tuple[Rule, ...] = nest(
     ),
 )
 EDGE_CONV_MASKS = r"backbone\.\d+\.conv1x1_(sbx|sby|lpl)\.mask"
+# blueprint separable convolution, and the blocks above where BSRN's authors put it into them
+BSCONV: tuple[Rule, ...] = (("pw", "0"), ("dw", "1"))
+BLUEPRINT_DISTILLATION: tuple[Rule, ...] = (
+    *nest("c{j+1}_r", "refine.{j}", BSCONV),
+    *nest("c4", "narrow", BSCONV),
+    *FEATURE_DISTILLATION,
+)
+BLUEPRINT_ESA: tuple[Rule, ...] = (
+    *nest("conv_max", "context.0", BSCONV),
+    *nest("conv3", "context.2", BSCONV),
+    *nest("conv3_", "context.4", BSCONV),
+    *ESA_THREE_CONVS,
+)
