@@ -26,6 +26,7 @@ MODELS: dict[str, str] = {
     "ecbsr_rgb_m6c40": "ecbsr_rgb",
     "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
     "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
+    "fiwhn": "fiwhn",
     "imdn": "imdn",
     "imdn_rtc": "imdn_rtc",
     "rdan": "rdan",

@@ -5,6 +5,7 @@ from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift
 from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
+from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, GatedFFN
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
@@ -30,9 +31,11 @@ __all__ = [
     "MLP",
     "BSConv",
     "CALayer",
+    "ChunkedAttention",
     "ContrastAwareCALayer",
     "ConvChain",
     "EdgeOrientedConv",
+    "EfficientTransformer",
     "FeatureDistillation",
     "GatedFFN",
     "IdentityEdgeOrientedConv",

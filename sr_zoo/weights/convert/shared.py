@@ -70,4 +70,13 @@ BLUEPRINT_ESA: tuple[Rule, ...] = (
     *nest("conv3", "context.2", BSCONV),
     *nest("conv3_", "context.4", BSCONV),
     *ESA_THREE_CONVS,
+# the transformer of ESRT, which FIWHN took over
+EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
+    ("norm1", "norm_attention"),
+    ("atten.reduce", "attention.reduce"),
+    ("atten.qkv", "attention.qkv"),
+    ("atten.proj", "attention.project"),
+    ("norm2", "norm_mlp"),
+    ("mlp.fc1", "mlp.0"),
+    ("mlp.fc2", "mlp.2"),
 )
