@@ -2,6 +2,16 @@
 
 from sr_zoo.weights.convert.rules import Rule, nest
 
+# the transformer of ESRT, which FIWHN took over
+EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
+    ("norm1", "norm_attention"),
+    ("atten.reduce", "attention.reduce"),
+    ("atten.qkv", "attention.qkv"),
+    ("atten.proj", "attention.project"),
+    ("norm2", "norm_mlp"),
+    ("mlp.fc1", "mlp.0"),
+    ("mlp.fc2", "mlp.2"),
+)
 # ESA as RFDN's authors wrote it, and everyone after them
 ESA_RULES: tuple[Rule, ...] = (
     ("conv1", "squeeze"),
@@ -70,13 +80,4 @@ BLUEPRINT_ESA: tuple[Rule, ...] = (
     *nest("conv3", "context.2", BSCONV),
     *nest("conv3_", "context.4", BSCONV),
     *ESA_THREE_CONVS,
-# the transformer of ESRT, which FIWHN took over
-EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
-    ("norm1", "norm_attention"),
-    ("atten.reduce", "attention.reduce"),
-    ("atten.qkv", "attention.qkv"),
-    ("atten.proj", "attention.project"),
-    ("norm2", "norm_mlp"),
-    ("mlp.fc1", "mlp.0"),
-    ("mlp.fc2", "mlp.2"),
 )
