@@ -93,6 +93,6 @@ def test_stills_are_none_and_bad_requests_are_told(tmp_path: Path) -> None:
         write_frames([], tmp_path / "a.gif")
     write_frames(moving_square(False), tmp_path / "a.gif")
     assert read_image(tmp_path / "a.gif").size == (20, 30)
-    (tmp_path / "cut.gif").write_bytes((tmp_path / "a.gif").read_bytes()[:600])
+    (tmp_path / "cut.gif").write_bytes((tmp_path / "a.gif").read_bytes()[:-1])
     with pytest.raises(ImageReadError, match=r"cut\.gif: .*truncated"):
-        list(read_frames(tmp_path / "cut.gif").frames)  # type: ignore[union-attr]
+        read_frames(tmp_path / "cut.gif")
