@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from sr_zoo.spec import ArchSpec
 
 MODELS: dict[str, str] = {
+    "abpn_m4c28": "abpn",
+    "abpn_m4c28_et": "abpn_et",
+    "abpn_m6c40": "abpn",
+    "abpn_m6c40_et": "abpn_et",
     "bsrn": "bsrn",
     "bsrn_s": "bsrn_s",
     "cfsr": "cfsr",
@@ -31,7 +35,17 @@ MODELS: dict[str, str] = {
     "ecbsr_rgb_m6c40": "ecbsr_rgb",
     "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
     "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
+    "espcn": "espcn",
+    "etds_m4c32": "etds",
+    "etds_m4c32_deploy": "etds_deploy",
+    "etds_m5c16": "etds",
+    "etds_m5c16_deploy": "etds_deploy",
+    "etds_m6c32": "etds",
+    "etds_m6c32_deploy": "etds_deploy",
+    "etds_m7c48": "etds",
+    "etds_m7c48_deploy": "etds_deploy",
     "fiwhn": "fiwhn",
+    "fsrcnn": "fsrcnn",
     "imdn": "imdn",
     "imdn_rtc": "imdn_rtc",
     "rdan": "rdan",

@@ -103,7 +103,7 @@ def _merge_pair(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     size = (outer.shape[-2] - 1, outer.shape[-1] - 1)
     # every input channel's kernels are the picture that the second convolution is slid over
     weight = F.conv2d(inner.transpose(0, 1), outer.flip(-2, -1), padding=size).transpose(0, 1)
-    bias = _bias(second) + outer.sum((-2, -1)) @ _bias(first)
+    bias = bias_of(second) + outer.sum((-2, -1)) @ bias_of(first)
     return new_conv(weight, bias, padding=_padding(first), like=first.weight)
 
 
@@ -122,7 +122,7 @@ def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
     kernels = [dense_kernel(conv) for conv in convs]
     height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (-2, -1))
     weight = reduce(torch.add, (pad_kernel(kernel, height, width) for kernel in kernels))
-    return new_conv(weight, reduce(torch.add, map(_bias, convs)), like=convs[0].weight)
+    return new_conv(weight, reduce(torch.add, map(bias_of, convs)), like=convs[0].weight)
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
@@ -139,7 +139,7 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     if norm.affine:
         gain, shift = gain * _exact(norm.weight), _exact(norm.bias)
     weight = dense_kernel(conv) * gain[:, None, None, None]
-    bias = (_bias(conv) - mean) * gain + shift
+    bias = (bias_of(conv) - mean) * gain + shift
     return new_conv(weight, bias, padding=_padding(conv), like=conv.weight)
 
 
@@ -197,12 +197,13 @@ def new_conv(
         device="meta",
     )
     bias = weight.new_zeros(out_channels) if bias is None else bias
-    conv.weight = nn.Parameter(weight.detach().to(like))
-    conv.bias = nn.Parameter(bias.detach().to(like))
+    conv.weight = nn.Parameter(weight.detach().to(like, copy=True))
+    conv.bias = nn.Parameter(bias.detach().to(like, copy=True))
     return conv
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """Return a convolution's bias (O,), zeros if it has none, in double precision."""
     if conv.bias is None:
         return torch.zeros(conv.out_channels, dtype=torch.float64)
     return _exact(conv.bias)
