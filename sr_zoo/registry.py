@@ -36,6 +36,7 @@ MODELS: dict[str, str] = {
     "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
     "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
     "espcn": "espcn",
+    "esrt": "esrt",
     "etds_m4c32": "etds",
     "etds_m4c32_deploy": "etds_deploy",
     "etds_m5c16": "etds",

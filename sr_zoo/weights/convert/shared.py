@@ -12,6 +12,8 @@ EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
     ("mlp.fc1", "mlp.0"),
     ("mlp.fc2", "mlp.2"),
 )
+# the upsampler of EDSR's authors, one flat list of convolutions and pixel shuffles
+EDSR_UPSAMPLER: tuple[Rule, ...] = (("0", "0.0"), ("2", "1.0"))
 # ESA as RFDN's authors wrote it, and everyone after them
 ESA_RULES: tuple[Rule, ...] = (
     ("conv1", "squeeze"),
