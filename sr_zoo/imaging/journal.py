@@ -16,7 +16,8 @@ NAME = ".sr_zoo-journal.jsonl"
 class Journal:
     """A file of one line a finished job, beside the outputs while their run is unfinished.
 
-    Use it as a context, and call `complete` in it once nothing is left to do. A line tells the sizes and times of both files: whatever changed since is done again.
+    Use it as a context, and call `complete` in it once nothing is left to do. A line tells the
+    sizes and times of both files: whatever changed since is done again.
 
     Args:
         folder: Of the outputs.
