@@ -1,6 +1,6 @@
 """BSRN-S: the small BSRN that won the model complexity track of NTIRE 2022.
 
-Paper: Li et al., CVPRW 2022, arXiv:2205.05996, section 4.6. RGB in [0, 1], no mean shift.
+Paper: Li et al., CVPRW 2022, arXiv:2205.05996. RGB in [0, 1], no mean shift.
 """
 
 from functools import partial
