@@ -1,26 +1,42 @@
 """Feed-forward blocks: mixing channels, pixel by pixel or nearly so."""
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class MLP(nn.Sequential):
-    """Feed-forward block of a transformer: a linear layer, an activation, a linear layer.
+    """Feed-forward block of a transformer: a linear layer, GELU, a linear layer.
 
     Shape: (..., channels) to the same.
 
     Args:
         channels: Width of the input and of the output.
         hidden: Width inside.
-        act: Builds the activation.
     """
 
-    def __init__(
-        self, channels: int, hidden: int, *, act: Callable[[], nn.Module] = nn.GELU
-    ) -> None:
-        super().__init__(nn.Linear(channels, hidden), act(), nn.Linear(hidden, channels))
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+
+
+class ConvFFN(nn.Sequential):
+    """Feed-forward block that also sees the neighbours: 3x3 to `hidden`, GELU, 1x1 back.
+
+    Source: SAFMN (Sun et al., ICCV 2023), section 3.3 (CCM, convolutional channel mixer).
+
+    Shape: (N, channels, H, W) to the same.
+
+    Args:
+        channels: Width of the input and of the output.
+        hidden: Width inside.
+        bias: Whether the convolutions have one.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, bias: bool = True) -> None:
+        super().__init__(
+            nn.Conv2d(channels, hidden, 3, padding=1, bias=bias),
+            nn.GELU(),
+            nn.Conv2d(hidden, channels, 1, bias=bias),
+        )
 
 
 class GatedFFN(nn.Module):

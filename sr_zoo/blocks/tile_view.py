@@ -112,24 +112,18 @@ class TileView:
             return slice(start, length)
         return slice(start, start + self.core_size[axis] // stride)
 
+    def length(self, axis: int, tile_length: int) -> int:
+        """Return the side of the whole image; larger only if a small image was padded."""
+        return max(self.whole[axis], tile_length)
+
     def sampling(
-        self,
-        axis: int,
-        cells: int,
-        size: int,
-        window: int,
-        stride: int,
-        multiple: int,
-        align_corners: bool = False,
+        self, axis: int, cells: int, size: int, window: int, stride: int, multiple: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return lower cell, upper cell and weight of the upper one for each of `size` pixels."""
         whole = -(-self.whole[axis] // multiple) * multiple
         whole_cells = (whole - window) // stride + 1
         pixels = torch.arange(size, dtype=torch.float64) + self.origin[axis]
-        if align_corners:
-            position = pixels * ((whole_cells - 1) / max(whole - 1, 1))
-        else:
-            position = (pixels + 0.5) * (whole_cells / whole) - 0.5
+        position = (pixels + 0.5) * (whole_cells / whole) - 0.5
         position = position.clamp(0, whole_cells - 1)
         lower = position.floor()
         first = self.origin[axis] // stride
@@ -142,6 +136,11 @@ class TileView:
         )
 
 
+def current_view() -> TileView | None:
+    """Return the view that the running forward pass is in; None on a whole image."""
+    return _CURRENT.get()
+
+
 def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
     """Average a feature map over the whole image.
 
@@ -152,7 +151,7 @@ def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
     Returns:
         (N, C, 1, 1).
     """
-    view = _CURRENT.get()
+    view = current_view()
     return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
 
 
@@ -169,7 +168,7 @@ def global_cosine(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (N, ..., C, D), from -1 to 1.
     """
-    view = _CURRENT.get()
+    view = current_view()
     if view is not None:
         both = view.core(torch.cat([a, b], dim=-3)).flatten(-2).double()
         products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
@@ -180,16 +179,43 @@ def global_cosine(a: Tensor, b: Tensor) -> Tensor:
     return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
 
 
+def global_size(x: Tensor) -> tuple[int, int]:
+    """Return height and width of the whole image that a feature map at LR size belongs to.
+
+    A side that the network padded counts with its padding.
+    """
+    height, width = x.shape[-2], x.shape[-1]
+    view = current_view()
+    return (height, width) if view is None else (view.length(0, height), view.length(1, width))
+
+
+def global_variance(x: Tensor, *, correction: int = 1) -> Tensor:
+    """Variance of a feature map at LR size over the whole image.
+
+    In a tile both moments are gathered at once, in double precision, so that it takes no more
+    passes over the image than an average.
+
+    Args:
+        x: (N, C, H, W).
+        correction: What is subtracted from the number of pixels; 1 is `torch.var`'s default.
+
+    Returns:
+        (N, C, 1, 1).
+    """
+    view = current_view()
+    if view is None:
+        return x.var((-2, -1), correction=correction, keepdim=True)
+    exact = x.double()
+    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride=1).chunk(2, dim=1)
+    height, width = global_size(x)
+    count = height * width
+    return ((square - mean.square()) * (count / (count - correction))).to(x.dtype)
+
+
 def resize_pooled(
-    cells: Tensor,
-    size: tuple[int, int],
-    *,
-    window: int,
-    stride: int,
-    multiple: int = 1,
-    align_corners: bool = False,
+    cells: Tensor, size: tuple[int, int], *, window: int, stride: int, multiple: int = 1
 ) -> Tensor:
-    """Resize a pooled map back to its pixels, bilinear.
+    """Resize a pooled map back to its pixels, bilinear, corners not aligned.
 
     Args:
         cells: (N, C, h, w), pooled without padding from a map of `size`.
@@ -197,22 +223,18 @@ def resize_pooled(
         window: Pixels that one cell saw, along each axis.
         stride: Pixels from one cell to the next.
         multiple: What the network padded the image's sides to a multiple of.
-        align_corners: Whether the middles of the outermost cells and pixels coincide, instead of
-            the outer edges of the maps.
 
     Returns:
         (N, C, H, W).
     """
-    view = _CURRENT.get()
+    view = current_view()
     if view is None:
-        return F.interpolate(cells, size=size, mode="bilinear", align_corners=align_corners)
+        return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
     for axis in (0, 1):
         dim = axis - 2
         low, high, weight = (
             t.to(cells.device)
-            for t in view.sampling(
-                axis, cells.shape[dim], size[axis], window, stride, multiple, align_corners
-            )
+            for t in view.sampling(axis, cells.shape[dim], size[axis], window, stride, multiple)
         )
         weight = weight.to(cells.dtype)
         weight = weight[:, None] if axis == 0 else weight

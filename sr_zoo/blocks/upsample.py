@@ -18,13 +18,21 @@ class PixelShuffleUpsampler(nn.Sequential):
         out_channels: 3 for RGB.
         scale: Upscaling factor.
         kernel_size: Of the convolution; odd, its padding keeps the size.
+        bias: Whether the convolution has one.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, scale: int, *, kernel_size: int = 3
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int,
+        *,
+        kernel_size: int = 3,
+        bias: bool = True,
     ) -> None:
+        width = out_channels * scale**2
         super().__init__(
-            nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2),
+            nn.Conv2d(in_channels, width, kernel_size, padding=kernel_size // 2, bias=bias),
             nn.PixelShuffle(scale),
         )
 

@@ -1,0 +1,53 @@
+"""Light SAFMN++: two blocks of SAFMN++ without their skips, for real-time 4K of AVIF images.
+
+Paper: Conde et al., CVPRW 2024, arXiv:2404.16484 (AIS 2024 challenge survey). RGB in [0, 1], no
+mean shift. The authors' weights are trained on AVIF-compressed inputs.
+"""
+
+from torch import Tensor, nn
+
+from sr_zoo.blocks import ConvFFN, PixelShuffleUpsampler, SimpleSAFM, crop, pad_to_minimum
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+
+class FeatureMixingModule(nn.Sequential):
+    """The modulation, then a convolutional channel mixer, nothing skipped."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__(SimpleSAFM(channels, channels // 2), ConvFFN(channels, hidden, bias=False))
+
+
+class LightSAFMNPP(SRNetwork):
+    """A short chain under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self, *, scale: int, channels: int = 32, hidden: int = 48, num_blocks: int = 2
+    ) -> None:
+        super().__init__(scale)
+        blocks = [FeatureMixingModule(channels, hidden) for _ in range(num_blocks)]
+        self.head = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*blocks)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(pad_to_minimum(x, SimpleSAFM.CELL))
+        out = self.upsampler(shallow + self.body(shallow))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=LightSAFMNPP,
+    variants={"light_safmnpp": Variant(halo=39, scales=(4,))},
+    paper=Paper(
+        "Real-Time 4K Super-Resolution of Compressed AVIF Images. AIS 2024 Challenge Survey",
+        "CVPRW",
+        2024,
+        "2404.16484",
+    ),
+    tags=("cnn", "attention"),
+    reference="sunny2109/SAFMN",
+    reference_license="Apache-2.0",
+    grid=SimpleSAFM.CELL,
+)

@@ -1,0 +1,61 @@
+"""SAFMN++: SAFMN made faster for the NTIRE 2024 efficient SR challenge.
+
+Paper: Ren et al., CVPRW 2024, arXiv:2404.10343 (challenge report). RGB in [0, 1], no mean shift.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import ConvFFN, PixelShuffleUpsampler, SimpleSAFM, crop, pad_to_minimum
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+GATED_SHARE = 3  # one in so many channels is gated
+
+
+class FeatureMixingModule(nn.Module):
+    """The modulation, then a convolutional channel mixer; one skip around both."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.mixer = SimpleSAFM(channels, channels // GATED_SHARE)
+        self.ffn = ConvFFN(channels, hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.ffn(self.mixer(x))
+
+
+class SAFMNPP(SRNetwork):
+    """Predicts what bilinear upscaling misses; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self, *, scale: int, channels: int = 36, hidden: int = 54, num_blocks: int = 6
+    ) -> None:
+        super().__init__(scale)
+        blocks = [FeatureMixingModule(channels, hidden) for _ in range(num_blocks)]
+        self.head = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*blocks)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        x = pad_to_minimum(x, SimpleSAFM.CELL)
+        base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        out = self.upsampler(self.body(self.head(x))) + base
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=SAFMNPP,
+    variants={"safmnpp": Variant(halo=103, scales=(4,))},
+    paper=Paper(
+        "The Ninth NTIRE 2024 Efficient Super-Resolution Challenge Report",
+        "CVPRW",
+        2024,
+        "2404.10343",
+    ),
+    tags=("cnn", "attention"),
+    reference="sunny2109/SAFMN",
+    reference_license="Apache-2.0",
+    grid=SimpleSAFM.CELL,
+)
