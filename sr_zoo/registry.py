@@ -30,6 +30,8 @@ MODELS: dict[str, str] = {
     "seemore_b": "seemore",
     "seemore_l": "seemore",
     "seemore_t": "seemore",
+    "smfanet": "smfanet",
+    "smfanet_plus": "smfanet",
 }
 
 

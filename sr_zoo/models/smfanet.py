@@ -1,0 +1,135 @@
+"""SMFANet: Self-Modulation Feature Aggregation Network.
+
+Paper: Zheng et al., ECCV 2024. RGB in [0, 1], no mean shift.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    PixelShuffleUpsampler,
+    crop,
+    global_variance,
+    max_pool_to_cells,
+    pad_to_minimum,
+    spread_cells,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+CELL = 8  # pixels, along each axis, that one cell of the non-local view sees
+EXPANSION = 2
+LOCAL_SHARE = 4  # one in so many hidden channels of the feed-forward part sees its neighbours
+
+
+class SelfModulation(nn.Module):
+    """Gates each pixel by a pooled view of its surroundings and the whole image's variance (EASA).
+
+    What a channel's variance over the image weighs against the pooled view is learned.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.view = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.view_weight = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.variance_weight = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.gate = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        view = self.view(max_pool_to_cells(x, CELL)) * self.view_weight
+        gate = F.gelu(self.gate(view + global_variance(x) * self.variance_weight))
+        return x * spread_cells(gate, (x.shape[-2], x.shape[-1]), CELL)
+
+
+class LocalDetail(nn.Sequential):
+    """Depthwise 3x3 that doubles the channels, then two 1x1, for what pooling loses (LDE)."""
+
+    def __init__(self, channels: int) -> None:
+        hidden = EXPANSION * channels
+        super().__init__(
+            nn.Conv2d(channels, hidden, 3, padding=1, groups=channels),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.GELU(),
+            nn.Conv2d(hidden, channels, 1),
+        )
+
+
+class SMFA(nn.Module):
+    """Self-modulation feature aggregation: non-local and local features, each from its own half."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.local = LocalDetail(channels)
+        self.modulation = SelfModulation(channels)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        local, non_local = self.expand(x).chunk(2, dim=1)
+        return self.project(self.modulation(non_local) + self.local(local))
+
+
+class PCFN(nn.Module):
+    """Partial-convolution feed-forward network: a part of the hidden channels sees neighbours."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = EXPANSION * channels
+        self.seeing = hidden // LOCAL_SHARE
+        self.expand = nn.Conv2d(channels, hidden, 1)
+        self.local = nn.Conv2d(self.seeing, self.seeing, 3, padding=1)
+        self.project = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seeing, passing = F.gelu(self.expand(x)).tensor_split([self.seeing], dim=1)
+        return self.project(torch.cat([F.gelu(self.local(seeing)), passing], dim=1))
+
+
+class FeatureModulationBlock(nn.Module):
+    """SMFA and PCFN, each skipped around, each on pixels normalised to unit length."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.aggregation = SMFA(channels)
+        self.ffn = PCFN(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.aggregation(F.normalize(x))
+        return x + self.ffn(F.normalize(x))
+
+
+class SMFANet(SRNetwork):
+    """A chain of blocks under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 36, num_blocks: int = 8) -> None:
+        super().__init__(scale)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(*(FeatureModulationBlock(channels) for _ in range(num_blocks)))
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(pad_to_minimum(x, CELL))
+        out = self.upsampler(shallow + self.body(shallow))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=SMFANet,
+    variants={
+        "smfanet": Variant(halo=130),
+        "smfanet_plus": Variant(halo=194, arguments={"channels": 48, "num_blocks": 12}),
+    },
+    paper=Paper(
+        "SMFANet: A Lightweight Self-Modulation Feature Aggregation Network for Efficient Image "
+        "Super-Resolution",
+        "ECCV",
+        2024,
+    ),
+    tags=("cnn", "attention"),
+    reference="Zheng-MJ/SMFANet",
+    reference_license="Apache-2.0",
+    grid=CELL,
+    global_statistics=True,
+)
