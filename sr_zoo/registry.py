@@ -32,6 +32,8 @@ MODELS: dict[str, str] = {
     "seemore_t": "seemore",
     "smfanet": "smfanet",
     "smfanet_plus": "smfanet",
+    "swinir": "swinir",
+    "swinir_light": "swinir",
 }
 
 

@@ -10,6 +10,13 @@ from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
+from sr_zoo.blocks.swin import (
+    ResidualSwinGroup,
+    SwinBlock,
+    channels_first,
+    channels_last,
+    init_linear,
+)
 from sr_zoo.blocks.tile_view import (
     TileView,
     global_cosine,
@@ -49,18 +56,23 @@ __all__ = [
     "MoRE",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
+    "ResidualSwinGroup",
     "Router",
     "SimpleSAFM",
     "StagedUpsampler",
     "StripedConv2d",
+    "SwinBlock",
     "TileView",
     "WindowAttention",
     "attend",
+    "channels_first",
+    "channels_last",
     "crop",
     "global_cosine",
     "global_mean",
     "global_size",
     "global_variance",
+    "init_linear",
     "join_heads",
     "max_pool_to_cells",
     "merge",

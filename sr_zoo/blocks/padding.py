@@ -33,4 +33,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """Keep the top left `height` x `width` pixels of (N, C, H, W)."""
-    return x[..., :height, :width]
+    # not a slice: torch.export would note whether the slice is the whole image, and its program
+    # then refuse all sizes for which that is otherwise
+    rows, columns = (torch.arange(side, device=x.device) for side in (height, width))
+    return x.index_select(-2, rows).index_select(-1, columns)

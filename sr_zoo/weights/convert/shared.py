@@ -34,3 +34,22 @@ MULTI_DISTILLATION: tuple[Rule, ...] = (
 )
 # contrast-aware channel attention in IMDN, and in BSRN after it
 CCA_RULES: tuple[Rule, ...] = (("conv_du.0", "squeeze"), ("conv_du.2", "expand"))
+# a Swin block as SwinIR's authors keep it, and the trunk of the networks that followed
+SWIN_BLOCK: tuple[Rule, ...] = (
+    ("norm1", "norm_attention"),
+    ("norm2", "norm_ffn"),
+    ("mlp.fc1", "ffn.0"),
+    ("mlp.fc2", "ffn.2"),
+    ("attn.qkv", "attention.qkv"),
+    ("attn.proj", "attention.project"),
+    ("attn.relative_position_bias_table", "attention.bias.table"),
+)
+SWIN_TRUNK: tuple[Rule, ...] = (
+    ("conv_first", "head"),
+    ("patch_embed.norm", "norm_in"),
+    ("norm", "norm_out"),
+    ("conv_after_body", "body_out"),
+    ("layers.{i}.conv", "body.{i}.conv"),
+)
+# index tables and masks, computed here
+SWIN_IGNORE = (r".*\.relative_position_index", r".*\.attn_mask")
