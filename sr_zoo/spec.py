@@ -75,6 +75,7 @@ class ArchSpec:
     reference_license: str | None = None
     grid: int = 1
     global_statistics: bool = False
+    global_attention: bool = False
 
 
 TAGS = {

@@ -3,13 +3,16 @@
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift
-from sr_zoo.blocks.conv import BSConv, StripedConv2d
+from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
+from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
+from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedFFN
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
+from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
     SwinBlock,
@@ -45,15 +48,21 @@ __all__ = [
     "SAFM",
     "BSConv",
     "CALayer",
+    "ChunkedAttention",
     "ContrastAwareCALayer",
+    "ConvChain",
     "ConvFFN",
+    "EdgeOrientedConv",
+    "EfficientTransformer",
     "FeatureDistillation",
     "GatedFFN",
+    "IdentityEdgeOrientedConv",
     "InformationMultiDistillation",
     "LayerNorm2d",
     "LowRankExpert",
     "MeanShift",
     "MoRE",
+    "ParallelConvs",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
     "ResidualSwinGroup",
@@ -67,6 +76,7 @@ __all__ = [
     "attend",
     "channels_first",
     "channels_last",
+    "conv3x3",
     "crop",
     "global_cosine",
     "global_mean",

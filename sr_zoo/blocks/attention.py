@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks.tile_view import global_mean, global_variance, resize_pooled
+from sr_zoo.blocks.tile_view import global_mean, resize_pooled
 
 
 class CALayer(nn.Module):
@@ -18,15 +18,17 @@ class CALayer(nn.Module):
     Args:
         channels: Width of the input and of the output.
         reduced: Width inside the gate; ``channels // 16`` in RCAN.
+        stride: LR pixels per cell of the input.
 
     Raises:
         ValueError: `reduced` is smaller than 1.
     """
 
-    def __init__(self, channels: int, reduced: int) -> None:
+    def __init__(self, channels: int, reduced: int, *, stride: int = 1) -> None:
         if reduced < 1:
             raise ValueError(f"reduced must be at least 1, got {reduced}")
         super().__init__()
+        self.stride = stride
         self.squeeze = nn.Conv2d(channels, reduced, 1)
         self.expand = nn.Conv2d(reduced, channels, 1)
 
@@ -36,7 +38,7 @@ class CALayer(nn.Module):
 
     def statistic(self, x: Tensor) -> Tensor:
         """Describe each channel by one number: (N, C, H, W) to (N, C, 1, 1)."""
-        return global_mean(x)
+        return global_mean(x, stride=self.stride)
 
 
 class ContrastAwareCALayer(CALayer):
@@ -49,9 +51,10 @@ class ContrastAwareCALayer(CALayer):
     """
 
     def statistic(self, x: Tensor) -> Tensor:
-        variance = global_variance(x, correction=0)
+        mean = global_mean(x, stride=self.stride)
+        variance = global_mean((x - mean).square(), stride=self.stride)
         # a flat channel has no gradient at the root of zero; the smallest number has one of zero
-        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + global_mean(x)
+        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + mean
 
 
 class ESA(nn.Module):

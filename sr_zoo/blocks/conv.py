@@ -1,5 +1,8 @@
 """Convolutions that the library's networks share."""
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
 from torch import nn
 
 
@@ -69,3 +72,40 @@ class BSConv(nn.Sequential):
                 groups=out_channels,
             ),
         )
+
+
+def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Return a 3x3 convolution that keeps height and width."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+class ConvChain(nn.Sequential):
+    """Convolutions in a row, an activation after each but the last.
+
+    The body of the networks made for phones; item i holds convolution i and its activation.
+
+    Shape: (N, widths[0], H, W) to (N, widths[-1], H, W), as `conv` gives it.
+
+    Args:
+        widths: Width of the input, then that of each convolution's output.
+        act: Builds the activation for so many channels.
+        conv: Builds a convolution from input and output width.
+
+    Raises:
+        ValueError: `widths` names no convolution.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        act: Callable[[int], nn.Module],
+        conv: Callable[[int, int], nn.Module] = conv3x3,
+    ) -> None:
+        if len(widths) < 2:
+            raise ValueError(f"widths must name an input and an output at least, got {widths}")
+        layers = [
+            nn.Sequential(conv(width_in, width_out), act(width_out))
+            for width_in, width_out in pairwise(widths)
+        ]
+        super().__init__(*layers[:-1], layers[-1][:1])

@@ -1,21 +1,26 @@
 """Feed-forward blocks: mixing channels, pixel by pixel or nearly so."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class MLP(nn.Sequential):
-    """Feed-forward block of a transformer: a linear layer, GELU, a linear layer.
+    """Feed-forward block of a transformer: a linear layer, an activation, a linear layer.
 
     Shape: (..., channels) to the same.
 
     Args:
         channels: Width of the input and of the output.
         hidden: Width inside.
+        act: Builds the activation.
     """
 
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+    def __init__(
+        self, channels: int, hidden: int, *, act: Callable[[], nn.Module] = nn.GELU
+    ) -> None:
+        super().__init__(nn.Linear(channels, hidden), act(), nn.Linear(hidden, channels))
 
 
 class ConvFFN(nn.Sequential):

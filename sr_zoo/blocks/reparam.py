@@ -103,8 +103,8 @@ def _merge_pair(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     size = (outer.shape[-2] - 1, outer.shape[-1] - 1)
     # every input channel's kernels are the picture that the second convolution is slid over
     weight = F.conv2d(inner.transpose(0, 1), outer.flip(-2, -1), padding=size).transpose(0, 1)
-    bias = _bias(second) + outer.sum((-2, -1)) @ _bias(first)
-    return new_conv(weight, bias, padding=_padding(first), like=first)
+    bias = bias_of(second) + outer.sum((-2, -1)) @ bias_of(first)
+    return new_conv(weight, bias, padding=_padding(first), like=first.weight)
 
 
 def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
@@ -122,7 +122,7 @@ def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
     kernels = [dense_kernel(conv) for conv in convs]
     height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (-2, -1))
     weight = reduce(torch.add, (pad_kernel(kernel, height, width) for kernel in kernels))
-    return new_conv(weight, reduce(torch.add, map(_bias, convs)), like=convs[0])
+    return new_conv(weight, reduce(torch.add, map(bias_of, convs)), like=convs[0].weight)
 
 
 def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
@@ -139,15 +139,15 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     if norm.affine:
         gain, shift = gain * _exact(norm.weight), _exact(norm.bias)
     weight = dense_kernel(conv) * gain[:, None, None, None]
-    bias = (_bias(conv) - mean) * gain + shift
-    return new_conv(weight, bias, padding=_padding(conv), like=conv)
+    bias = (bias_of(conv) - mean) * gain + shift
+    return new_conv(weight, bias, padding=_padding(conv), like=conv.weight)
 
 
 def identity_conv(channels: int, kernel_size: int = 1) -> nn.Conv2d:
     """Return a convolution that changes nothing."""
     weight = torch.eye(channels, dtype=torch.float64)[..., None, None]
-    conv = nn.Conv2d(channels, channels, 1)
-    return new_conv(pad_kernel(weight, kernel_size, kernel_size), None, like=conv)
+    padded = pad_kernel(weight, kernel_size, kernel_size)
+    return new_conv(padded, None, like=torch.zeros(()))
 
 
 def pad_kernel(weight: Tensor, height: int, width: int) -> Tensor:
@@ -174,28 +174,36 @@ def new_conv(
     weight: Tensor,
     bias: Tensor | None,
     *,
-    like: nn.Conv2d,
+    like: Tensor,
     padding: tuple[int, int] | None = None,
+    groups: int = 1,
 ) -> nn.Conv2d:
     """Return a convolution with these kernels.
 
     Args:
-        weight: (O, I, h, w).
+        weight: (O, I / groups, h, w).
         bias: (O,), or None for zeros.
-        like: Gives device, floating-point type and mode.
+        like: Gives device and floating-point type.
         padding: None for what keeps height and width; the kernels are odd then.
+        groups: As for `nn.Conv2d`.
     """
     out_channels, in_channels, height, width = weight.shape
-    if padding is None:
-        padding = _same_padding(weight)
-    conv = nn.Conv2d(in_channels, out_channels, (height, width), padding=padding, device="meta")
+    conv = nn.Conv2d(
+        in_channels * groups,
+        out_channels,
+        (height, width),
+        padding=_same_padding(weight) if padding is None else padding,
+        groups=groups,
+        device="meta",
+    )
     bias = weight.new_zeros(out_channels) if bias is None else bias
-    conv.weight = nn.Parameter(weight.to(like.weight))
-    conv.bias = nn.Parameter(bias.to(like.weight))
-    return conv.train(like.training)
+    conv.weight = nn.Parameter(weight.detach().to(like, copy=True))
+    conv.bias = nn.Parameter(bias.detach().to(like, copy=True))
+    return conv
 
 
-def _bias(conv: nn.Conv2d) -> Tensor:
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """Return a convolution's bias (O,), zeros if it has none, in double precision."""
     if conv.bias is None:
         return torch.zeros(conv.out_channels, dtype=torch.float64)
     return _exact(conv.bias)

@@ -117,13 +117,23 @@ class TileView:
         return max(self.whole[axis], tile_length)
 
     def sampling(
-        self, axis: int, cells: int, size: int, window: int, stride: int, multiple: int
+        self,
+        axis: int,
+        cells: int,
+        size: int,
+        window: int,
+        stride: int,
+        multiple: int,
+        align_corners: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return lower cell, upper cell and weight of the upper one for each of `size` pixels."""
         whole = -(-self.whole[axis] // multiple) * multiple
         whole_cells = (whole - window) // stride + 1
         pixels = torch.arange(size, dtype=torch.float64) + self.origin[axis]
-        position = (pixels + 0.5) * (whole_cells / whole) - 0.5
+        if align_corners:
+            position = pixels * ((whole_cells - 1) / max(whole - 1, 1))
+        else:
+            position = (pixels + 0.5) * (whole_cells / whole) - 0.5
         position = position.clamp(0, whole_cells - 1)
         lower = position.floor()
         first = self.origin[axis] // stride
@@ -213,9 +223,15 @@ def global_variance(x: Tensor, *, correction: int = 1) -> Tensor:
 
 
 def resize_pooled(
-    cells: Tensor, size: tuple[int, int], *, window: int, stride: int, multiple: int = 1
+    cells: Tensor,
+    size: tuple[int, int],
+    *,
+    window: int,
+    stride: int,
+    multiple: int = 1,
+    align_corners: bool = False,
 ) -> Tensor:
-    """Resize a pooled map back to its pixels, bilinear, corners not aligned.
+    """Resize a pooled map back to its pixels, bilinear.
 
     Args:
         cells: (N, C, h, w), pooled without padding from a map of `size`.
@@ -223,18 +239,22 @@ def resize_pooled(
         window: Pixels that one cell saw, along each axis.
         stride: Pixels from one cell to the next.
         multiple: What the network padded the image's sides to a multiple of.
+        align_corners: Whether the middles of the outermost cells and pixels coincide, instead of
+            the outer edges of the maps.
 
     Returns:
         (N, C, H, W).
     """
     view = current_view()
     if view is None:
-        return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
+        return F.interpolate(cells, size=size, mode="bilinear", align_corners=align_corners)
     for axis in (0, 1):
         dim = axis - 2
         low, high, weight = (
             t.to(cells.device)
-            for t in view.sampling(axis, cells.shape[dim], size[axis], window, stride, multiple)
+            for t in view.sampling(
+                axis, cells.shape[dim], size[axis], window, stride, multiple, align_corners
+            )
         )
         weight = weight.to(cells.dtype)
         weight = weight[:, None] if axis == 0 else weight

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 from sr_zoo.errors import ImageWriteError
 
-PARTIAL = ".sr_zoo-{token}.part"  # short, so that it fits wherever the file's own name does
+PREFIX, SUFFIX = ".sr_zoo-", ".part"
+DIGITS = 16
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
@@ -20,7 +24,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         ImageWriteError: The folder is missing or not writable, or the disk is full.
     """
     target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(PARTIAL.format(token=secrets.token_hex(8)))
+    partial = target.with_name(_stem(target) + secrets.token_hex(8) + SUFFIX)
     try:
         if target.is_dir():
             raise ImageWriteError(f"{path}: is a folder; name a file in it")
@@ -41,3 +45,19 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         raise ImageWriteError(
             f"{path}: cannot be written ({error.strerror or error}); nothing was changed"
         ) from error
+
+
+def remove_leftovers(targets: Iterable[Path]) -> None:
+    """Remove what killed runs left half-written beside these files; nobody else may write them."""
+    stems = defaultdict(set)
+    for target in map(Path.resolve, targets):
+        stems[target.parent].add(_stem(target))
+    for folder, wanted in stems.items():
+        for partial in folder.glob(f"{PREFIX}*{SUFFIX}"):
+            if partial.name[: len(PREFIX) + DIGITS + 1] in wanted:
+                partial.unlink(missing_ok=True)
+
+
+def _stem(target: Path) -> str:
+    """Return how the half-written file's name starts: short, to fit wherever the target's does."""
+    return f"{PREFIX}{sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:DIGITS]}-"

@@ -38,6 +38,10 @@ class Metadata:
     format: str | None = None
     mode: str | None = None
 
+    def stripped(self) -> Metadata:
+        """Return the metadata without what may tell of people and places."""
+        return replace(self, exif=None, xmp=None)
+
     def resized(self, old: tuple[int, int], new: tuple[int, int]) -> Metadata:
         """Return what is true after resizing, so that a print keeps its size.
 

@@ -1,4 +1,4 @@
-"""The parts of PNG that Pillow leaves out: 16 bits per channel in colour, and checksums."""
+"""The parts of PNG that Pillow leaves out: 16 bits per channel in colour."""
 
 from __future__ import annotations
 
@@ -18,23 +18,6 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
 INCHES_PER_METRE = 1 / 0.0254
 ROWS_AT_ONCE = 64
-
-
-def check(data: bytes) -> str | None:
-    """Return what is wrong with the chunks of a PNG file, or None; Pillow skips some checksums."""
-    position = len(SIGNATURE)
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            break
-        kind = data[position + 4 : position + 8]
-        if zlib.crc32(data[position + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            return f"it is damaged: the checksum of its {kind!r} part is wrong"
-        if kind == b"IEND":
-            return None
-        position = end + 4
-    return "it is truncated"
 
 
 def is_16_bit_color(image: ImageFile) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from sr_zoo.errors import ImageReadError
 from sr_zoo.imaging import png, tiff
+from sr_zoo.imaging.integrity import find_damage
 from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pil import assemble, from_pil
 
@@ -27,9 +31,16 @@ def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
         ImageReadError: There is no such file, or it is damaged, or no image.
     """
     data, name = load(source)
-    try:
+    with decoding(name, data):
         return _decode(data)
-    except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
+
+
+@contextmanager
+def decoding(name: str, data: bytes) -> Iterator[None]:
+    """Turn whatever decoders raise over a damaged file into one sentence that names it."""
+    try:
+        yield
+    except Exception as error:  # decoders let out what they stumble over: any type there is
         raise ImageReadError(f"{name}: {_reason(error, data)}") from error
 
 
@@ -56,10 +67,15 @@ def load(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
     return data, name
 
 
+def open_image(data: bytes) -> ImageFile:
+    """Open an image file without decoding its pixels yet."""
+    if damage := find_damage(data):
+        raise ImageReadError(damage)
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def _decode(data: bytes) -> Picture:
-    if data.startswith(png.SIGNATURE) and (problem := png.check(data)):
-        raise ImageReadError(problem)
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = open_image(data)
     for deep in (png, tiff):
         if deep.is_16_bit_color(image):
             pixels, alpha, loaded = deep.read_16_bit_color(data)

@@ -15,8 +15,10 @@ from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging import png, tiff
 from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.formats import Format, output_format
-from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.picture import Metadata, Picture
 from sr_zoo.imaging.pil import save_options, to_pil
+
+SHARP_COLORS = 90  # from this quality on, colour is stored as finely as brightness
 
 
 def write_image(
@@ -69,11 +71,10 @@ def encode_image(
         ImageWriteError: The format cannot hold the picture.
         OptionError: The quality is outside 1 to 100.
     """
-    if quality is not None and not 1 <= quality <= 100:
-        raise OptionError(f"quality must be from 1 to 100, got {quality}")
+    check_quality(quality)
     picture = fit(picture, format)
     if strip:
-        picture = replace(picture, metadata=replace(picture.metadata, exif=None, xmp=None))
+        picture = replace(picture, metadata=picture.metadata.stripped())
     file = io.BytesIO()
     if format.name == "PNG" and picture.pixels.dtype == np.uint16:
         png.write_16_bit(picture, file)
@@ -82,6 +83,12 @@ def encode_image(
     else:
         _encode_with_pillow(picture, format, quality, file)
     return file.getvalue()
+
+
+def check_quality(quality: int | None) -> None:
+    """Raise an OptionError unless a quality is None or from 1 to 100."""
+    if quality is not None and not 1 <= quality <= 100:
+        raise OptionError(f"quality must be from 1 to 100, got {quality}")
 
 
 def fit(picture: Picture, format: Format) -> Picture:
@@ -124,21 +131,27 @@ def _colored(picture: Picture) -> Picture:
     return replace(picture, pixels=pixels, metadata=replace(picture.metadata, icc=None))
 
 
+def encoder_options(format: Format, metadata: Metadata, quality: int | None) -> dict[str, Any]:
+    """Return what Pillow's encoder of a format is to be told."""
+    options: dict[str, Any] = save_options(metadata)
+    if format.name == "PNG" and metadata.xmp:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp"))
+    if format.lossy_quality is None:
+        return options
+    options["quality"] = quality or format.lossy_quality
+    if format.name in ("JPEG", "AVIF"):
+        options["subsampling"] = "4:4:4" if options["quality"] >= SHARP_COLORS else "4:2:0"
+    elif format.name == "WEBP":
+        options |= {"lossless": options["quality"] == 100, "exact": True}
+    return options
+
+
 def _encode_with_pillow(
     picture: Picture, format: Format, quality: int | None, file: io.BytesIO
 ) -> None:
-    options: dict[str, Any] = save_options(picture.metadata)
-    if format.lossy_quality is not None:
-        options["quality"] = quality or format.lossy_quality
-    if format.name == "JPEG":
-        options["subsampling"] = 0 if options["quality"] >= 90 else 2
-    if format.name == "WEBP":
-        options |= {"lossless": options["quality"] == 100, "exact": True}
-    if format.name == "PNG" and picture.metadata.xmp:
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp"))
     image = to_pil(picture)
     try:
-        image.save(file, format.name, **options)
+        image.save(file, format.name, **encoder_options(format, picture.metadata, quality))
     except (OSError, ValueError) as error:
         raise ImageWriteError(f"cannot be written as {format.name} ({error})") from error

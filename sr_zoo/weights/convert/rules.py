@@ -115,6 +115,10 @@ class Converter:
     def _ignores(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self.ignore)
 
+    def ignored(self, state: Mapping[str, Tensor]) -> set[str]:
+        """Return the names in the authors' state dict that are no weights of ours."""
+        return {name for name in state if self._ignores(name)}
+
     def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the authors' state dict to ours.
 
@@ -128,8 +132,9 @@ class Converter:
                 + (", ..." if len(unknown) > 5 else "")
             )
         converted: dict[str, Tensor] = {}
+        ignored = self.ignored(state)
         for name, tensor in state.items():
-            ours = None if self._ignores(name) else self._to_ours.rename(name)
+            ours = None if name in ignored else self._to_ours.rename(name)
             if ours is None:
                 continue
             if ours in converted:

@@ -1,7 +1,19 @@
 """Rules for blocks that the authors of several networks name alike."""
 
-from sr_zoo.weights.convert.rules import Rule
+from sr_zoo.weights.convert.rules import Rule, nest
 
+# the transformer of ESRT, which FIWHN took over
+EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
+    ("norm1", "norm_attention"),
+    ("atten.reduce", "attention.reduce"),
+    ("atten.qkv", "attention.qkv"),
+    ("atten.proj", "attention.project"),
+    ("norm2", "norm_mlp"),
+    ("mlp.fc1", "mlp.0"),
+    ("mlp.fc2", "mlp.2"),
+)
+# the upsampler of EDSR's authors, one flat list of convolutions and pixel shuffles
+EDSR_UPSAMPLER: tuple[Rule, ...] = (("0", "0.0"), ("2", "1.0"))
 # ESA as RFDN's authors wrote it, and everyone after them
 ESA_RULES: tuple[Rule, ...] = (
     ("conv1", "squeeze"),
@@ -34,6 +46,44 @@ MULTI_DISTILLATION: tuple[Rule, ...] = (
 )
 # contrast-aware channel attention in IMDN, and in BSRN after it
 CCA_RULES: tuple[Rule, ...] = (("conv_du.0", "squeeze"), ("conv_du.2", "expand"))
+
+# a chain of edge-oriented convolutions as ECBSR's authors wrote it; the filters' masks are fixed
+EDGE_CONV: tuple[Rule, ...] = nest(
+    "backbone.{i}",
+    "body.{i}",
+    (
+        ("conv3x3", "0.plain"),
+        ("conv1x1_3x3.k0", "0.expanded.0.weight"),
+        ("conv1x1_3x3.b0", "0.expanded.0.bias"),
+        ("conv1x1_3x3.k1", "0.expanded.1.weight"),
+        ("conv1x1_3x3.b1", "0.expanded.1.bias"),
+        *(
+            rule
+            for theirs, ours in (("sbx", "sobel_x"), ("sby", "sobel_y"), ("lpl", "laplacian"))
+            for rule in (
+                (f"conv1x1_{theirs}.k0", f"0.{ours}.0.weight"),
+                (f"conv1x1_{theirs}.b0", f"0.{ours}.0.bias"),
+                (f"conv1x1_{theirs}", f"0.{ours}.1"),
+            )
+        ),
+        ("act", "1"),
+    ),
+)
+EDGE_CONV_MASKS = r"backbone\.\d+\.conv1x1_(sbx|sby|lpl)\.mask"
+# blueprint separable convolution, and the blocks above where BSRN's authors put it into them
+BSCONV: tuple[Rule, ...] = (("pw", "0"), ("dw", "1"))
+BLUEPRINT_DISTILLATION: tuple[Rule, ...] = (
+    *nest("c{j+1}_r", "refine.{j}", BSCONV),
+    *nest("c4", "narrow", BSCONV),
+    *FEATURE_DISTILLATION,
+)
+BLUEPRINT_ESA: tuple[Rule, ...] = (
+    *nest("conv_max", "context.0", BSCONV),
+    *nest("conv3", "context.2", BSCONV),
+    *nest("conv3_", "context.4", BSCONV),
+    *ESA_THREE_CONVS,
+)
+
 # a Swin block as SwinIR's authors keep it, and the trunk of the networks that followed
 SWIN_BLOCK: tuple[Rule, ...] = (
     ("norm1", "norm_attention"),

@@ -1,0 +1,140 @@
+"""Which files a run over many images reads and writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from sr_zoo.errors import ImageReadError, OptionError
+from sr_zoo.imaging.formats import BY_SUFFIX, READ_ONLY_SUFFIXES, named_format
+
+READABLE_SUFFIXES = frozenset(BY_SUFFIX) | frozenset(READ_ONLY_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image file to read, and the one to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a folder are taken.
+
+    Attributes:
+        include: Patterns such as ``"*.png"`` or ``"2024/*"``, of which a file's name or its path
+            in the folder must match one.
+        exclude: Patterns of which neither may match any.
+        recursive: Whether subfolders are entered.
+    """
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    recursive: bool = True
+
+    def takes(self, relative: Path) -> bool:
+        """Whether a file, given by its path in the folder, is taken."""
+
+        def matches(patterns: tuple[str, ...]) -> bool:
+            texts = (relative.name, relative.as_posix())
+            return any(fnmatch(text, pattern) for text in texts for pattern in patterns)
+
+        return matches(self.include) and not matches(self.exclude)
+
+
+def plan(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    format: str | None = None,
+    selection: Selection | None = None,
+) -> list[Job]:
+    """Decide what is read and written, before anything is.
+
+    Folders are mirrored: ``photos/2024/a.jpg`` of the input ``photos`` becomes
+    ``output/2024/a.jpg``. Hidden files and folders are left out, and so is the output folder where
+    it lies inside an input. Files whose own format cannot be written become PNG.
+
+    Args:
+        inputs: Image files and folders.
+        output: An image file if there is one input file and this ends like one; else a folder.
+        format: Of every output file, such as ``"webp"``; by default each keeps its own.
+        selection: Which files of the input folders are taken; by default all images.
+
+    Raises:
+        ImageReadError: A folder cannot be listed, or holds no image that the selection takes.
+        ImageWriteError: There is no such format.
+        OptionError: Two inputs would be written to one file, or an output would replace an input.
+    """
+    suffix = named_format(format).suffixes[0] if format else None
+    if len(inputs) == 1 and not inputs[0].is_dir() and output.suffix.lower() in BY_SUFFIX:
+        jobs = [Job(inputs[0], output)]
+    else:
+        jobs = [
+            Job(source, output / _output_name(relative, suffix))
+            for path in inputs
+            for source, relative in _images(path, output, selection or Selection())
+        ]
+    _check_targets(jobs)
+    return jobs
+
+
+def _images(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
+    """Yield the files that an input stands for, each with its path in the output."""
+    if not path.is_dir():
+        yield path, Path(path.name)
+        return
+    found = False
+    for file in _walk(path, output.resolve(), selection.recursive):
+        relative = file.relative_to(path)
+        if file.suffix.lower() in READABLE_SUFFIXES and selection.takes(relative):
+            found = True
+            yield file, relative
+    if not found:
+        raise ImageReadError(f"{path}: the folder holds no images that are to be taken")
+
+
+def _walk(folder: Path, output: Path, recursive: bool) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise ImageReadError(
+            f"{error.filename}: the folder cannot be listed ({error.strerror})"
+        ) from error
+
+    for parent, folders, files in os.walk(folder, onerror=fail):
+        here = Path(parent)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if recursive and not name.startswith(".") and (here / name).resolve() != output
+        )
+        yield from (here / name for name in sorted(files) if not name.startswith("."))
+
+
+def _output_name(relative: Path, suffix: str | None) -> Path:
+    if suffix and BY_SUFFIX.get(relative.suffix.lower()) != BY_SUFFIX[suffix]:
+        return relative.with_suffix(suffix)
+    known = relative.suffix.lower() in BY_SUFFIX
+    return relative if known else relative.with_suffix(".png")
+
+
+def _check_targets(jobs: list[Job]) -> None:
+    sources = {job.source.resolve() for job in jobs}
+    writers: dict[Path, Path] = {}
+    for job in jobs:
+        target = job.target.resolve()
+        if target in sources:
+            raise OptionError(
+                f"{job.target} is an input and would be replaced by the output; "
+                "choose another output folder"
+            )
+        if target in writers:
+            raise OptionError(
+                f"{writers[target]} and {job.source} would both be written to {job.target}; "
+                "put their outputs into different folders"
+            )
+        writers[target] = job.source

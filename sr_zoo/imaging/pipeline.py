@@ -1,0 +1,156 @@
+"""Reading, processing and writing many files, the three side by side on different files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from sr_zoo.errors import ImageWriteError, SRZooError
+from sr_zoo.imaging.atomic import remove_leftovers, write_atomically
+from sr_zoo.imaging.folder import Job
+from sr_zoo.imaging.journal import Journal
+
+READ_AHEAD = 2
+WRITERS = 2
+
+Read = TypeVar("Read")
+Processed = TypeVar("Processed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes:
+        job: Which one.
+        status: ``skipped`` if its output was there already.
+        reason: One sentence on why it failed.
+        seconds: From the start of its processing until its file was written.
+    """
+
+    job: Job
+    status: Literal["done", "skipped", "failed"]
+    reason: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pipeline(Generic[Read, Processed]):
+    """Three steps that run side by side, each on another file.
+
+    Attributes:
+        read: Reads a source; in a thread of its own.
+        process: Works on what was read; in the caller's thread, in the order of the jobs. It is
+            given the job too.
+        write: Writes the target, atomically; in threads of its own.
+    """
+
+    read: Callable[[Path], Read]
+    process: Callable[[Read, Job], Processed]
+    write: Callable[[Processed, Path], None]
+
+    def run(
+        self, jobs: Sequence[Job], *, journal: Journal | None = None, skip_existing: bool = False
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of every job; one that fails never stops the others.
+
+        Args:
+            jobs: What to do.
+            journal: Tells which jobs are finished already, and is told of those that will be.
+            skip_existing: Leave out jobs whose target exists.
+        """
+        pending = []
+        for job in jobs:
+            if (skip_existing and job.target.exists()) or (journal and journal.has(job)):
+                yield Outcome(job, "skipped")
+            else:
+                pending.append(job)
+        remove_leftovers(job.target for job in pending)
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(WRITERS) as writer:
+            reads: deque[tuple[Job, Future[Read]]] = deque()
+            writes: deque[Future[Outcome]] = deque()
+            waiting = deque(pending)
+            try:
+                while waiting or reads:
+                    while waiting and len(reads) < READ_AHEAD:
+                        job = waiting.popleft()
+                        reads.append((job, reader.submit(self.read, job.source)))
+                    writes.append(self._advance(*reads.popleft(), writer, journal))
+                    while len(writes) > WRITERS or (writes and writes[0].done()):
+                        yield writes.popleft().result()
+                while writes:
+                    yield writes.popleft().result()
+            finally:
+                reader.shutdown(wait=False, cancel_futures=True)
+
+    def _advance(
+        self, job: Job, read: Future[Read], writer: ThreadPoolExecutor, journal: Journal | None
+    ) -> Future[Outcome]:
+        """Process one file as soon as it is read, and have its result written."""
+        started = time.monotonic()
+        try:
+            processed = self.process(read.result(), job)
+        except Exception as error:  # a job of thousands: whatever stops it must not stop the rest
+            failure: Future[Outcome] = Future()
+            failure.set_result(_failed(job, error, started))
+            return failure
+        return writer.submit(self._finish, job, processed, started, journal)
+
+    def _finish(
+        self, job: Job, processed: Processed, started: float, journal: Journal | None
+    ) -> Outcome:
+        try:
+            _make_folder(job.target.parent)
+            self.write(processed, job.target)
+            if journal:
+                journal.add(job)
+        except Exception as error:  # as above
+            return _failed(job, error, started)
+        return Outcome(job, "done", seconds=time.monotonic() - started)
+
+
+def _failed(job: Job, error: Exception, started: float) -> Outcome:
+    reason = str(error) if isinstance(error, SRZooError) else f"{type(error).__name__}: {error}"
+    return Outcome(job, "failed", " ".join(reason.split()), time.monotonic() - started)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(f"{folder}: the folder cannot be made ({error.strerror})") from error
+
+
+def write_report(outcomes: Sequence[Outcome], path: Path, settings: dict[str, Any]) -> None:
+    """Write what became of every file as JSON.
+
+    Args:
+        outcomes: Of all jobs.
+        path: Where.
+        settings: What the run was told, as it shall stand in the report.
+
+    Raises:
+        ImageWriteError: The file cannot be written.
+    """
+    counts = {
+        status: sum(outcome.status == status for outcome in outcomes)
+        for status in ("done", "skipped", "failed")
+    }
+    files = [
+        {
+            "source": str(outcome.job.source),
+            "target": str(outcome.job.target),
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "seconds": round(outcome.seconds, 3),
+        }
+        for outcome in outcomes
+    ]
+    report = {"summary": counts, "settings": settings, "files": files}
+    write_atomically(path, json.dumps(report, indent=1).encode())

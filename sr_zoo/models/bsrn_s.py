@@ -1,0 +1,90 @@
+"""BSRN-S: the small BSRN that won the model complexity track of NTIRE 2022.
+
+Paper: Li et al., CVPRW 2022, arXiv:2205.05996. RGB in [0, 1], no mean shift.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks import (
+    ESA,
+    BSConv,
+    FeatureDistillation,
+    PixelShuffleUpsampler,
+    crop,
+    pad_to_minimum,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+INPUT_COPIES = 4  # the first blueprint convolution reads the image that many times over
+DISTILLATION = 2  # half of the channels leave after each convolution
+ESA_REDUCTION = 4
+GAIN_STD = 0.2  # the channel gains start around 1, in the authors' code
+BiasedBSConv = partial(BSConv, pointwise_bias=True)
+
+
+class PlainStrideESA(ESA):
+    """ESA whose strided convolution is a full one, all others blueprint."""
+
+    def __init__(self, channels: int) -> None:
+        reduced = channels // ESA_REDUCTION
+        super().__init__(channels, reduced, act=nn.GELU, conv=BiasedBSConv)
+        self.stride = nn.Conv2d(reduced, reduced, 3, stride=2)
+
+
+class SmallESDB(nn.Module):
+    """BSRN's block with a learned gain per channel and a 1x1 in place of its channel attention."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.distillation = FeatureDistillation(
+            channels, channels // DISTILLATION, act=nn.GELU, conv=BiasedBSConv
+        )
+        self.attention = PlainStrideESA(channels)
+        self.gain = nn.Parameter(1 + GAIN_STD * torch.randn(channels, 1, 1))
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.project(self.gain * self.attention(self.distillation(x)))
+
+
+class BSRNS(SRNetwork):
+    """A chain of blocks whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 48, num_blocks: int = 5) -> None:
+        super().__init__(scale)
+        self.head = BiasedBSConv(INPUT_COPIES * 3, channels, 3, padding=1)
+        self.body = nn.ModuleList(SmallESDB(channels) for _ in range(num_blocks))
+        self.fuse_features = nn.Sequential(nn.Conv2d(num_blocks * channels, channels, 1), nn.GELU())
+        self.body_out = BiasedBSConv(channels, channels, 3, padding=1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(pad_to_minimum(x, ESA.WINDOW).repeat(1, INPUT_COPIES, 1, 1))
+        outputs = []
+        current = shallow
+        for block in self.body:
+            current = block(current)
+            outputs.append(current)
+        deep = self.body_out(self.fuse_features(torch.cat(outputs, dim=1)))
+        return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=BSRNS,
+    variants={"bsrn_s": Variant(halo=189, scales=(4,))},
+    paper=Paper(
+        "Blueprint Separable Residual Network for Efficient Image Super-Resolution",
+        "CVPRW",
+        2022,
+        "2205.05996",
+    ),
+    tags=("cnn", "attention", "distillation"),
+    reference="xiaom233/BSRN",
+    reference_license="MIT",
+    grid=ESA.STRIDE,
+)

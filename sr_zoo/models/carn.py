@@ -1,0 +1,144 @@
+"""CARN: Cascading Residual Network.
+
+Paper: Ahn, Kang and Sohn, ECCV 2018, arXiv:1803.08664. RGB in [0, 1], mean-shifted inside.
+
+The authors' weights serve x2, x3 and x4 at once: a network of any scale holds the upsamplers of all
+of them and runs its own, so that one file loads whole at each scale. The others get no gradient.
+The ``_single`` forms, trained for one scale, hold one upsampler.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks import MeanShift, StagedUpsampler
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+CASCADE = 3  # steps of every cascade
+
+
+class ResidualBlock(nn.Module):
+    """ReLU of the input plus two 3x3 convolutions of it.
+
+    Groups keep their channels apart, so with more than one a 1x1 follows: CARN-M's efficient
+    residual block.
+    """
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
+        ]
+        if groups > 1:
+            layers += [nn.ReLU(), nn.Conv2d(channels, channels, 1)]
+        self.convs = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.convs(x))
+
+
+class Cascade(nn.Module):
+    """Steps in a chain; behind each a 1x1 sums up the input and what all steps so far gave.
+
+    The blocks of the network are wired like this, and the residual blocks inside them too. A
+    single step is taken again and again, with the same weights.
+    """
+
+    def __init__(self, channels: int, steps: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(steps)
+        self.mix = nn.ModuleList(nn.Conv2d((i + 2) * channels, channels, 1) for i in range(CASCADE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = [x]
+        for i, mix in enumerate(self.mix):
+            seen.append(self.steps[i % len(self.steps)](x))
+            x = torch.relu(mix(torch.cat(seen, dim=1)))
+        return x
+
+
+class MultiScaleUpsampler(nn.ModuleDict):
+    """One upsampler per scale, of which one runs."""
+
+    def __init__(self, upsamplers: dict[int, nn.Module], scale: int) -> None:
+        super().__init__({f"x{s}": upsampler for s, upsampler in upsamplers.items()})
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fuse()(x)
+
+    def fuse(self) -> nn.Module:
+        """Return the one upsampler that runs."""
+        return self[f"x{self.scale}"]
+
+
+class CARN(SRNetwork):
+    """Cascades of cascades of residual blocks; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        groups: Of all 3x3 convolutions between the first and the last.
+        residual_blocks: Residual blocks of each inner cascade that have weights of their own; 3, or
+            1 that is applied three times.
+        shared_scales: All scales that the weights serve; empty if they serve `scale` alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 64,
+        groups: int = 1,
+        residual_blocks: int = CASCADE,
+        shared_scales: Sequence[int] = (),
+    ) -> None:
+        super().__init__(scale)
+        upsampler = partial(
+            StagedUpsampler, channels, conv=partial(nn.Conv2d, groups=groups), act=nn.ReLU
+        )
+        blocks = (
+            Cascade(channels, (ResidualBlock(channels, groups) for _ in range(residual_blocks)))
+            for _ in range(CASCADE)
+        )
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = Cascade(channels, blocks)
+        self.upsampler: nn.Module = (
+            MultiScaleUpsampler({s: upsampler(s) for s in shared_scales}, scale)
+            if shared_scales
+            else upsampler(scale)
+        )
+        self.tail = nn.Conv2d(channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.body(self.head(self.mean_shift(x)))
+        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+
+
+ALL_SCALES = {"shared_scales": (2, 3, 4)}
+EFFICIENT = {"groups": 4, "residual_blocks": 1}
+
+SPEC = ArchSpec(
+    network=CARN,
+    variants={
+        "carn": Variant(halo=21, arguments=ALL_SCALES),
+        "carn_m": Variant(halo=21, arguments={**ALL_SCALES, **EFFICIENT}),
+        "carn_single": Variant(halo=21),
+        "carn_m_single": Variant(halo=21, arguments=EFFICIENT),
+    },
+    paper=Paper(
+        "Fast, Accurate, and Lightweight Super-Resolution with Cascading Residual Network",
+        "ECCV",
+        2018,
+        "1803.08664",
+    ),
+    tags=("cnn",),
+    reference="nmhkahn/CARN-pytorch",
+    reference_license="MIT",
+)

@@ -1,0 +1,266 @@
+"""FIWHN: feature interaction weighted hybrid network.
+
+Paper: Li et al., IEEE Transactions on Multimedia 2024, arXiv:2212.14181. RGB in [0, 1] outside,
+[0, 255] and mean-shifted inside.
+
+Departs from the authors' evaluation code in one point: theirs never shows the network a whole image
+but cuts it into overlapping quadrants; here that is left to tiling.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    EfficientTransformer,
+    MeanShift,
+    PixelShuffleUpsampler,
+    crop,
+    global_mean,
+    pad_to_minimum,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+LEAKY_SLOPE = 0.05
+PIXEL_MAX = 255.0
+GROUP_NORM_EPS = 1e-5
+MINIMUM = 2  # the transformer quarters the image's pixels, so there must be four
+
+
+def scalar(value: float = 1.0) -> nn.Parameter:
+    """Return a learned factor for all channels."""
+    return nn.Parameter(torch.tensor([value]))
+
+
+class ShuffleAttention(nn.Module):
+    """Gates half of the channels by their mean, half by their normalised values, group by group.
+
+    Source: Zhang and Yang, SA-Net, ICASSP 2021; all groups share their parameters.
+    """
+
+    GROUPS = 4
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // (2 * self.GROUPS)
+        self.channel_weight = nn.Parameter(torch.zeros(1, half, 1, 1))
+        self.channel_bias = nn.Parameter(torch.ones(1, half, 1, 1))
+        self.spatial_weight = nn.Parameter(torch.zeros(1, half, 1, 1))
+        self.spatial_bias = nn.Parameter(torch.ones(1, half, 1, 1))
+        self.norm_weight = nn.Parameter(torch.ones(half))
+        self.norm_bias = nn.Parameter(torch.zeros(half))
+        self.shuffle = nn.ChannelShuffle(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        groups = x.reshape(batch * self.GROUPS, channels // self.GROUPS, height, width)
+        a, b = groups.chunk(2, dim=1)
+        mean_a, mean_b = global_mean(groups).chunk(2, dim=1)
+        a = a * torch.sigmoid(self.channel_weight * mean_a + self.channel_bias)
+        centred = b - mean_b
+        normal = centred * (global_mean(centred.square()) + GROUP_NORM_EPS).rsqrt()
+        normal = normal * self.norm_weight[:, None, None] + self.norm_bias[:, None, None]
+        b = b * torch.sigmoid(self.spatial_weight * normal + self.spatial_bias)
+        return self.shuffle(torch.cat([a, b], dim=1).reshape(batch, channels, height, width))
+
+
+class WideUnit(nn.Module):
+    """Wide activation and a narrow waist before the 3x3, scaled; without a skip (x2 and x3)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = wide_body(channels, channels // 2, channels)
+        self.body_scale = scalar()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body_scale * self.body(x)
+
+
+class AttentiveWideUnit(WideUnit):
+    """The same with shuffle attention and a scaled skip (x4)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.attention = ShuffleAttention(channels)
+        self.skip_scale = scalar()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body_scale * self.attention(self.body(x)) + self.skip_scale * x
+
+
+class FusingUnit(nn.Module):
+    """Halves the width: a wide body, with `attention` behind it, plus a 3x3, both scaled."""
+
+    def __init__(self, in_channels: int, attention: nn.Module) -> None:
+        super().__init__()
+        channels = in_channels // 2
+        self.body = wide_body(in_channels, channels, channels)
+        self.attention = attention
+        self.body_scale = scalar()
+        self.skip = nn.Conv2d(in_channels, channels, 3, padding=1)
+        self.skip_scale = scalar()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body_scale * self.attention(self.body(x)) + self.skip_scale * self.skip(x)
+
+
+def wide_body(in_channels: int, waist: int, channels: int) -> nn.Sequential:
+    """Return 1x1 to twice the width, ReLU, 1x1 to `waist`, 3x3 to `channels`."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 2 * in_channels, 1),
+        nn.ReLU(),
+        nn.Conv2d(2 * in_channels, waist, 1),
+        nn.Conv2d(waist, channels, 3, padding=1),
+    )
+
+
+class InteractionGate(nn.Module):
+    """One factor per channel out of its mean and its standard deviation over the whole image.
+
+    A ReLU precedes the sigmoid, so that no factor is below one half.
+    """
+
+    REDUCTION = 8
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mean = self._bottleneck(channels)
+        self.deviation = self._bottleneck(channels)
+
+    def _bottleneck(self, channels: int) -> nn.Sequential:
+        reduced = channels // self.REDUCTION
+        return nn.Sequential(
+            nn.Conv2d(channels, reduced, 1),
+            nn.ReLU(),
+            nn.Conv2d(reduced, channels, 1),
+            nn.ReLU(),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = global_mean(x)
+        variance = global_mean((x - mean).square())
+        # a flat channel has no gradient at the root of zero; the smallest number has one of zero
+        deviation = variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt()
+        return (self.mean(mean) + self.deviation(deviation)) / 2
+
+
+class InteractionBlock(nn.Module):
+    """Wide-residual distillation interaction block: two streams that gate each other (WDIB)."""
+
+    def __init__(self, channels: int, unit: type[WideUnit], fuse: FusingUnit) -> None:
+        super().__init__()
+        self.enter_a, self.enter_b = unit(channels), unit(channels)
+        self.refine_a, self.refine_b = unit(channels), unit(channels)
+        self.leave_a, self.leave_b = unit(channels), unit(channels)
+        self.gate_a1, self.gate_a2 = InteractionGate(channels), InteractionGate(channels)
+        self.gate_b1, self.gate_b2 = InteractionGate(channels), InteractionGate(channels)
+        self.distil_b = nn.Conv2d(channels, channels, 1, bias=False)
+        self.distil_a = nn.Conv2d(channels, channels, 1, bias=False)
+        self.scale_a, self.scale_b = scalar(), scalar()
+        self.fuse = fuse
+        self.fuse_gate = nn.Conv2d(2 * channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        distilled_a = F.leaky_relu(self.enter_a(x), LEAKY_SLOPE)
+        a = self.refine_a(distilled_a)
+        mixed_b = self.gate_a1(a) * a + x
+        mixed_a = self.gate_b1(x) * x + a
+        distilled_b = F.leaky_relu(self.enter_b(mixed_b), LEAKY_SLOPE)
+        b = self.refine_b(distilled_b)
+        out_b = (self.gate_a2(mixed_a) * mixed_a + b) * torch.sigmoid(self.distil_b(distilled_b))
+        out_a = (self.gate_b2(b) * b + mixed_a) * torch.sigmoid(self.distil_a(distilled_a))
+        out_a, out_b = self.leave_a(out_a), self.leave_b(out_b)
+        both = torch.cat([self.scale_a * out_a, self.scale_b * out_b], dim=1)
+        return self.fuse(both) + torch.sigmoid(self.fuse_gate(both)) * out_b
+
+
+class ShuffledFusion(nn.Sequential):
+    """Halves the width by a 3x3 convolution in four groups, whose outputs are then interleaved."""
+
+    GROUPS = 4
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(2 * channels, channels, 3, padding=1, groups=self.GROUPS, bias=False),
+            nn.ChannelShuffle(self.GROUPS),
+        )
+
+
+class FIWHN(SRNetwork):
+    """Interaction blocks run twice, a transformer in between; (N, 3, H, W) to scale times that.
+
+    Both runs have the same parameters. Attention spans the whole image.
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_heads: Of the transformers.
+        attentive: Whether the wide units have shuffle attention and a skip; the authors' networks
+            do at x4 and do not at x2 and x3.
+    """
+
+    def __init__(
+        self, *, scale: int, channels: int = 32, num_heads: int = 9, attentive: bool = False
+    ) -> None:
+        super().__init__(scale)
+        unit = AttentiveWideUnit if attentive else WideUnit
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.blocks = nn.ModuleList()
+        for _ in range(3):
+            attention = ShuffleAttention(channels) if attentive else nn.Identity()
+            fuse = FusingUnit(2 * channels, attention)
+            self.blocks.append(InteractionBlock(channels, unit, fuse))
+        self.fuse_first = ShuffledFusion(channels)
+        self.fuse_last = ShuffledFusion(channels)
+        self.body_scale, self.skip_scale = scalar(0.5), scalar(0.5)
+        self.to_transformer = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.transformer = nn.Sequential(
+            EfficientTransformer(channels, num_heads), EfficientTransformer(channels, num_heads)
+        )
+        self.from_transformer = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.fuse = nn.Conv2d(2 * channels, channels, 1, bias=False)
+        self.body_out = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+        self.image_head = nn.Conv2d(3, channels, 3, padding=1)
+        self.image_upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        image = self.mean_shift(pad_to_minimum(x, MINIMUM)) * PIXEL_MAX
+        shallow = self.head(image)
+        first = self.blocks[0](shallow)
+        second = self.blocks[1](first)
+        body = self._combine(shallow, first, second, self.blocks[2](second))
+        context = self.transformer(self.to_transformer(second) + shallow)
+        first = self.blocks[0](body)
+        second = self.blocks[1](first + self.from_transformer(context))
+        deep = self._combine(body, first, second, self.blocks[2](second))
+        deep = self.body_out(self.fuse(torch.cat([deep, context], dim=1)))
+        out = self.upsampler(deep) + self.image_upsampler(self.image_head(image))
+        out = self.mean_shift.restore(out / PIXEL_MAX)
+        return crop(out, self.scale * height, self.scale * width)
+
+    def _combine(self, x: Tensor, first: Tensor, second: Tensor, third: Tensor) -> Tensor:
+        """Fuse what three blocks made of `x`, and add `x`."""
+        fused = self.fuse_first(torch.cat([first, second], dim=1))
+        fused = self.fuse_last(torch.cat([fused, third], dim=1))
+        return self.body_scale * (fused + third) + self.skip_scale * x
+
+
+SPEC = ArchSpec(
+    network=FIWHN,
+    variants={"fiwhn": Variant(halo=41, scale_arguments={4: {"attentive": True}})},
+    paper=Paper(
+        "Efficient Image Super-Resolution with Feature Interaction Weighted Hybrid Network",
+        "IEEE Transactions on Multimedia",
+        2024,
+        "2212.14181",
+    ),
+    tags=("transformer", "attention", "distillation"),
+    reference="IVIPLab/FIWHN",
+    global_statistics=True,
+    global_attention=True,
+)

@@ -1,0 +1,46 @@
+"""FSRCNN: SRCNN made fast by working at LR size in few channels.
+
+Paper: Dong et al., ECCV 2016, arXiv:1608.00367. RGB in [0, 1].
+
+Departs from the paper as ETDS's authors do, whose weights it takes: RGB instead of luminance.
+"""
+
+from torch import Tensor, nn
+
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+
+class FSRCNN(SRNetwork):
+    """Features, squeezed, mapped, widened again, and a transposed convolution to pixels."""
+
+    def __init__(
+        self, *, scale: int, channels: int = 56, hidden: int = 12, num_layers: int = 4
+    ) -> None:
+        super().__init__(scale)
+        self.head = nn.Sequential(nn.Conv2d(3, channels, 5, padding=2), nn.PReLU(channels))
+        layers: list[nn.Module] = [nn.Conv2d(channels, hidden, 1), nn.PReLU(hidden)]
+        for _ in range(num_layers):
+            layers += [nn.Conv2d(hidden, hidden, 3, padding=1), nn.PReLU(hidden)]
+        self.body = nn.Sequential(*layers, nn.Conv2d(hidden, channels, 1), nn.PReLU(channels))
+        self.upsampler = nn.ConvTranspose2d(
+            channels, 3, 9, stride=scale, padding=4, output_padding=scale - 1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.upsampler(self.body(self.head(x)))
+
+
+SPEC = ArchSpec(
+    network=FSRCNN,
+    variants={"fsrcnn": Variant(halo=8)},
+    paper=Paper(
+        "Accelerating the Super-Resolution Convolutional Neural Network",
+        "ECCV",
+        2016,
+        "1608.00367",
+    ),
+    tags=("cnn", "baseline"),
+    reference="ECNUSR/ETDS",
+    reference_license="Apache-2.0",
+)

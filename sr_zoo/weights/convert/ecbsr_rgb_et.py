@@ -1,0 +1,5 @@
+"""ECBSR on RGB, transformed, as in ECNUSR/ETDS."""
+
+from sr_zoo.weights.convert.rules import Converter
+
+CONVERTER = Converter(rules=(("backbone", "body"),))

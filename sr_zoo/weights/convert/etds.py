@@ -1,0 +1,15 @@
+"""ETDS as trained in ECNUSR/ETDS."""
+
+from sr_zoo.weights.convert.rules import Converter
+
+CONVERTER = Converter(
+    rules=(
+        ("conv_first", "head"),
+        ("conv_residual_first", "residual_head"),
+        ("backbone_convs.{i}", "body.{i}.backbone"),
+        ("residual_convs.{i}", "body.{i}.residual"),
+        ("add_residual_convs.{i}", "body.{i}.inject"),
+        ("conv_last", "tail"),
+        ("conv_residual_last", "residual_tail"),
+    ),
+)

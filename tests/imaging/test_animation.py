@@ -1,0 +1,98 @@
+"""Moving pictures: every frame whole, for as long as it was shown."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_zoo.errors import ImageReadError, ImageWriteError
+from sr_zoo.imaging import Picture, read_image, write_image
+from sr_zoo.imaging.animation import Frame, read_frames, write_frames
+
+DURATIONS = [30.0, 50.0, 100.0, 70.0, 40.0]
+
+
+def moving_square(alpha: bool) -> list[Frame]:
+    frames = []
+    for index, duration in enumerate(DURATIONS):
+        pixels = np.zeros((20, 30, 3), np.uint8)
+        pixels[..., index % 3] = 200
+        pixels[index : index + 5, index : index + 5] = 255 - 40 * index
+        opacity = np.full((20, 30), 255, np.uint8)
+        opacity[10:, index * 5 : index * 5 + 5] = 0
+        frames.append(Frame(Picture(pixels, opacity if alpha else None), duration))
+    return frames
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".apng", ".avif"])
+@pytest.mark.parametrize("loop", [0, 1, 3])
+def test_round_trip(tmp_path: Path, suffix: str, alpha: bool, loop: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    frames = moving_square(alpha)
+    write_frames(iter(frames), path, loop=loop, quality=100)
+    animation = read_frames(path)
+    assert animation is not None
+    assert animation.loop == (0 if suffix == ".avif" else loop)
+    read = list(animation.frames)
+    assert animation.num_frames == len(read) == len(frames)
+    for actual, expected in zip(read, frames, strict=True):
+        assert actual.duration == expected.duration
+        pixels = actual.picture.pixels.astype(int)
+        visible = np.full((20, 30), True)
+        if alpha:
+            np.testing.assert_array_equal(actual.picture.alpha, expected.picture.alpha)
+            visible = expected.picture.alpha > 0
+        else:
+            assert actual.picture.alpha is None
+        difference = np.abs(pixels - expected.picture.pixels)[visible].max()
+        assert difference <= (2 if suffix == ".avif" else 0)
+
+
+def test_frames_are_drawn_over_those_before_them() -> None:
+    """Pillow stores only what changes; a reader must draw it over what is left standing."""
+    first = Image.new("RGB", (16, 16), (200, 0, 0))
+    second = first.copy()
+    second.paste((0, 200, 0), (4, 4, 8, 8))
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=[second], duration=50, disposal=1)
+    animation = read_frames(file.getvalue())
+    assert animation is not None
+    frames = [frame.picture.pixels for frame in animation.frames]
+    np.testing.assert_array_equal(frames[0], np.asarray(first))
+    np.testing.assert_array_equal(frames[1], np.asarray(second))
+
+
+def test_a_gifs_uneven_durations_do_not_drift(tmp_path: Path) -> None:
+    frames = [Frame(frame.picture, 33.3) for frame in moving_square(False)]
+    write_frames(frames, tmp_path / "a.gif")
+    animation = read_frames(tmp_path / "a.gif")
+    assert animation is not None
+    assert sum(frame.duration for frame in animation.frames) == 170
+
+
+def test_the_picture_behind_an_apng_is_no_frame() -> None:
+    images = [Image.new("RGB", (4, 4), color) for color in ("red", "green", "blue")]
+    file = io.BytesIO()
+    images[0].save(file, "PNG", save_all=True, append_images=images[1:], default_image=True)
+    animation = read_frames(file.getvalue())
+    assert animation is not None
+    assert animation.num_frames == 2
+    assert [frame.picture.pixels[0, 0].argmax() for frame in animation.frames] == [1, 2]
+
+
+def test_stills_are_none_and_bad_requests_are_told(tmp_path: Path) -> None:
+    still = moving_square(False)[0].picture
+    write_image(still, tmp_path / "a.png")
+    assert read_frames(tmp_path / "a.png") is None
+    with pytest.raises(ImageWriteError, match=r"a\.jpg: JPEG holds no animation"):
+        write_frames(moving_square(False), tmp_path / "a.jpg")
+    with pytest.raises(ImageWriteError, match="at least one frame"):
+        write_frames([], tmp_path / "a.gif")
+    write_frames(moving_square(False), tmp_path / "a.gif")
+    assert read_image(tmp_path / "a.gif").size == (20, 30)
+    (tmp_path / "cut.gif").write_bytes((tmp_path / "a.gif").read_bytes()[:-1])
+    with pytest.raises(ImageReadError, match=r"cut\.gif: .*truncated"):
+        read_frames(tmp_path / "cut.gif")
