@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks import Interpolation, YCbCr
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,34 @@ class SRNetwork(nn.Module):
         super().__init__()
         self.scale = scale
         self.identity: Identity | None = None
+
+
+class LuminanceNetwork(SRNetwork):
+    """A network that super-resolves luminance alone; chroma is enlarged bicubically.
+
+    The contract is the same: RGB in, RGB out. In place of RGB, luminance as (N, 1, H, W) is taken
+    too and comes back as (N, 1, scale*H, scale*W), for video that is stored in planes.
+    """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__(scale)
+        self.colors = YCbCr()
+        self.chroma = Interpolation(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] == 1:
+            return self.enlarge(x)
+        luminance, chroma = self.colors(x).split((1, 2), dim=1)
+        enlarged = torch.cat((self.enlarge(luminance), self.chroma(chroma)), dim=1)
+        return self.colors.restore(enlarged)
+
+    @abstractmethod
+    def enlarge(self, luminance: Tensor) -> Tensor:
+        """Super-resolve luminance in [0, 1], black at 16/255 and white at 235/255.
+
+        Args:
+            luminance: (N, 1, H, W).
+
+        Returns:
+            (N, 1, scale*H, scale*W).
+        """

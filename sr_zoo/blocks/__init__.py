@@ -2,12 +2,13 @@
 
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
-from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift
+from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
 from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedFFN
+from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
@@ -58,6 +59,7 @@ __all__ = [
     "GatedFFN",
     "IdentityEdgeOrientedConv",
     "InformationMultiDistillation",
+    "Interpolation",
     "LayerNorm2d",
     "LowRankExpert",
     "MeanShift",
@@ -73,6 +75,7 @@ __all__ = [
     "SwinBlock",
     "TileView",
     "WindowAttention",
+    "YCbCr",
     "attend",
     "channels_first",
     "channels_last",

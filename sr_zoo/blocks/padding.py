@@ -31,6 +31,18 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     return x
 
 
+def pad_symmetric(x: Tensor, border: int) -> Tensor:
+    """Mirror (N, C, H, W) by `border` pixels on every side, the outermost repeated.
+
+    An image smaller than `border` is mirrored again and again.
+    """
+    for dim in (-2, -1):
+        length = x.shape[dim]
+        cells = torch.arange(-border, length + border, device=x.device) % (2 * length)
+        x = x.index_select(dim, torch.minimum(cells, 2 * length - 1 - cells))
+    return x
+
+
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """Keep the top left `height` x `width` pixels of (N, C, H, W)."""
     # not a slice: torch.export would note whether the slice is the whole image, and its program

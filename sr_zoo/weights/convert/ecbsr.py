@@ -1,0 +1,6 @@
+"""ECBSR on luminance as in xindongzhang/ECBSR."""
+
+from sr_zoo.weights.convert.rules import Converter
+from sr_zoo.weights.convert.shared import EDGE_CONV, EDGE_CONV_MASKS
+
+CONVERTER = Converter(rules=EDGE_CONV, ignore=(EDGE_CONV_MASKS,))
