@@ -76,6 +76,8 @@ MODELS: dict[str, str] = {
     "seemore_t": "seemore",
     "smfanet": "smfanet",
     "smfanet_plus": "smfanet",
+    "srformer_light": "srformer",
+    "swin2sr_light": "swin2sr",
     "swinir": "swinir",
     "swinir_light": "swinir",
 }

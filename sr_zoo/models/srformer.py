@@ -1,0 +1,150 @@
+"""SRFormer: permuted self-attention for single image super-resolution, lightweight.
+
+Paper: Zhou et al., ICCV 2023, arXiv:2303.09735. RGB in [0, 1], mean-shifted inside.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    MeanShift,
+    PixelShuffleUpsampler,
+    RelativePositionBias,
+    ResidualSwinGroup,
+    SwinBlock,
+    attend,
+    channels_first,
+    channels_last,
+    crop,
+    init_linear,
+    join_heads,
+    pad_to_multiple,
+    shift_mask,
+    split_heads,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+WINDOW = 16
+STRIDE = 2  # pixels per side that share one key and one value
+
+
+class PermutedAttention(nn.Module):
+    """Permuted self-attention (PSA): large windows at the price of small ones (section 3.2).
+
+    Each pixel gives a quarter of a key and of a value; a 2x2 square of pixels joins its quarters
+    into one of each. All pixels of a square have the same relative position to a key.
+    """
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(channels, channels)
+        self.key_value = nn.Linear(channels, 2 * channels // STRIDE**2)
+        self.bias = RelativePositionBias((WINDOW // STRIDE, WINDOW // STRIDE), num_heads)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        side = WINDOW // STRIDE
+        parts = torch.unflatten(self.key_value(windows), 3, (2, -1))
+        squares = torch.unflatten(parts, 2, (side, STRIDE, side, STRIDE))
+        # (N, windows, 2, square's row, column, row inside, column inside, channels)
+        squares = squares.permute(0, 1, 6, 2, 4, 3, 5, 7)
+        key, value = squares.flatten(5, 7).flatten(3, 4).unbind(2)
+        bias = torch.unflatten(self.bias(), 1, (side, side))
+        bias = bias.repeat_interleave(STRIDE, 1).repeat_interleave(STRIDE, 2).flatten(1, 2)
+        attended = attend(
+            split_heads(self.query(windows), self.num_heads),
+            split_heads(key, self.num_heads),
+            split_heads(value, self.num_heads),
+            bias=bias,
+            mask=mask,
+        )
+        return self.project(join_heads(attended))
+
+
+class ConvFFN(nn.Module):
+    """An MLP whose hidden features see their neighbours through a depthwise 5x5 (section 3.2)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(channels, hidden)
+        self.local = nn.Conv2d(hidden, hidden, 5, padding=2, groups=hidden)
+        self.project = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.gelu(self.expand(x))
+        local = channels_last(F.gelu(self.local(channels_first(hidden))))
+        return self.project(hidden + local)
+
+
+class SRFormer(SRNetwork):
+    """SwinIR's trunk with permuted attention; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width; a multiple of 4.
+        depths: Transformer blocks in each group; every second one shifts its windows by half.
+        num_heads: In each block.
+        expansion: Of the feed-forward blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        depths: Sequence[int] = (6, 6, 6, 6),
+        num_heads: int = 6,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__(scale)
+        self.window, self.shift = (WINDOW, WINDOW), (WINDOW // 2, WINDOW // 2)
+
+        def block(index: int) -> SwinBlock:
+            attention = PermutedAttention(channels, num_heads)
+            ffn = ConvFFN(channels, expansion * channels)
+            shift = self.shift if index % 2 else (0, 0)
+            return SwinBlock(channels, attention, ffn, window=self.window, shift=shift)
+
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.norm_in = nn.LayerNorm(channels)
+        self.body = nn.ModuleList(
+            ResidualSwinGroup(map(block, range(depth)), nn.Conv2d(channels, channels, 3, padding=1))
+            for depth in depths
+        )
+        self.norm_out = nn.LayerNorm(channels)
+        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+        self.apply(init_linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(self.mean_shift(pad_to_multiple(x, WINDOW)))
+        deep = self.norm_in(channels_last(shallow))
+        mask = shift_mask(deep, self.window, self.shift, key_stride=STRIDE)
+        for group in self.body:
+            deep = group(deep, mask)
+        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
+        out = self.mean_shift.restore(self.upsampler(deep))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=SRFormer,
+    variants={"srformer_light": Variant(halo=0)},
+    paper=Paper(
+        "SRFormer: Permuted Self-Attention for Single Image Super-Resolution",
+        "ICCV",
+        2023,
+        "2303.09735",
+    ),
+    tags=("transformer",),
+    reference="HVision-NKU/SRFormer",
+    reference_license="CC-BY-NC-4.0",
+    grid=WINDOW,
+)

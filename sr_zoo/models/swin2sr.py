@@ -1,0 +1,176 @@
+"""Swin2SR: SwinV2 transformer for compressed image super-resolution and restoration, lightweight.
+
+Paper: Conde et al., ECCV Workshops 2022, arXiv:2209.11345. RGB in [0, 1], mean-shifted inside.
+
+The authors released weights for x2 only. Their test script mirrors images that need no padding by
+a whole window; here as in their network's own forward, an image is mirrored only as far as it
+takes.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    MLP,
+    MeanShift,
+    PixelShuffleUpsampler,
+    ResidualSwinGroup,
+    SwinBlock,
+    attend,
+    channels_first,
+    channels_last,
+    crop,
+    init_linear,
+    join_heads,
+    pad_to_multiple,
+    relative_position_index,
+    shift_mask,
+    split_heads,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+WINDOW = 8
+LARGEST_SCALE = 100.0  # of cosine logits
+LARGEST_BIAS = 16.0
+BIAS_HIDDEN = 512
+
+
+class ContinuousPositionBias(nn.Module):
+    """A logit per head and offset, computed from the offset's logarithm (Swin V2, section 3.3).
+
+    Called without arguments; returns (heads, tokens, tokens).
+    """
+
+    offsets: Tensor
+    index: Tensor
+
+    def __init__(self, window: int, num_heads: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(2, BIAS_HIDDEN), nn.ReLU(), nn.Linear(BIAS_HIDDEN, num_heads, bias=False)
+        )
+        steps = torch.arange(1 - window, window) * (8 / (window - 1))
+        steps = steps.sign() * (steps.abs() + 1).log2() / 3  # -1 to 1
+        self.register_buffer("offsets", torch.cartesian_prod(steps, steps), persistent=False)
+        index = relative_position_index((window, window))
+        self.register_buffer("index", index, persistent=False)
+
+    def forward(self) -> Tensor:
+        bias = LARGEST_BIAS * torch.sigmoid(self.mlp(self.offsets))
+        return bias[self.index].permute(2, 0, 1)
+
+
+class CosineWindowAttention(nn.Module):
+    """Window attention by the cosine of queries and keys, times a learned scale per head.
+
+    Source: Liu et al., Swin Transformer V2, CVPR 2022, section 3.2.
+    """
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(channels))
+        self.value_bias = nn.Parameter(torch.zeros(channels))
+        self.log_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10.0)))
+        self.bias = ContinuousPositionBias(WINDOW, num_heads)
+        self.project = nn.Linear(channels, channels)
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+        query, key, value = (
+            split_heads(part, self.num_heads)
+            for part in F.linear(windows, self.qkv.weight, bias).chunk(3, dim=-1)
+        )
+        scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
+        query = F.normalize(query, dim=-1) * scale
+        key = F.normalize(key, dim=-1)
+        attended = attend(query, key, value, bias=self.bias(), mask=mask, scale=1.0)
+        return self.project(join_heads(attended))
+
+
+class PostNormBlock(SwinBlock):
+    """A Swin block that normalises what each part adds instead of what it sees (Swin V2)."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + self.norm_attention(self.attend(x, mask))
+        return x + self.norm_ffn(self.ffn(x))
+
+
+class Swin2SR(SRNetwork):
+    """SwinIR's trunk with Swin V2 blocks; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        depths: Transformer blocks in each group; every second one shifts its windows by half.
+        num_heads: In each block.
+        expansion: Of the feed-forward blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        depths: Sequence[int] = (6, 6, 6, 6),
+        num_heads: int = 6,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__(scale)
+        self.window, self.shift = (WINDOW, WINDOW), (WINDOW // 2, WINDOW // 2)
+
+        def block(index: int) -> PostNormBlock:
+            attention = CosineWindowAttention(channels, num_heads)
+            ffn = MLP(channels, expansion * channels)
+            shift = self.shift if index % 2 else (0, 0)
+            return PostNormBlock(channels, attention, ffn, window=self.window, shift=shift)
+
+        def group_out() -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(channels, channels, 1)
+            )
+
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.embed = nn.Conv2d(channels, channels, 1)
+        self.norm_in = nn.LayerNorm(channels)
+        self.body = nn.ModuleList(
+            ResidualSwinGroup(map(block, range(depth)), group_out()) for depth in depths
+        )
+        self.norm_out = nn.LayerNorm(channels)
+        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+        self.apply(init_linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(self.mean_shift(pad_to_multiple(x, WINDOW)))
+        deep = self.norm_in(channels_last(self.embed(shallow)))
+        mask = shift_mask(deep, self.window, self.shift)
+        for group in self.body:
+            deep = group(deep, mask)
+        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
+        out = self.mean_shift.restore(self.upsampler(deep))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=Swin2SR,
+    variants={"swin2sr_light": Variant(halo=0)},
+    paper=Paper(
+        "Swin2SR: SwinV2 Transformer for Compressed Image Super-Resolution and Restoration",
+        "ECCV Workshops",
+        2022,
+        "2209.11345",
+    ),
+    tags=("transformer",),
+    reference="mv-lab/swin2sr",
+    reference_license="Apache-2.0",
+    grid=WINDOW,
+)

@@ -1,0 +1,22 @@
+"""SRFormer as in HVision-NKU/SRFormer."""
+
+from sr_zoo.weights.convert.rules import Converter, nest
+from sr_zoo.weights.convert.shared import SWIN_BLOCK, SWIN_IGNORE, SWIN_TRUNK
+
+BLOCK = (
+    ("attn.q", "attention.query"),
+    ("attn.kv", "attention.key_value"),
+    ("mlp.fc1", "ffn.expand"),
+    ("mlp.dwconv.depthwise_conv.0", "ffn.local"),
+    ("mlp.fc2", "ffn.project"),
+    *SWIN_BLOCK,
+)
+
+CONVERTER = Converter(
+    rules=(
+        *SWIN_TRUNK,
+        *nest("layers.{i}.residual_group.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
+        ("upsample", "upsampler"),
+    ),
+    ignore=(*SWIN_IGNORE, r".*\.aligned_relative_position_index"),
+)
