@@ -46,6 +46,8 @@ MODELS: dict[str, str] = {
     "ecbsr_rgb_m6c40": "ecbsr_rgb",
     "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
     "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
+    "elan": "elan",
+    "elan_light": "elan",
     "espcn": "espcn",
     "esrt": "esrt",
     "etds_m4c32": "etds",

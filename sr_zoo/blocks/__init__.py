@@ -3,11 +3,12 @@
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
-from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3
+from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3, shift_channels
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedFFN
+from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
@@ -45,6 +46,7 @@ from sr_zoo.blocks.window import (
 __all__ = [
     "DIV2K_MEAN",
     "ESA",
+    "GMSA",
     "MLP",
     "SAFM",
     "BSConv",
@@ -69,6 +71,7 @@ __all__ = [
     "RelativePositionBias",
     "ResidualSwinGroup",
     "Router",
+    "SharedGMSA",
     "SimpleSAFM",
     "StagedUpsampler",
     "StripedConv2d",
@@ -95,6 +98,7 @@ __all__ = [
     "partition",
     "relative_position_index",
     "resize_pooled",
+    "shift_channels",
     "shift_mask",
     "split_heads",
     "spread_cells",

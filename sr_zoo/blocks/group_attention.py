@@ -1,0 +1,116 @@
+"""Group-wise multi-scale self-attention, with attention maps that later blocks may share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks.swin import channels_first, channels_last
+from sr_zoo.blocks.window import attend, merge, partition
+
+
+class _WindowGroups(nn.Module):
+    """Groups of channels, each cut into windows of its own size: what both blocks share."""
+
+    def __init__(
+        self, channels: int, projected: int, window_sizes: Sequence[int], *, shifted: bool
+    ) -> None:
+        if channels % len(window_sizes):
+            raise ValueError(
+                f"channels ({channels}) must be a multiple of the number of groups "
+                f"({len(window_sizes)})"
+            )
+        super().__init__()
+        self.windows = [(size, size) for size in window_sizes]
+        self.shifts = [(size // 2, size // 2) if shifted else (0, 0) for size in window_sizes]
+        self.project_in = nn.Sequential(
+            nn.Conv2d(channels, projected, 1), nn.BatchNorm2d(projected)
+        )
+        self.project_out = nn.Conv2d(channels, channels, 1)
+
+    def split(self, x: Tensor) -> list[Tensor]:
+        """Project (N, channels, H, W) and cut: one (N, windows, tokens, C) per group."""
+        groups = channels_last(self.project_in(x)).chunk(len(self.windows), dim=-1)
+        return [
+            partition(group, window, shift)
+            for group, window, shift in zip(groups, self.windows, self.shifts, strict=True)
+        ]
+
+    def join(self, outputs: Sequence[Tensor], like: Tensor) -> Tensor:
+        """Put windows and groups together and project; `like` has the size of the result."""
+        size = (like.shape[-2], like.shape[-1])
+        groups = [
+            merge(output, window, size, shift)
+            for output, window, shift in zip(outputs, self.windows, self.shifts, strict=True)
+        ]
+        return self.project_out(channels_first(torch.cat(groups, dim=-1)))
+
+
+class GMSA(_WindowGroups):
+    """Group-wise multi-scale self-attention: groups of channels attend in windows of several sizes.
+
+    A 1x1 convolution and batch normalisation make queries, which are the keys too, and values. Each
+    group has one head; logits are plain products, neither scaled nor biased by position. Source:
+    Zhang et al., ELAN, ECCV 2022, section 3.2.
+
+    Shifted windows roll over the picture's border without a mask, as in the authors' network:
+    pixels near one border take part in attention near the opposite one.
+
+    Shape: (N, channels, H, W) to the same; H and W multiples of every window size.
+
+    Args:
+        channels: Width of the input and of the output; a multiple of the number of groups.
+        window_sizes: One per group.
+        shifted: Whether windows are shifted by half their size.
+
+    Raises:
+        ValueError: `channels` is no multiple of the number of groups.
+    """
+
+    def __init__(
+        self, channels: int, window_sizes: Sequence[int] = (4, 8, 16), *, shifted: bool = False
+    ) -> None:
+        super().__init__(channels, 2 * channels, window_sizes, shifted=shifted)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = []
+        for group in self.split(x):
+            query, value = group.unsqueeze(2).chunk(2, dim=-1)  # one head
+            outputs.append(attend(query, query, value, scale=1.0).squeeze(2))
+        return self.join(outputs, x)
+
+    def with_maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what `forward` does, and each group's attention (N, windows, tokens, tokens)."""
+        maps, outputs = [], []
+        for group in self.split(x):
+            query, value = group.chunk(2, dim=-1)
+            maps.append((query @ query.transpose(-2, -1)).softmax(dim=-1))
+            outputs.append(maps[-1] @ value)
+        return self.join(outputs, x), maps
+
+
+class SharedGMSA(_WindowGroups):
+    """Group-wise multi-scale self-attention by the maps of an earlier `GMSA` on the same picture.
+
+    Only values are computed: the accelerated self-attention (ASA) of ELAN, section 3.3.
+
+    Shape: (N, channels, H, W) and the maps of `GMSA.with_maps` to (N, channels, H, W).
+
+    Args:
+        channels: Width of the input and of the output; a multiple of the number of groups.
+        window_sizes: As of the `GMSA` whose maps it uses.
+        shifted: As of that `GMSA`.
+
+    Raises:
+        ValueError: `channels` is no multiple of the number of groups.
+    """
+
+    def __init__(
+        self, channels: int, window_sizes: Sequence[int] = (4, 8, 16), *, shifted: bool = False
+    ) -> None:
+        super().__init__(channels, channels, window_sizes, shifted=shifted)
+
+    def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        values = self.split(x)
+        outputs = [weights @ value for weights, value in zip(maps, values, strict=True)]
+        return self.join(outputs, x)
