@@ -9,18 +9,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from sr_zoo.api import ModelInfo, create_model, list_models, load_model, model_info
     from sr_zoo.errors import SRZooError
     from sr_zoo.fusion import fuse
+    from sr_zoo.inference.upscale import Upscaler, upscale
 
 _EXPORTS = {
+    "ModelInfo": "sr_zoo.api",
     "SRZooError": "sr_zoo.errors",
+    "Upscaler": "sr_zoo.inference.upscale",
+    "create_model": "sr_zoo.api",
     "fuse": "sr_zoo.fusion",
+    "list_models": "sr_zoo.api",
+    "load_model": "sr_zoo.api",
+    "model_info": "sr_zoo.api",
+    "upscale": "sr_zoo.inference.upscale",
 }
 
 __all__ = [
+    "ModelInfo",
     "SRZooError",
+    "Upscaler",
     "__version__",
+    "create_model",
     "fuse",
+    "list_models",
+    "load_model",
+    "model_info",
+    "upscale",
 ]
 
 

@@ -114,7 +114,7 @@ def _wait(cuda: bool) -> None:
         torch.cuda.synchronize()
 
 
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch states no types there
+class _Counter(TorchDispatchMode):  # torch states no types there
     """Adds up what operations do and return, and for how long their outputs live."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -63,7 +63,7 @@ def run_tiled(
     image: Tensor,
     tiling: Tiling,
     write: Callable[[tuple[int, int], Tensor], None],
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> None:
     """Run a network over an image tile by tile.
 
@@ -109,11 +109,13 @@ def measure_halo(network: SRNetwork, grid: int) -> int:
 
     Marks one column of the image as not-a-number and looks which columns of the output become so:
     that needs no look inside the network and no luck with its weights. Statistics over the whole
-    image are held fixed. Every phase of the network's grid is tried near the left border, in the
-    middle and near the right one, since pooled maps drift against their pixels across an image.
+    image are held fixed. Pooled cells that are resized back drift against their pixels, the more
+    the further right and the more pixels the width leaves over behind the last cell; so the image
+    is made wide, the width that reaches furthest is looked for, and then every phase of the grid
+    is tried towards both ends.
 
     Args:
-        network: Its weights do not matter; it is copied, not changed.
+        network: Its weights and widths do not matter; it is copied, not changed.
         grid: As in its `ArchSpec`.
 
     Returns:
@@ -122,31 +124,32 @@ def measure_halo(network: SRNetwork, grid: int) -> int:
     # double precision on the CPU: its convolutions multiply what lies under the kernel and nothing
     # else, while faster algorithms mix in neighbours with a weight of zero, which NaN would reveal
     network = deepcopy(network).eval().cpu().double()
+    room = 2 if grid == 1 else 8  # without a grid nothing drifts
     width = 64
-    while (reach := _reach(network, grid, width)) is None:
+    while room * (_reach(network, width, [width // 2]) + grid) >= width:
         width *= 2
-    return reach
+    near_end = 7 * width // 8
+    width = max(range(width, width + grid), key=lambda w: _reach(network, w, [near_end]))
+    starts = (width // 8, near_end)
+    return _reach(network, width, [start + phase for start in starts for phase in range(grid)])
 
 
-def _reach(network: SRNetwork, grid: int, width: int) -> int | None:
-    """Measure on an image of this width; None if it is too narrow to tell."""
+def _reach(network: SRNetwork, width: int, columns: Iterable[int]) -> int:
+    """Return how far the furthest-reaching of some columns reaches in an image of this width."""
     height = 16
-    middle = width // 2
-    marks = [start + phase for start in (middle, 7, width - 8 - grid) for phase in range(grid)]
     image = torch.rand(1, 3, height, width, dtype=torch.float64)
     view = TileView((height, width), (0, 0), (height, width), (0, 0), (height, width))
     with view.active():
         network(image)
     view.statistics.advance()
     averages = view.statistics.averages
-    reach = 0
-    for mark in marks:
+    furthest = 0
+    for column in columns:
         marked = image.clone()
-        marked[..., mark] = torch.nan
+        marked[..., column] = torch.nan
         view.statistics = Statistics(averages)
         with view.active():
-            columns = network(marked).isnan().flatten(0, 2).any(0).nonzero().flatten()
-        reach = max(reach, int((columns // network.scale - mark).abs().max()))
-        if reach + grid >= middle:
-            return None
-    return reach
+            touched = network(marked).isnan().flatten(0, 2).any(0).nonzero().flatten()
+        distance = (touched // network.scale - column).abs().max()
+        furthest = max(furthest, int(distance))
+    return furthest

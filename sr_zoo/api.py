@@ -1,0 +1,336 @@
+"""Names and weights to ready networks: the one place where registry, specs and weights meet.
+
+Importing it loads neither torch nor timm; building or describing a network does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sr_zoo.errors import (
+    DeviceError,
+    ModelArgumentError,
+    OptionError,
+    ScaleNotAvailableError,
+    WeightsNotFoundError,
+    did_you_mean,
+)
+from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.weights.manifest import Entry, load_manifest
+
+if TYPE_CHECKING:
+    import torch
+
+    from sr_zoo.network import SRNetwork
+    from sr_zoo.spec import Paper
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model.
+
+    Attributes:
+        name: As `create_model` takes it.
+        family: Module in `sr_zoo.models`.
+        scales: Upscaling factors it is defined for.
+        paper: Where it was published.
+        tags: Keys of `sr_zoo.spec.TAGS`.
+        reference: Repository of the authors' code, or None.
+        reference_license: Licence of that code.
+        halo: LR pixels around an output pixel's position that can change it, statistics over the
+            whole image held fixed.
+        tile_exact: Whether tiles with that halo give the untiled output. False where a layer
+            averages over the whole image: then the averages are gathered in a first pass, and the
+            output is close, not equal.
+        weights: Known weight files, best default first.
+    """
+
+    name: str
+    family: str
+    scales: tuple[int, ...]
+    paper: Paper
+    tags: tuple[str, ...]
+    reference: str | None
+    reference_license: str | None
+    halo: int
+    tile_exact: bool
+    weights: tuple[Entry, ...]
+
+
+def list_models(
+    pattern: str = "*",
+    *,
+    scale: int | None = None,
+    tags: str | tuple[str, ...] = (),
+    pretrained: bool | str = False,
+) -> list[str]:
+    """Return model names in alphabetical order.
+
+    Args:
+        pattern: Shell-style, for instance ``"rlfn*"``.
+        scale: Only models defined at this upscaling factor; with `pretrained`, only those that
+            have weights for it.
+        tags: Only models that carry all of these, for instance ``"moe"`` (`sr_zoo.spec.TAGS`).
+        pretrained: True for models with known weights only; a string for weights with that tag.
+
+    Raises:
+        OptionError: A tag is not known.
+    """
+    names = [name for name in sorted(MODELS) if fnmatchcase(name, pattern)]
+    if pretrained:
+        entries = load_manifest().entries
+        known = {
+            entry.model
+            for entry in entries
+            if pretrained in (True, entry.tag) and scale in (None, entry.scale)
+        }
+        names = [name for name in names if name in known]
+    wanted = {tags} if isinstance(tags, str) else set(tags)
+    if not wanted and scale is None:
+        return names
+    _check_tags(wanted)
+    specs = {name: spec_of(name) for name in names}
+    return [
+        name
+        for name, spec in specs.items()
+        if wanted <= set(spec.tags) and (scale is None or scale in spec.variants[name].scales)
+    ]
+
+
+def _check_tags(wanted: set[str]) -> None:
+    from sr_zoo.spec import TAGS
+
+    for tag in sorted(wanted - TAGS.keys()):
+        raise OptionError(f"Unknown tag {tag!r}; known are {', '.join(TAGS)}")
+
+
+def model_info(name: str) -> ModelInfo:
+    """Return what is known of a model, without building it.
+
+    Raises:
+        UnknownModelError: No model has this name.
+    """
+    spec = spec_of(name)
+    variant = spec.variants[name]
+    entries = load_manifest().of_model(name)
+    return ModelInfo(
+        name=name,
+        family=family_of(name),
+        scales=variant.scales,
+        paper=spec.paper,
+        tags=spec.tags,
+        reference=spec.reference,
+        reference_license=spec.reference_license,
+        halo=variant.halo,
+        tile_exact=not spec.global_statistics,
+        weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
+    )
+
+
+def create_model(
+    name: str,
+    scale: int = 4,
+    *,
+    pretrained: bool | str = True,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    **overrides: Any,
+) -> SRNetwork:
+    """Build a network, with weights, in evaluation mode.
+
+    Args:
+        name: A model name (`list_models`).
+        scale: Upscaling factor.
+        pretrained: True for the manifest's default weights, a tag such as ``"official"`` or
+            ``"sr_zoo"`` for particular ones, False for random weights.
+        checkpoint: A weight file in the authors' layout or ours to load instead; every tensor must
+            fit.
+        device: Where the network goes; ``"auto"`` for CUDA if present, None for the CPU.
+        dtype: Floating-point type of the weights; None for float32.
+        **overrides: Constructor arguments of the network to change.
+
+    Returns:
+        The network; `forward` takes (N, 3, H, W), RGB in [0, 1].
+
+    Raises:
+        UnknownModelError: No model has this name.
+        ScaleNotAvailableError: The model is not defined at this scale.
+        ModelArgumentError: The network takes no such argument, or not with this value, or not with
+            pretrained weights.
+        WeightsNotFoundError: No such weights are known, or `checkpoint` does not exist.
+        WeightsIntegrityError: A weight file is not the one that the manifest names.
+        CheckpointError: A weight file does not fit the network.
+        DownloadError: Weights had to be fetched and could not be.
+        DeviceError: `device` is not present.
+    """
+    network = _build(name, scale, overrides)
+    if checkpoint is not None:
+        _check_single_source(pretrained, checkpoint)
+        _load_file(network, name, Path(checkpoint))
+    elif pretrained:
+        _load_pretrained(network, name, scale, pretrained, overrides)
+    return _place(network, device, dtype)
+
+
+def variant_arguments(name: str, scale: int) -> dict[str, Any]:
+    """Return every constructor argument of a model at a scale, `scale` included.
+
+    Raises:
+        UnknownModelError: No model has this name.
+        ScaleNotAvailableError: The model is not defined at this scale.
+    """
+    spec = spec_of(name)
+    variant = spec.variants[name]
+    if scale not in variant.scales:
+        scales = ", ".join(map(str, variant.scales))
+        raise ScaleNotAvailableError(
+            f"{name} is not defined at scale {scale!r}; its scales: {scales}. "
+            f"sr_zoo.list_models(scale={scale!r}) names models that are."
+        )
+    parameters = signature(spec.network.__init__).parameters
+    defaults = {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
+    return {**defaults, **variant.resolve(scale)}
+
+
+def _build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
+    """Build a network with random weights and note in it how it was built."""
+    from sr_zoo.network import Identity
+
+    network_class = spec_of(name).network
+    defaults = variant_arguments(name, scale)
+    for key in overrides:
+        if key not in defaults or key == "scale":
+            raise ModelArgumentError(_unknown_argument(name, key, defaults))
+    arguments = {**defaults, **overrides}
+    try:
+        network = network_class(**arguments)
+    except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
+        raise ModelArgumentError(f"{name} cannot be built with {given}: {error}") from error
+    network.identity = Identity(name, arguments)
+    return network.eval()
+
+
+def _unknown_argument(name: str, key: str, defaults: dict[str, Any]) -> str:
+    allowed = [argument for argument in defaults if argument != "scale"]
+    hint = did_you_mean(key, allowed)
+    return f"{name} takes no argument {key!r}.{hint} It takes: {', '.join(allowed) or 'none'}"
+
+
+def _check_single_source(pretrained: bool | str, checkpoint: str | Path) -> None:
+    if isinstance(pretrained, str):
+        raise OptionError(
+            f"Both pretrained={pretrained!r} and checkpoint={str(checkpoint)!r} name weights; "
+            "give one of them"
+        )
+
+
+def _load_file(network: SRNetwork, name: str, path: Path) -> None:
+    from sr_zoo.weights.loading import load_file_into
+
+    if not path.is_file():
+        raise WeightsNotFoundError(f"Checkpoint {str(path)!r} does not exist or is no file")
+    load_file_into(network, family_of(name), path)
+
+
+def _load_pretrained(
+    network: SRNetwork, name: str, scale: int, pretrained: bool | str, overrides: dict[str, Any]
+) -> None:
+    from sr_zoo.weights.loading import load_entry_into
+
+    if not any(True for _ in network.parameters()):
+        return  # interpolation: there is nothing to load
+    entry = load_manifest().find(name, scale, pretrained if isinstance(pretrained, str) else None)
+    if overrides and not _same_shapes(network, name, scale):
+        changed = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
+        raise ModelArgumentError(
+            f"{changed} changes the shape of {name}, so the weights {entry.id!r} do not fit; "
+            "pass pretrained=False to build it untrained"
+        )
+    load_entry_into(network, entry)
+
+
+def _same_shapes(network: SRNetwork, name: str, scale: int) -> bool:
+    """Whether a network built with overrides still has the tensors of its variant."""
+    import torch
+
+    with torch.device("meta"):
+        plain = _build(name, scale, {})
+    ours, theirs = network.state_dict(), plain.state_dict()
+    return {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+
+
+def _place(
+    network: SRNetwork, device: str | torch.device | None, dtype: torch.dtype | None
+) -> SRNetwork:
+    return network.to(device=None if device is None else pick_device(device), dtype=dtype)
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """Return the device to compute on; ``"auto"`` is CUDA where present, else the CPU.
+
+    Raises:
+        DeviceError: There is no such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise DeviceError(f"Unknown device {device!r}; use auto, cpu, cuda or cuda:0") from None
+    present = torch.cuda.device_count() if chosen.type == "cuda" else 1
+    if chosen.type == "cuda" and (chosen.index or 0) >= present:
+        has = f"{present} CUDA devices" if present else "no CUDA device"
+        raise DeviceError(f"Device {device!r} asked for, but torch finds {has}; use device='cpu'")
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError(f"Device {device!r} asked for, but torch finds no MPS; use device='cpu'")
+    return chosen
+
+
+def load_model(
+    source: str | Path,
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> SRNetwork:
+    """Build the network that a weight file is for, and load it.
+
+    Architecture, variant, scale and hyper-parameters come from the file's metadata where it has
+    some, else from the names and shapes of its tensors.
+
+    Args:
+        source: A manifest id (``"rlfn_x4.official"``), the path of a weight file or of a folder
+            that `save_pretrained` wrote, or ``"hf-hub:owner/repo"``.
+        device: As for `create_model`.
+        dtype: As for `create_model`.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        WeightsNotFoundError: Neither a known id nor an existing file.
+        CheckpointError: The file is unsafe, damaged, or of no architecture in the library.
+        DownloadError: Weights had to be fetched and could not be.
+        DeviceError: `device` is not present.
+    """
+    text = str(source)
+    known = [entry.id for entry in load_manifest().entries]
+    if text in known:
+        entry = load_manifest().by_id(text)
+        return create_model(
+            entry.model, entry.scale, pretrained=entry.tag, device=device, dtype=dtype
+        )
+    raise WeightsNotFoundError(
+        f"{text!r} is neither a weight file nor a known id.{did_you_mean(text, known)}"
+    )

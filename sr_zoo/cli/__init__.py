@@ -1,0 +1,69 @@
+"""The command line: argument parsing only, one module per command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+from sr_zoo import __version__
+from sr_zoo.errors import SRZooError
+
+# command to what `sr-zoo --help` says of it: a command's module is imported only to run it
+COMMANDS = {
+    "info": "Say what is known of a model.",
+    "list": "List the models of the library.",
+    "upscale": "Upscale images and folders of images.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `sr-zoo`. An expected error is one line on standard error and exit code 1.
+
+    Args:
+        arguments: What follows the program's name; None for those of this process.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        _app(arguments)(list(arguments), prog_name="sr-zoo")
+    except SRZooError as error:
+        typer.echo(f"sr-zoo: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+def _app(arguments: Sequence[str]) -> typer.Typer:
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, name="sr-zoo"
+    )
+    app.callback()(_program)
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name != called:
+            app.command(name, help=summary)(_not_called)
+            continue
+        module = import_module(f"sr_zoo.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=summary)
+        else:
+            app.command(name, help=summary)(module.command)
+    return app
+
+
+def _not_called() -> None:
+    """Stand in for the commands that this call does not run, so that the help lists them."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sr_zoo {__version__}")
+        raise typer.Exit
+
+
+def _program(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Super-resolution networks, verified against their authors' own."""

@@ -1,0 +1,61 @@
+"""`sr-zoo info`: what is known of a model."""
+
+from __future__ import annotations
+
+import typer
+
+from sr_zoo.api import ModelInfo, model_info
+from sr_zoo.weights.manifest import Entry
+
+UPSCALE_SCALES = (2, 3, 4)
+
+
+def command(name: str = typer.Argument(help="A model name; `sr-zoo list` shows them.")) -> None:
+    """Say what is known of a model: publication, tiling, and every known weight file."""
+    info = model_info(name)
+    for label, value in _facts(info):
+        typer.echo(f"{label:<11}{value}")
+    for entry in info.weights:
+        typer.echo(f"{'weights':<11}{_weights(entry)}")
+    for line in _default_of(name):
+        typer.echo(f"{'upscale':<11}{line}")
+
+
+def _facts(info: ModelInfo) -> list[tuple[str, str]]:
+    paper = info.paper
+    link = f", arXiv:{paper.arxiv}" if paper.arxiv else ""
+    tiles = "equal to the untiled output"
+    if not info.tile_exact:
+        tiles = "close to the untiled output: the network averages over the whole image"
+    facts = [
+        ("model", info.name),
+        ("paper", f"{paper.title} ({paper.venue} {paper.year}{link})"),
+        ("scales", " ".join(f"x{scale}" for scale in info.scales)),
+        ("tags", ", ".join(info.tags)),
+        ("tiles", f"{info.halo} LR pixels of halo; {tiles}"),
+    ]
+    if info.reference:
+        facts.append(("reference", f"{info.reference} ({info.reference_license})"))
+    return facts
+
+
+def _weights(entry: Entry) -> str:
+    metrics = ", ".join(
+        f"{data} {values['psnr_y']:.2f} dB" for data, values in entry.metrics.items()
+    )
+    default = ", default" if entry.default else ""
+    return f"{entry.id}: x{entry.scale}, {entry.license}{default}; {metrics or 'not measured'}"
+
+
+def _default_of(name: str) -> list[str]:
+    """Say for which scales a bundled file of this model is what `upscale` uses by itself."""
+    from sr_zoo.inference.upscale import default_weights
+
+    lines = []
+    for scale in UPSCALE_SCALES:
+        entry = default_weights(scale)
+        if entry.model != name:
+            continue
+        how = "" if entry.scale == scale else f", by reducing its x{entry.scale} output"
+        lines.append(f"default at x{scale} ({entry.id}{how})")
+    return lines

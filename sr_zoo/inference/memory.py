@@ -1,0 +1,79 @@
+"""How much memory a network needs, and how large a tile may be for it."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sr_zoo.network import SRNetwork
+
+PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
+CPU_BUDGET = 1 << 30  # bytes that the features of one tile may take on the CPU
+CUDA_SHARE = 0.5  # of the device's free memory, likewise
+SMALLEST_CORE = 64  # LR pixels; below, nearly all work would go into the halo
+
+
+class PeakMemory(TorchDispatchMode):
+    """Counts the bytes of the tensors made inside ``with PeakMemory() as memory:``.
+
+    Attributes:
+        peak: Most bytes alive at the same time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._alive = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor):
+                self._track(leaf.untyped_storage())
+        return result
+
+    def _track(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        size = storage.nbytes()
+        self._alive += size
+        self.peak = max(self.peak, self._alive)
+        weakref.finalize(storage, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self._alive -= size
+
+
+@torch.inference_mode()
+def bytes_per_pixel(network: SRNetwork) -> float:
+    """Measure the memory that a network's features take per LR pixel, in bytes."""
+    weight = next(network.parameters(), torch.empty(0))
+    image = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=weight.device, dtype=weight.dtype)
+    with PeakMemory() as memory:
+        network(image)
+    return memory.peak / PROBE_SIDE**2
+
+
+def largest_core(network: SRNetwork, halo: int, grid: int) -> int:
+    """Return the side of the largest tile core, in LR pixels, that fits the memory to be used.
+
+    Args:
+        network: On the device it will run on.
+        halo: LR pixels around the core.
+        grid: The result is a multiple of this.
+    """
+    device = next(network.parameters(), torch.empty(0)).device
+    budget = float(CPU_BUDGET)
+    if device.type == "cuda":
+        budget = CUDA_SHARE * torch.cuda.mem_get_info(device)[0]
+    side = int((budget / bytes_per_pixel(network)) ** 0.5)
+    core = max(side - 2 * halo, SMALLEST_CORE)
+    return max(core // grid, 1) * grid

@@ -1,0 +1,326 @@
+"""Images of any kind in, larger images of the same kind out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from sr_zoo.api import create_model, load_model, pick_device, variant_arguments
+from sr_zoo.errors import ImageFormatError, OptionError, ScaleNotAvailableError
+from sr_zoo.evaluation.resize import imresize
+from sr_zoo.imaging.color import bleed
+from sr_zoo.imaging.formats import BY_NAME
+from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.pil import from_pil, to_pil
+from sr_zoo.imaging.read import read_image
+from sr_zoo.imaging.write import encode_image
+from sr_zoo.inference.memory import largest_core
+from sr_zoo.inference.tiling import Tiling, measure_halo, run_tiled
+from sr_zoo.network import SRNetwork
+from sr_zoo.registry import MODELS, spec_of
+from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
+
+DEFAULT_SCALE = 4
+ImageLike = TypeVar("ImageLike")
+
+
+def default_weights(scale: float) -> Entry:
+    """Return the bundled weights that `upscale` uses at a scale when no model is named.
+
+    The best on Set5 of those made for that scale, or for the nearest larger one; the output is then
+    reduced.
+
+    Raises:
+        ScaleNotAvailableError: No bundled network reaches this scale.
+    """
+    manifest = load_manifest()
+    scales = sorted({e.scale for e in manifest.entries if isinstance(e.source, Bundled)})
+    for nearest in scales:
+        if nearest >= scale:
+            return manifest.bundled(nearest)[0]
+    raise ScaleNotAvailableError(
+        f"No bundled network reaches scale {scale:g}; the largest is {scales[-1]}. "
+        "Upscale twice, or name a model with larger scales"
+    )
+
+
+class Upscaler:
+    """A network with everything around it that real images need; call it on one image or many.
+
+    Tiles bound the memory. Where the network is local, tiled output equals untiled output; where
+    some layer averages over the whole image, the averages are gathered over all tiles first
+    (`exact_passes`) and the output is close to the untiled one.
+
+    Args:
+        model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, or None
+            for the best bundled network at that scale.
+        scale: Upscaling factor; None for the network's own (4 where a name leaves it open). A
+            factor below the network's own is reached by an antialiased reduction of its output.
+        device: ``"auto"`` for CUDA where present, or any torch device.
+        dtype: Floating-point type to compute in; None for float32.
+        tile: Side of the tiles in LR pixels, without halo; ``"auto"`` to fit the memory, None for
+            never.
+        exact_passes: Passes over the image that gather its averages before tiles are upscaled, for
+            networks that need it. 0 leaves each tile its own averages and saves the time.
+
+    Raises:
+        OptionError: An option is outside its range.
+        ScaleNotAvailableError: The network cannot reach `scale`.
+        SRZooError: See `create_model` and `load_model`.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | SRNetwork | None = None,
+        scale: float | None = None,
+        *,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype | None = None,
+        tile: int | str | None = "auto",
+        exact_passes: int = 1,
+    ) -> None:
+        if scale is not None and not (math.isfinite(scale) and scale > 0):
+            raise OptionError(f"scale must be a number above 0, got {scale!r}")
+        if not (tile in ("auto", None) or (isinstance(tile, int) and tile > 0)):
+            raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
+        if exact_passes < 0:
+            raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
+        network = _network(model, scale)
+        self.network = network.to(device=pick_device(device), dtype=dtype).eval()
+        self.scale = network.scale if scale is None else scale
+        if self.scale > network.scale:
+            raise ScaleNotAvailableError(
+                f"The network upscales by {network.scale}, which does not reach {self.scale:g}; "
+                "give a smaller scale or another model"
+            )
+        self.tile = tile
+        self.exact_passes = exact_passes
+        self._tiling: Tiling | None = None
+
+    def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
+        """Upscale one image.
+
+        Args:
+            image: The path of an image file, the bytes of one, a PIL image, a numpy array (H, W),
+                (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floating point in [0, 1], or a
+                tensor (C, H, W) or (N, C, H, W) with C of 1, 3 or 4 of the same types.
+            progress: Whether to show a progress bar when the image takes several tiles.
+
+        Returns:
+            The same kind as `image`, at `scale` times its size; a PIL image for a path, bytes of
+            the same file format (PNG where that cannot be written) for bytes. Alpha, bit depth,
+            colour profile and metadata are kept.
+
+        Raises:
+            ImageReadError: The file is missing, damaged or no image.
+            ImageFormatError: The image has a type, shape or range that is not supported.
+        """
+        if isinstance(image, (str, Path)):
+            return to_pil(self.picture(read_image(image), progress=progress))
+        result: Any
+        if isinstance(image, bytes):
+            picture = self.picture(read_image(image), progress=progress)
+            result = encode_image(
+                picture, BY_NAME.get(picture.metadata.format or "", BY_NAME["PNG"])
+            )
+        elif isinstance(image, np.ndarray):
+            result = self._array(image, progress)
+        elif isinstance(image, Tensor):
+            result = self._tensor(image, progress)
+        elif isinstance(image, Image.Image):
+            result = to_pil(self.picture(from_pil(image), progress=progress))
+        else:
+            raise ImageFormatError(
+                f"Cannot upscale a {type(image).__name__}; give a path, bytes, PIL image, numpy "
+                "array or tensor"
+            )
+        return result
+
+    def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
+        """Upscale a decoded image file; see `sr_zoo.imaging`."""
+        colors, alpha = picture.to_rgb(), picture.to_alpha()
+        if alpha is not None:
+            colors = bleed(colors, alpha)
+        rgb = torch.from_numpy(colors).permute(2, 0, 1)[None]
+        upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
+        if alpha is not None:
+            alpha = imresize(alpha, size=(upscaled.shape[0], upscaled.shape[1])).clip(0, 1)
+        return picture.with_rgb(upscaled, alpha)
+
+    @torch.inference_mode()
+    def tensor(self, rgb: Tensor, *, progress: bool = False) -> Tensor:
+        """Upscale RGB tensors.
+
+        Args:
+            rgb: (N, 3, H, W), floating point in [0, 1], on any device.
+            progress: As in `__call__`.
+
+        Returns:
+            (N, 3, round(scale*H), round(scale*W)), float32 in [0, 1], on the CPU.
+        """
+        batch, _, height, width = rgb.shape
+        factor = self.network.scale
+        out = torch.empty(batch, 3, height * factor, width * factor)
+        weight = next(self.network.parameters(), out)
+        for index, image in enumerate(rgb.split(1)):
+            self._run(image.to(weight.device, weight.dtype), out[index : index + 1], progress)
+        if self.scale != factor:
+            size = (max(round(height * self.scale), 1), max(round(width * self.scale), 1))
+            out = imresize(out, size=size)
+        return out.clamp_(0, 1)
+
+    def _run(self, image: Tensor, out: Tensor, progress: bool) -> None:
+        """Fill `out` with the network's output for one image."""
+        height, width = image.shape[-2:]
+        tiling = self._plan(height, width)
+        if tiling is None:
+            out.copy_(self.network(image))
+            return
+        tiles = len(tiling.views(height, width)) * (tiling.passes + 1)
+        with tqdm(total=tiles, unit="tile", disable=not progress, leave=False) as bar:
+
+            def write(corner: tuple[int, int], pixels: Tensor) -> None:
+                top, left = corner
+                rows, columns = pixels.shape[-2:]
+                out[..., top : top + rows, left : left + columns] = pixels
+
+            run_tiled(self.network, image, tiling, write, bar.update)
+
+    def _plan(self, height: int, width: int) -> Tiling | None:
+        """Return how to cut an image of this size, or None to run it in one piece."""
+        if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
+            return None
+        if self._tiling is None:
+            self._tiling = self._make_tiling()
+        side, halo = self._tiling.side, self._tiling.halo
+        area = side + 2 * halo
+        fits = (
+            max(height, width) <= side
+            if isinstance(self.tile, int)
+            else (height * width <= area * area)
+        )
+        return None if fits else self._tiling
+
+    def _make_tiling(self) -> Tiling:
+        halo, grid, global_statistics = _locality(self.network)
+        if isinstance(self.tile, int):
+            side = max(self.tile // grid, 1) * grid
+        else:
+            side = largest_core(self.network, halo, grid)
+        return Tiling(side, halo, grid, self.exact_passes if global_statistics else 0)
+
+    def _array(self, image: np.ndarray[Any, Any], progress: bool) -> np.ndarray[Any, Any]:
+        if image.ndim not in (2, 3):
+            raise ImageFormatError(
+                f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
+                "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
+            )
+        channels_first = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image)))
+        result = self._tensor(channels_first.permute(2, 0, 1), progress)
+        array = result.permute(1, 2, 0).numpy()
+        return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)
+
+    def _tensor(self, image: Tensor, progress: bool) -> Tensor:
+        batched = image if image.ndim == 4 else image[None]
+        values, top = _to_unit_range(batched)
+        channels = values.shape[1]
+        color = values[:, :3] if channels >= 3 else values[:, :1].expand(-1, 3, -1, -1)
+        out = self.tensor(color, progress=progress)
+        if channels == 1:
+            out = out.mean(1, keepdim=True)
+        if channels == 4:
+            alpha = imresize(values[:, 3:].cpu(), size=(out.shape[-2], out.shape[-1]))
+            out = torch.cat([out, alpha.clamp(0, 1)], dim=1)
+        if top is not None:
+            out = (out * top).round()
+        out = out.to(image.device, image.dtype)
+        return out if image.ndim == 4 else out[0]
+
+
+def _to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
+    """Return float32 in [0, 1] and the largest value of an integer type."""
+    if image.ndim != 4 or image.shape[1] not in (1, 3, 4) or 0 in image.shape:
+        shape = tuple(image.shape)
+        raise ImageFormatError(
+            f"An image must have 1, 3 or 4 channels and at least one pixel, got (N, C, H, W) = "
+            f"{shape}"
+        )
+    if image.dtype in (torch.uint8, torch.uint16):
+        top = torch.iinfo(image.dtype).max
+        return image.float() / top, top
+    if not image.is_floating_point():
+        raise ImageFormatError(f"Pixels must be uint8, uint16 or floating point, not {image.dtype}")
+    values = image.float()
+    low, high = values.min().item(), values.max().item()
+    if not (low >= 0 and high <= 1):
+        raise ImageFormatError(
+            f"Floating-point pixels must lie in [0, 1], got {low:g} to {high:g}; "
+            "divide 8-bit values by 255, or clamp"
+        )
+    return values, None
+
+
+def _network(model: str | Path | SRNetwork | None, scale: float | None) -> SRNetwork:
+    if isinstance(model, SRNetwork):
+        return model
+    if model is None:
+        entry = default_weights(DEFAULT_SCALE if scale is None else scale)
+        return create_model(entry.model, entry.scale, pretrained=entry.tag)
+    if isinstance(model, str) and (model in MODELS or not _names_weights(model)):
+        factor = DEFAULT_SCALE if scale is None else scale
+        return create_model(model, _integer(factor, model))
+    return load_model(model)
+
+
+def _names_weights(model: str) -> bool:
+    """Whether a string names weights (an id, file, folder or Hub repository) and not a model."""
+    known = (entry.id for entry in load_manifest().entries)
+    return model.startswith("hf-hub:") or model in known or Path(model).exists()
+
+
+def _integer(scale: float, model: str) -> int:
+    """Return the model's scale to build for a wanted one: itself, or the nearest larger."""
+    scales = spec_of(model).variants[model].scales
+    larger = [s for s in scales if s >= scale]
+    return min(larger) if larger else math.ceil(scale)
+
+
+def _locality(network: SRNetwork) -> tuple[int, int, bool]:
+    """Return halo and grid of a network, and whether it averages over the whole image."""
+    identity = network.identity
+    if identity is None:
+        raise OptionError(
+            f"Tiling needs to know the network, and this {type(network).__name__} was built by "
+            "hand; build it with create_model, or pass tile=None"
+        )
+    spec = spec_of(identity.name)
+    if identity.arguments == variant_arguments(identity.name, network.scale):
+        halo = spec.variants[identity.name].halo
+    else:
+        halo = measure_halo(network, spec.grid)
+    return halo, spec.grid, spec.global_statistics
+
+
+def upscale(
+    image: ImageLike,
+    scale: float | None = None,
+    model: str | Path | SRNetwork | None = None,
+    *,
+    device: str | torch.device = "auto",
+    dtype: torch.dtype | None = None,
+    tile: int | str | None = "auto",
+    progress: bool = False,
+) -> ImageLike | Image.Image:
+    """Upscale one image; see `Upscaler` for the arguments and `Upscaler.__call__` for the image.
+
+    Several images are faster through one `Upscaler`, which loads its network once.
+    """
+    upscaler = Upscaler(model, scale, device=device, dtype=dtype, tile=tile)
+    return upscaler(image, progress=progress)
