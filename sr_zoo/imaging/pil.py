@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,26 +41,32 @@ def assemble(
     image: Image.Image, pixels: Array, alpha: Array | None, *, icc: bytes | None
 ) -> Picture:
     """Put pixels as stored in a file, turned upright, together with the metadata of `image`."""
-    orientation = image.getexif().get(ORIENTATION, 1)
-    pixels = _upright(pixels, orientation)
-    height, width = pixels.shape[:2]
-    exif = _exif(image)
     xmp = image.info.get("xmp")
-    if isinstance(xmp, str):
-        xmp = xmp.encode()
-    dpi = _dpi(image)
-    return Picture(
-        pixels,
-        None if alpha is None else _upright(alpha, orientation),
-        Metadata(
-            icc=icc,
-            exif=exif and fit_exif(exif, width=width, height=height),
-            xmp=xmp and upright_xmp(xmp),
-            dpi=dpi[::-1] if dpi and orientation >= 5 else dpi,
-            format=image.format,
-            mode=image.mode,
-        ),
+    exif = image.getexif()
+    stored = Metadata(
+        icc=icc,
+        exif=image.info.get("exif") or (descriptive(exif) if image.format == "TIFF" else None),
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        dpi=usable_dpi(image.info.get("dpi")),
+        format=image.format,
+        mode=image.mode,
     )
+    return upright(Picture(pixels, alpha, stored), exif.get(ORIENTATION, 1))
+
+
+def upright(picture: Picture, orientation: int) -> Picture:
+    """Turn a picture as its EXIF orientation asks for, and reset that."""
+    pixels = _turned(picture.pixels, orientation)
+    height, width = pixels.shape[:2]
+    stored = picture.metadata
+    metadata = replace(
+        stored,
+        exif=stored.exif and fit_exif(stored.exif, width=width, height=height),
+        xmp=stored.xmp and upright_xmp(stored.xmp),
+        dpi=stored.dpi[::-1] if stored.dpi and orientation >= 5 else stored.dpi,
+    )
+    alpha = None if picture.alpha is None else _turned(picture.alpha, orientation)
+    return Picture(pixels, alpha, metadata)
 
 
 def to_pil(picture: Picture) -> Image.Image:
@@ -145,11 +152,8 @@ def _through_profile(
     return np.array(image.convert("RGB")), None, icc if image.mode == "YCbCr" else None
 
 
-def _exif(image: Image.Image) -> bytes | None:
-    exif = image.info.get("exif")
-    if exif or image.format != "TIFF":
-        return exif or None
-    tags = image.getexif()
+def descriptive(tags: Image.Exif) -> bytes | None:
+    """Return as an EXIF block what a TIFF file's tags say about the picture, not about the file."""
     kept = Image.Exif()
     for tag in DESCRIPTIVE_TAGS:
         if tag in tags:
@@ -160,8 +164,8 @@ def _exif(image: Image.Image) -> bytes | None:
     return kept.tobytes() if len(kept) else None
 
 
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    dpi = image.info.get("dpi")
+def usable_dpi(dpi: Any) -> tuple[float, float] | None:
+    """Return a resolution if it is two positive numbers."""
     if not isinstance(dpi, tuple) or len(dpi) != 2:
         return None
     horizontal, vertical = float(dpi[0]), float(dpi[1])
@@ -169,7 +173,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     return (horizontal, vertical) if usable else None
 
 
-def _upright(array: Array, orientation: int) -> Array:
+def _turned(array: Array, orientation: int) -> Array:
     turned = {
         2: lambda a: a[:, ::-1],
         3: lambda a: a[::-1, ::-1],

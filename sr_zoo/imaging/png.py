@@ -1,69 +1,19 @@
-"""The parts of PNG that Pillow leaves out: 16 bits per channel in colour."""
+"""Writing PNG of 16 bits per channel, of which Pillow can only write opaque grey."""
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
-from PIL.ImageFile import ImageFile
 
 from sr_zoo.imaging.picture import Array, Picture
-from sr_zoo.imaging.pil import cut_out
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {(1, False): 0, (3, False): 2, (1, True): 4, (3, True): 6}
 INCHES_PER_METRE = 1 / 0.0254
 ROWS_AT_ONCE = 64
-
-
-def is_16_bit_color(image: ImageFile) -> bool:
-    """Whether Pillow would round this opened, not yet loaded PNG image to 8 bits."""
-    return image.format == "PNG" and _raw_mode(image) in ("RGB;16B", "RGBA;16B", "LA;16B")
-
-
-def read_16_bit_color(data: bytes) -> tuple[Array, Array | None, ImageFile]:
-    """Return pixels and alpha of 16 bits, and the loaded image for its metadata.
-
-    Pillow unpacks one byte of each sample, the high one of big-endian samples and the other one if
-    told that they are little-endian: two runs give both.
-    """
-    image = _open(data)
-    raw_mode = _raw_mode(image)
-    if raw_mode == "LA;16B":
-        _unpack_as(image, "RGBA")  # the four bytes of a pixel, as they are
-        samples = np.array(image).view(">u2").astype(np.uint16)
-        return samples[..., :1], samples[..., 1], image
-    high = np.array(image).astype(np.uint16)
-    low_bytes = _open(data)
-    _unpack_as(low_bytes, raw_mode.replace("16B", "16L"))
-    samples = high << 8 | np.array(low_bytes)
-    if samples.shape[2] == 4:
-        return samples[..., :3], samples[..., 3], image
-    return samples, cut_out(samples, image.info.get("transparency")), image
-
-
-def _open(data: bytes) -> ImageFile:
-    return Image.open(io.BytesIO(data), formats=("PNG",))
-
-
-def _raw_mode(image: ImageFile) -> str:
-    return str(image.tile[0].args)
-
-
-def _unpack_as(image: ImageFile, raw_mode: str) -> None:
-    image.tile = [tile._replace(args=raw_mode) for tile in image.tile]
-
-
-def scale_transparency(image: ImageFile) -> None:
-    """Bring the transparent grey of a 2 or 4 bit PNG to the 8 bits of its loaded pixels."""
-    if image.format != "PNG" or "transparency" not in image.info or not image.tile:
-        return
-    if factor := {"L;2": 85, "L;4": 17}.get(_raw_mode(image)):
-        image.info["transparency"] *= factor
 
 
 def write_16_bit(picture: Picture, file: BinaryIO) -> None:

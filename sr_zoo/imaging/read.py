@@ -12,9 +12,9 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from sr_zoo.errors import ImageReadError
-from sr_zoo.imaging import png, tiff
+from sr_zoo.imaging import deep, tiff
 from sr_zoo.imaging.integrity import find_damage
-from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.picture import Metadata, Picture
 from sr_zoo.imaging.pil import assemble, from_pil
 
 # only formats with a signature, and none whose decoder starts another program, as EPS does
@@ -75,13 +75,27 @@ def open_image(data: bytes) -> ImageFile:
 
 
 def _decode(data: bytes) -> Picture:
-    image = open_image(data)
-    for deep in (png, tiff):
-        if deep.is_16_bit_color(image):
-            pixels, alpha, loaded = deep.read_16_bit_color(data)
-            return assemble(loaded, pixels, alpha, icc=loaded.info.get("icc_profile"))
-    png.scale_transparency(image)
+    try:
+        image = open_image(data)
+    except UnidentifiedImageError:
+        if data.startswith(tiff.SIGNATURES):
+            return tiff.read_with_tifffile(data)
+        raise
+    if tiff.misread_by_pillow(image):
+        return tiff.read_with_tifffile(data)
+    if deep.is_rounded(image):
+        pixels, alpha, image = deep.read_both_bytes(data)
+        return assemble(image, pixels, alpha, icc=image.info.get("icc_profile"))
+    if image.format == "PPM" and (samples := deep.read_pnm(data)) is not None:
+        return Picture(samples, metadata=Metadata(format="PPM"))
+    _scale_transparency(image)
     return from_pil(image)
+
+
+def _scale_transparency(image: ImageFile) -> None:
+    """Bring the transparent grey of a 2 or 4 bit PNG to the 8 bits of its loaded pixels."""
+    if image.format == "PNG" and image.tile and "transparency" in image.info:
+        image.info["transparency"] *= {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args), 1)
 
 
 def _reason(error: Exception, data: bytes) -> str:

@@ -1,71 +1,114 @@
-"""The parts of TIFF that Pillow leaves out: 16 bits and floats in colour."""
+"""TIFF of the kinds that Pillow leaves out: floats in colour, deep planes, 16 bits with alpha."""
 
 from __future__ import annotations
 
 import io
 import zlib
+from dataclasses import replace
 from itertools import accumulate
+from math import inf, prod
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
 from PIL import TiffTags as Types
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+from sr_zoo.errors import ImageReadError
+from sr_zoo.imaging.deep import unmultiplied
+from sr_zoo.imaging.exif import ORIENTATION
 from sr_zoo.imaging.picture import Array, Metadata, Picture
-from sr_zoo.imaging.pil import DESCRIPTIVE_TAGS
+from sr_zoo.imaging.pil import DESCRIPTIVE_TAGS, descriptive, upright, usable_dpi
 
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEADER = b"II*\0\x08\0\0\0"
-DEFLATE, HORIZONTAL_DIFFERENCES, INCH, STRAIGHT_ALPHA = 8, 2, 2, 2
+BITS, PHOTOMETRIC, PLANES = 258, 262, 284
+DEFLATE, HORIZONTAL_DIFFERENCES, INCH, CENTIMETRE = 8, 2, 2, 3
+WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED, STRAIGHT_ALPHA = 0, 2, 1, 2
+COLOR_CHANNELS = {0: 1, 1: 1, 2: 3}  # by photometric interpretation
 STRIP_BYTES = 1 << 18
-DEPTHS_BY_MODE = ("RGB;16", "RGBA;16", "RGBX;16", "RGBa;16")
+MAX_CHANNELS = 5
 
 
-def is_16_bit_color(image: ImageFile) -> bool:
-    """Whether Pillow would round this opened, not yet loaded TIFF image to 8 bits."""
-    return image.format == "TIFF" and bool(image.tile) and _raw_mode(image)[:-1] in DEPTHS_BY_MODE
+def misread_by_pillow(image: ImageFile) -> bool:
+    """Whether Pillow would return wrong pixels: deep ones in planes, of 12 bits, or inverted."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    bits = max(image.tag_v2.get(BITS, (1,)))
+    inverted = image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    return bits > 8 and (inverted or bits == 12 or image.tag_v2.get(PLANES) == SEPARATE)
 
 
-def read_16_bit_color(data: bytes) -> tuple[Array, Array | None, ImageFile]:
-    """Return pixels and straight alpha of 16 bits, and the loaded image for its metadata.
+def read_with_tifffile(data: bytes) -> Picture:
+    """Read the first page of a TIFF file of a kind that Pillow does not know, or reads wrongly.
 
-    As with PNG, Pillow unpacks one byte of each sample, and the other one if told the wrong byte
-    order.
+    Raises:
+        ImageReadError: tifffile is not installed, or the samples are no colours.
     """
-    image = _open(data)
-    raw_mode = _raw_mode(image)
-    premultiplied = raw_mode.startswith("RGBa")
-    plain = raw_mode.replace("RGBa", "RGBA")
-    big_endian = plain.endswith("B")
-    _unpack_as(image, plain)
-    high = np.array(image).astype(np.uint16)
-    other = _open(data)
-    _unpack_as(other, plain[:-1] + ("L" if big_endian else "B"))
-    samples = high << 8 | np.array(other)
-    if samples.shape[2] == 3:
-        return samples, None, image
-    pixels, alpha = samples[..., :3], samples[..., 3]
-    if premultiplied:
-        scale = 65535 / np.maximum(alpha, 1).astype(np.float64)
-        pixels = np.rint(np.minimum(pixels * scale[..., np.newaxis], 65535)).astype(np.uint16)
-    return pixels, alpha, image
+    try:
+        import tifffile
+    except ImportError:
+        raise ImageReadError(
+            "is a kind of TIFF that needs another library: pip install 'sr_zoo[tiff]'"
+        ) from None
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page: Any = file.pages.first
+        if prod(page.shape) > MAX_CHANNELS * 2 * (Image.MAX_IMAGE_PIXELS or inf):
+            raise Image.DecompressionBombError(f"{page.shape} samples")
+        samples = np.atleast_3d(page.asarray())
+    if page.planarconfig == SEPARATE and page.samplesperpixel > 1:
+        samples = np.moveaxis(samples, 0, 2)
+    channels = COLOR_CHANNELS.get(int(page.photometric), 0)
+    if samples.ndim != 3 or channels == 0 or samples.shape[2] < channels:
+        raise ImageReadError(f"is a TIFF of {page.photometric.name} {page.shape}, not grey or RGB")
+    samples = _at_full_depth(samples, page.bitspersample)
+    pixels, alpha = samples[..., :channels], None
+    if page.photometric == WHITE_IS_ZERO:
+        pixels = _white(pixels) - pixels
+    if page.extrasamples and page.extrasamples[0] in (PREMULTIPLIED, STRAIGHT_ALPHA):
+        alpha = np.ascontiguousarray(samples[..., channels])
+        if page.extrasamples[0] == PREMULTIPLIED:
+            pixels = _unmultiplied(pixels, alpha)
+    return _described(data, Picture(np.ascontiguousarray(pixels), alpha))
 
 
-def _open(data: bytes) -> ImageFile:
-    return Image.open(io.BytesIO(data), formats=("TIFF",))
+def _at_full_depth(samples: Array, bits: int) -> Array:
+    """Return samples in one of the types of pictures, at a scale at which white is its largest."""
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    if samples.dtype.kind != "u" or bits not in (8, 12, 16):
+        raise ImageReadError(
+            f"is a TIFF of {bits}-bit integers, of which nothing says what is white; convert it to "
+            "8 or 16 bits, or to floats in [0, 1]"
+        )
+    return samples << 4 | samples >> 8 if bits == 12 else samples.astype(f"u{bits // 8}")
 
 
-def _raw_mode(image: ImageFile) -> str:
-    return str(_arguments(image.tile[0].args)[0])
+def _white(samples: Array) -> Any:
+    return samples.dtype.type(1 if samples.dtype.kind == "f" else np.iinfo(samples.dtype).max)
 
 
-def _unpack_as(image: ImageFile, raw_mode: str) -> None:
-    image.tile = [tile._replace(args=(raw_mode, *_arguments(tile.args)[1:])) for tile in image.tile]
+def _unmultiplied(pixels: Array, alpha: Array) -> Array:
+    if pixels.dtype.kind == "u":
+        return unmultiplied(pixels, alpha)
+    return pixels / np.where(alpha > 0, alpha, 1).astype(np.float32)[..., np.newaxis]
 
 
-def _arguments(args: tuple[Any, ...] | str | None) -> tuple[Any, ...]:
-    return args if isinstance(args, tuple) else (args,)
+def _described(data: bytes, picture: Picture) -> Picture:
+    """Give a picture the metadata in a TIFF file's tags."""
+    tags = Image.Exif()
+    tags.load(data)
+    unit = {INCH: 1.0, CENTIMETRE: 2.54}.get(tags.get(296, INCH), 0.0)
+    icc, xmp = tags.get(34675), tags.get(700)
+    metadata = Metadata(
+        icc=icc if isinstance(icc, bytes) else None,
+        exif=descriptive(tags),
+        xmp=xmp if isinstance(xmp, bytes) else None,
+        dpi=usable_dpi((float(tags.get(282, 0)) * unit, float(tags.get(283, 0)) * unit)),
+        format="TIFF",
+    )
+    return upright(replace(picture, metadata=metadata), tags.get(ORIENTATION, 1))
 
 
 def write(picture: Picture, file: BinaryIO) -> None:
