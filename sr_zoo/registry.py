@@ -67,6 +67,7 @@ MODELS: dict[str, str] = {
     "imdn": "imdn",
     "imdn_rtc": "imdn_rtc",
     "light_safmnpp": "light_safmnpp",
+    "omnisr": "omnisr",
     "pan": "pan",
     "rdan": "rdan",
     "rdan_s": "rdan",

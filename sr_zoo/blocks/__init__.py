@@ -7,12 +7,13 @@ from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3, shift_
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
-from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedFFN
+from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
+from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.swin import (
@@ -48,6 +49,7 @@ __all__ = [
     "ESA",
     "GMSA",
     "MLP",
+    "OSA",
     "SAFM",
     "BSConv",
     "CALayer",
@@ -58,7 +60,9 @@ __all__ = [
     "EdgeOrientedConv",
     "EfficientTransformer",
     "FeatureDistillation",
+    "GatedDepthwiseFFN",
     "GatedFFN",
+    "GridOSA",
     "IdentityEdgeOrientedConv",
     "InformationMultiDistillation",
     "Interpolation",

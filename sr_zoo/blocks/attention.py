@@ -71,6 +71,7 @@ class ESA(nn.Module):
         num_convs: 3x3 convolutions on the pooled map, `act` between them but not after the last.
         act: Builds one activation; ReLU in RFDN, GELU in BSRN.
         conv: Builds every 3x3 convolution; called like `nn.Conv2d`.
+        multiple: What the network pads the picture's sides to a multiple of.
 
     Raises:
         ValueError: `num_convs` is smaller than 1.
@@ -87,10 +88,12 @@ class ESA(nn.Module):
         num_convs: int = 3,
         act: Callable[[], nn.Module] = nn.ReLU,
         conv: Callable[..., nn.Module] = nn.Conv2d,
+        multiple: int = 1,
     ) -> None:
         if num_convs < 1:
             raise ValueError(f"num_convs must be at least 1, got {num_convs}")
         super().__init__()
+        self.multiple = multiple
         self.squeeze = nn.Conv2d(channels, reduced, 1)
         self.stride = conv(reduced, reduced, 3, stride=2, padding=0)
         self.pool = nn.MaxPool2d(7, stride=3)
@@ -105,6 +108,10 @@ class ESA(nn.Module):
         squeezed = self.squeeze(x)
         context = self.context(self.pool(self.stride(squeezed)))  # (N, reduced, ~H/6, ~W/6)
         context = resize_pooled(
-            context, (x.shape[-2], x.shape[-1]), window=self.WINDOW, stride=self.STRIDE
+            context,
+            (x.shape[-2], x.shape[-1]),
+            window=self.WINDOW,
+            stride=self.STRIDE,
+            multiple=self.multiple,
         )
         return x * torch.sigmoid(self.expand(context + self.skip(squeezed)))

@@ -74,3 +74,29 @@ class GatedFFN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         values, gates = F.gelu(self.expand(x)).chunk(2, dim=1)
         return F.gelu(self.project(values * self.gate(gates)))
+
+
+class GatedDepthwiseFFN(nn.Module):
+    """Feed-forward block in which both halves see their neighbours, then one gates the other.
+
+    1x1 and a depthwise 3x3 to twice `hidden` features, half of them through GELU times the other
+    half, 1x1 back; no biases. Source: Zamir et al., Restormer, CVPR 2022, section 3.2 (GDFN).
+
+    Shape: (N, channels, H, W) to the same.
+
+    Args:
+        channels: Width of the input and of the output.
+        hidden: Width of each half.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, 2 * hidden, 1, bias=False)
+        self.depthwise = nn.Conv2d(
+            2 * hidden, 2 * hidden, 3, padding=1, groups=2 * hidden, bias=False
+        )
+        self.project = nn.Conv2d(hidden, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates, values = self.depthwise(self.expand(x)).chunk(2, dim=1)
+        return self.project(F.gelu(gates) * values)

@@ -165,7 +165,7 @@ def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
     return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
 
 
-def global_cosine(a: Tensor, b: Tensor) -> Tensor:
+def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
     """Compare channels over the whole image: the cosine of each of `a` with each of `b`.
 
     That is the logit of channel attention (Zamir et al., Restormer, CVPR 2022, section 3.1), before
@@ -174,13 +174,14 @@ def global_cosine(a: Tensor, b: Tensor) -> Tensor:
     Args:
         a: (N, ..., C, H, W); further axes, such as heads, stay apart.
         b: (N, ..., D, H, W).
+        stride: LR pixels per cell of both.
 
     Returns:
         (N, ..., C, D), from -1 to 1.
     """
     view = current_view()
     if view is not None:
-        both = view.core(torch.cat([a, b], dim=-3)).flatten(-2).double()
+        both = view.core(torch.cat([a, b], dim=-3), stride).flatten(-2).double()
         products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
         if products is not None:
             lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)

@@ -162,19 +162,27 @@ class WindowAttention(nn.Module):
         channels: Width of the input and of the output.
         num_heads: Divides `channels`.
         window: Sides of the windows.
+        linear_bias: Whether the linear layers have one.
 
     Raises:
         ValueError: `channels` is no multiple of `num_heads`.
     """
 
-    def __init__(self, channels: int, num_heads: int, *, window: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        num_heads: int,
+        *,
+        window: tuple[int, int],
+        linear_bias: bool = True,
+    ) -> None:
         if channels % num_heads:
             raise ValueError(f"channels ({channels}) must be a multiple of num_heads ({num_heads})")
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(channels, 3 * channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=linear_bias)
         self.bias = RelativePositionBias(window, num_heads)
-        self.project = nn.Linear(channels, channels)
+        self.project = nn.Linear(channels, channels, bias=linear_bias)
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
         query, key, value = (

@@ -66,8 +66,8 @@ class PermutedAttention(nn.Module):
         return self.project(join_heads(attended))
 
 
-class ConvFFN(nn.Module):
-    """An MLP whose hidden features see their neighbours through a depthwise 5x5 (section 3.2)."""
+class LocalFFN(nn.Module):
+    """An MLP whose hidden features see their neighbours by a depthwise 5x5 (section 3.2)."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class SRFormer(SRNetwork):
 
         def block(index: int) -> SwinBlock:
             attention = PermutedAttention(channels, num_heads)
-            ffn = ConvFFN(channels, expansion * channels)
+            ffn = LocalFFN(channels, expansion * channels)
             shift = self.shift if index % 2 else (0, 0)
             return SwinBlock(channels, attention, ffn, window=self.window, shift=shift)
 
@@ -136,7 +136,7 @@ class SRFormer(SRNetwork):
 
 SPEC = ArchSpec(
     network=SRFormer,
-    variants={"srformer_light": Variant(halo=0)},
+    variants={"srformer_light": Variant(halo=205)},
     paper=Paper(
         "SRFormer: Permuted Self-Attention for Single Image Super-Resolution",
         "ICCV",

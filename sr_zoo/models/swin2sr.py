@@ -162,7 +162,7 @@ class Swin2SR(SRNetwork):
 
 SPEC = ArchSpec(
     network=Swin2SR,
-    variants={"swin2sr_light": Variant(halo=0)},
+    variants={"swin2sr_light": Variant(halo=103)},
     paper=Paper(
         "Swin2SR: SwinV2 Transformer for Compressed Image Super-Resolution and Restoration",
         "ECCV Workshops",

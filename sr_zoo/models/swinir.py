@@ -101,7 +101,7 @@ class SwinIR(SRNetwork):
 SPEC = ArchSpec(
     network=SwinIR,
     variants={
-        "swinir_light": Variant(halo=0),
+        "swinir_light": Variant(halo=103),
         "swinir": Variant(
             halo=0,
             scales=(2, 3, 4, 8),
