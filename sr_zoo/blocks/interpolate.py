@@ -12,8 +12,8 @@ from sr_zoo.blocks.padding import pad_symmetric
 def cubic(distance: Tensor) -> Tensor:
     """Keys' cubic convolution kernel with a = -0.5, the bicubic of MATLAB and of the field."""
     x = distance.abs()
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    near = (1.5 * x - 2.5) * x**2 + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
     return torch.where(x <= 1, near, torch.where(x <= 2, far, torch.zeros_like(x)))
 
 

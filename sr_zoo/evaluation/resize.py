@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_zoo.blocks.interpolate import cubic
 from sr_zoo.errors import ImageFormatError, OptionError
 
 Image = TypeVar("Image", Tensor, NDArray[np.generic])
@@ -109,17 +110,9 @@ def _taps(source: int, length: int, factor: float, antialias: bool) -> tuple[Ten
     first = (center - SUPPORT * stretch / 2).floor()
     offsets = torch.arange(math.ceil(SUPPORT * stretch) + 2)
     indices = first[:, None].long() + offsets
-    weights = _cubic((center[:, None] - indices) / stretch)
+    weights = cubic((center[:, None] - indices) / stretch)
     weights = weights / weights.sum(1, keepdim=True)
     used = (weights != 0).any(0)
     mirrored = indices.remainder(2 * source)
     mirrored = torch.minimum(mirrored, 2 * source - 1 - mirrored)
     return mirrored[:, used], weights[:, used]
-
-
-def _cubic(x: Tensor) -> Tensor:
-    """Keys' cubic convolution kernel with a = -0.5."""
-    x = x.abs()
-    near = (1.5 * x - 2.5) * x**2 + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x <= 1, near, torch.where(x <= 2, far, torch.zeros_like(x)))

@@ -103,3 +103,12 @@ SWIN_TRUNK: tuple[Rule, ...] = (
 )
 # index tables and masks, computed here
 SWIN_IGNORE = (r".*\.relative_position_index", r".*\.attn_mask")
+
+# the end of EDSR as in sanghyun-son/EDSR-PyTorch, and of what was built upon that code
+EDSR_TAIL: tuple[Rule, ...] = (
+    ("tail.0.0", "upsampler.0.0"),
+    ("tail.0.2", "upsampler.1.0"),
+    ("tail.0.4", "upsampler.2.0"),
+    ("tail.1", "tail"),
+)
+EDSR_MEAN_SHIFT = r"(sub|add)_mean\.(weight|bias)"
