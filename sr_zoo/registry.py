@@ -30,6 +30,7 @@ MODELS: dict[str, str] = {
     "carn_m_single": "carn",
     "carn_single": "carn",
     "cfsr": "cfsr",
+    "dat_light": "dat",
     "drsan_32l": "drsan",
     "drsan_32m": "drsan",
     "drsan_32s": "drsan",

@@ -134,18 +134,20 @@ def attend(
     Returns:
         (N, windows, heads, queries, d).
     """
-    # either windows count as images or as heads, so that what is added broadcasts without a copy
-    first = 0 if mask is None else 1
-    added = bias
-    if mask is not None:
-        heads = query.shape[2]
-        added = mask[:, None].expand(-1, heads, -1, -1) if bias is None else bias + mask[:, None]
-        added = added.flatten(0, 1)
+    # windows count as images, or as heads where each has its own logits for each head, so that what
+    # is added broadcasts
+    first = 0
+    added = None if bias is None else bias[None]
+    if mask is not None and bias is not None:
+        first = 1
+        added = (bias + mask[:, None]).flatten(0, 1)[None]
+    elif mask is not None:
+        added = mask.expand(query.shape[0], *mask.shape).flatten(0, 1)[:, None]
     out = F.scaled_dot_product_attention(
         query.flatten(first, first + 1),
         key.flatten(first, first + 1),
         value.flatten(first, first + 1),
-        attn_mask=None if added is None else added[None],
+        attn_mask=added,
         scale=scale,
     )
     return torch.unflatten(out, first, query.shape[first : first + 2])

@@ -1,0 +1,42 @@
+"""DAT as in zhengchen1999/DAT."""
+
+from sr_zoo.weights.convert.rules import Converter, nest
+from sr_zoo.weights.convert.shared import SWIN_IGNORE
+
+BLOCK = (
+    ("norm1", "norm_attention"),
+    ("norm2", "norm_ffn"),
+    ("attn.qkv", "attention.qkv"),
+    ("attn.proj", "attention.project"),
+    ("attn.temperature", "attention.temperature"),
+    ("attn.dwconv", "attention.local"),
+    # theirs pools first
+    ("attn.channel_interaction.1", "attention.interaction.channels.0"),
+    ("attn.channel_interaction.2", "attention.interaction.channels.1"),
+    ("attn.channel_interaction.4", "attention.interaction.channels.3"),
+    ("attn.spatial_interaction", "attention.interaction.pixels"),
+    ("ffn.fc1", "ffn.expand"),
+    ("ffn.sg.norm", "ffn.norm"),
+    ("ffn.sg.conv", "ffn.gate"),
+    ("ffn.fc2", "ffn.project"),
+)
+
+CONVERTER = Converter(
+    rules=(
+        ("conv_first", "head"),
+        ("before_RG.1", "norm_in"),
+        ("norm", "norm_out"),
+        ("conv_after_body", "body_out"),
+        ("upsample", "upsampler"),
+        ("layers.{i}.conv", "body.{i}.conv"),
+        *nest("layers.{i}.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
+    ),
+    ignore=(
+        *SWIN_IGNORE,
+        r".*\.attn_mask_[01]",
+        r".*\.rpe_biases",
+        # the position bias of a half: a layer norm over one value gives its own bias whatever that
+        # value is, so that all pairs of tokens get the same logit, which changes no softmax
+        r".*\.attn\.attns\.\d\.pos\..*",
+    ),
+)
