@@ -7,9 +7,22 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
 THIN: dict[str, dict[str, Any]] = {
+    "asconvsr": {"channels": 4},
+    "light_safmnpp": {"channels": 4, "hidden": 2},
+    "mobilesr": {"channels": 8, "num_heads": 2},
+    "quicksrnet": {"channels": 4},
+    "quicksrnet_large": {"channels": 4},
     "rdan": {"channels": 8, "reduction": 4},
     "rlfn": {"channels": 4, "hidden": 4, "esa_channels": 2},
+    "safmn": {"channels": 4},
+    "safmn_ntire": {"channels": 4},
+    "safmnpp": {"channels": 6, "hidden": 2},
+    "scnet": {"channels": 8},
+    "scnet_ps": {"channels": 8},
     "seemore": {"channels": 4},
+    "shufflemixer": {"channels": 16},
+    "smfanet": {"channels": 4},
+    "span": {"channels": 4},
 }
 
 

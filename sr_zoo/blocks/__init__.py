@@ -3,7 +3,16 @@
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
-from sr_zoo.blocks.conv import BSConv, ConvChain, StripedConv2d, conv3x3, shift_channels
+from sr_zoo.blocks.conv import (
+    BSConv,
+    ClippedConvs,
+    ConvChain,
+    ShiftConv,
+    StripedConv2d,
+    add_identity,
+    conv3x3,
+    shift_channels,
+)
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
@@ -54,6 +63,7 @@ __all__ = [
     "BSConv",
     "CALayer",
     "ChunkedAttention",
+    "ClippedConvs",
     "ContrastAwareCALayer",
     "ConvChain",
     "ConvFFN",
@@ -76,6 +86,7 @@ __all__ = [
     "ResidualSwinGroup",
     "Router",
     "SharedGMSA",
+    "ShiftConv",
     "SimpleSAFM",
     "StagedUpsampler",
     "StripedConv2d",
@@ -83,6 +94,7 @@ __all__ = [
     "TileView",
     "WindowAttention",
     "YCbCr",
+    "add_identity",
     "attend",
     "channels_first",
     "channels_last",

@@ -81,6 +81,46 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
+def add_identity(conv: nn.Conv2d, repeat: int = 1) -> nn.Conv2d:
+    """Make an untrained convolution hand on its input besides what it computes.
+
+    Source: QuickSRNet (Berger et al., CVPRW 2023), section 3.1, in place of a skip connection.
+
+    Args:
+        conv: Its weights are changed; a group of 1, an odd kernel.
+        repeat: How many output channels in a row each input channel is handed to; channels that are
+            left over on either side get nothing.
+
+    Returns:
+        `conv`.
+    """
+    rows, columns = conv.weight.shape[-2] // 2, conv.weight.shape[-1] // 2
+    channels = torch.arange(min(conv.out_channels, conv.in_channels * repeat))
+    with torch.no_grad():
+        conv.weight[channels, channels // repeat, rows, columns] += 1
+    return conv
+
+
+class ClippedConvs(nn.Sequential):
+    """3x3 convolutions in a row, each clipped to [0, 1] and each handing its input on at first.
+
+    Source: QuickSRNet (Berger et al., CVPRW 2023), section 3.1.
+
+    Shape: (N, in_channels, H, W) to (N, channels, H, W).
+
+    Args:
+        in_channels: Width of the input.
+        channels: Width of the output and in between.
+        num_convs: How many.
+    """
+
+    def __init__(self, in_channels: int, channels: int, num_convs: int) -> None:
+        layers: list[nn.Module] = []
+        for width in (in_channels, *[channels] * (num_convs - 1)):
+            layers += [add_identity(conv3x3(width, channels)), nn.Hardtanh(0, 1)]
+        super().__init__(*layers)
+
+
 class ConvChain(nn.Sequential):
     """Convolutions in a row, an activation after each but the last.
 
@@ -139,3 +179,38 @@ def shift_channels(x: Tensor, offsets: Sequence[tuple[int, int]]) -> Tensor:
         ],
         dim=1,
     )
+
+
+class ShiftConv(nn.Module):
+    """Two 1x1 convolutions that together see a 3x3 surrounding, by a shift in the middle.
+
+    Each eighth of the channels in the middle moves by one pixel, one per direction; none stays.
+    Source: SCNet (Wu et al., Machine Intelligence Research 2024), section 3.2.
+
+    Shape: (N, in_channels, H, W) to (N, out_channels, H, W).
+
+    Args:
+        in_channels: Width of the input and in the middle; a multiple of 8.
+        out_channels: Width of the output.
+        act: Builds the activation in the middle.
+
+    Raises:
+        ValueError: `in_channels` is no multiple of 8.
+    """
+
+    OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, act: Callable[[], nn.Module] = nn.ReLU
+    ) -> None:
+        if in_channels % len(self.OFFSETS):
+            raise ValueError(
+                f"in_channels must be a multiple of {len(self.OFFSETS)}, got {in_channels}"
+            )
+        super().__init__()
+        self.expand = nn.Conv2d(in_channels, in_channels, 1)
+        self.act = act()
+        self.project = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.project(shift_channels(self.act(self.expand(x)), self.OFFSETS))

@@ -48,7 +48,8 @@ class StagedUpsampler(nn.Sequential):
     Args:
         channels: Width of the input and of the output.
         scale: Upscaling factor; 1, 3 or a power of 2.
-        conv: Builds each stage's 3x3 convolution; called like `nn.Conv2d`.
+        kernel_size: Of each stage's convolution; odd.
+        conv: Builds each stage's convolution; called like `nn.Conv2d`.
         act: Builds what lies between a stage's convolution and its shuffle.
 
     Raises:
@@ -60,6 +61,7 @@ class StagedUpsampler(nn.Sequential):
         channels: int,
         scale: int,
         *,
+        kernel_size: int = 3,
         conv: Callable[..., nn.Module] = nn.Conv2d,
         act: Callable[[], nn.Module] = nn.Identity,
     ) -> None:
@@ -69,7 +71,7 @@ class StagedUpsampler(nn.Sequential):
         super().__init__(
             *(
                 nn.Sequential(
-                    conv(channels, channels * factor**2, 3, padding=1),
+                    conv(channels, channels * factor**2, kernel_size, padding=kernel_size // 2),
                     act(),
                     nn.PixelShuffle(factor),
                 )

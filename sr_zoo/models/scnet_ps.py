@@ -1,0 +1,70 @@
+"""SCNet: a fully 1x1 convolutional network; channels shifted by a pixel bring neighbours together.
+
+Paper: Wu et al., Machine Intelligence Research 2024, arXiv:2307.16140. RGB in [0, 1], no mean
+shift. Features are enlarged by pixel shuffles; in `scnet` bilinearly.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import ShiftConv
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+LEAKY_SLOPE = 0.1
+STAGE_SLOPE = 0.02
+
+
+class ShuffleStage(nn.Sequential):
+    """A shift convolution to `factor`**2 times the channels, then a pixel shuffle."""
+
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__(
+            ShiftConv(channels, channels * factor**2, act=lambda: nn.LeakyReLU(STAGE_SLOPE)),
+            nn.PixelShuffle(factor),
+            nn.LeakyReLU(LEAKY_SLOPE),
+        )
+
+
+class SCNetPS(SRNetwork):
+    """Predicts what bilinear upscaling misses; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor; at 4 the features are enlarged twice by 2.
+        channels: Feature width; a multiple of 8.
+        num_blocks: Shift convolutions that are skipped around.
+    """
+
+    def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 16) -> None:
+        super().__init__(scale)
+        factors = (2, 2) if scale == 4 else (scale,)
+        self.head = nn.Sequential(nn.Conv2d(3, channels, 1), nn.LeakyReLU(LEAKY_SLOPE))
+        self.body = nn.ModuleList(ShiftConv(channels, channels) for _ in range(num_blocks))
+        self.upsampler = nn.Sequential(*(ShuffleStage(channels, factor) for factor in factors))
+        self.tail = nn.Sequential(
+            nn.Conv2d(channels, channels, 1),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Conv2d(channels, 3, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        features = self.head(x)
+        for block in self.body:
+            features = features + block(features)
+        return self.tail(self.upsampler(features)) + base
+
+
+SPEC = ArchSpec(
+    network=SCNetPS,
+    variants={"scnet_t_ps": Variant(halo=18)},
+    paper=Paper(
+        "Fully 1x1 Convolutional Network for Lightweight Image Super-Resolution",
+        "Machine Intelligence Research",
+        2024,
+        "2307.16140",
+    ),
+    tags=("cnn",),
+    reference="Aitical/SCNet",
+    reference_license="CC-BY-NC-4.0",
+)

@@ -1,0 +1,38 @@
+"""Convolutions that the library's networks share."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import ShiftConv, add_identity, conv3x3
+
+
+def test_added_identity_hands_every_channel_on():
+    x = torch.rand(1, 3, 4, 5)
+    conv = conv3x3(3, 12)
+    nn.init.zeros_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    enlarged = F.pixel_shuffle(add_identity(conv, 4)(x), 2)
+    assert torch.equal(enlarged, F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+def test_shift_convolution_sees_eight_neighbours_and_not_the_pixel_itself():
+    x = torch.zeros(1, 8, 5, 5)
+    x[..., 2, 2] = 1
+    conv = ShiftConv(8, 8)
+    for layer in (conv.expand, conv.project):
+        nn.init.eye_(layer.weight[..., 0, 0])
+        nn.init.zeros_(layer.bias)
+    assert conv(x).sum(1)[0].tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 1, 1, 1, 0],
+        [0, 1, 0, 1, 0],
+        [0, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0],
+    ]
+
+
+def test_shift_convolution_needs_a_multiple_of_eight_channels():
+    with pytest.raises(ValueError, match="multiple of 8, got 12"):
+        ShiftConv(12, 12)
