@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from sr_zoo.registry import family_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.manifest import Entry
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 SHOWN = 4  # names that a message lists
 
@@ -48,11 +51,11 @@ def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) ->
     Raises:
         CheckpointError: A tensor is missing, unexpected or misshapen.
     """
-    own = network.state_dict()
+    own = shapes(network.state_dict())
     closest, complaint = -1, ""
     for tensors in checkpoint.readings():
         for state, problem in _layouts(tensors, family):
-            problem = "; ".join(filter(None, (problem, differences(state, own))))
+            problem = "; ".join(filter(None, (problem, differences(shapes(state), own))))
             if not problem:
                 return state
             alike = len(state.keys() & own.keys())
@@ -76,15 +79,19 @@ def _layouts(tensors: dict[str, Tensor], family: str) -> Iterator[tuple[dict[str
         yield {}, str(error)
 
 
-def differences(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+def shapes(state: Mapping[str, Tensor]) -> Shapes:
+    """Return the shape of every tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def differences(state: Shapes, own: Shapes) -> str:
     """Say which tensors are missing, unexpected or misshapen; empty where all fit."""
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     misshapen = [
-        f"{name} ({'x'.join(map(str, state[name].shape))} instead of "
-        f"{'x'.join(map(str, tensor.shape))})"
-        for name, tensor in own.items()
-        if name in state and state[name].shape != tensor.shape
+        f"{name} ({'x'.join(map(str, state[name]))} instead of {'x'.join(map(str, shape))})"
+        for name, shape in own.items()
+        if name in state and state[name] != shape
     ]
     groups = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
     return "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in groups if names)

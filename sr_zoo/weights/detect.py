@@ -1,0 +1,263 @@
+"""Which network a weight file belongs to, told by the names and shapes of its tensors alone.
+
+Every family is compared in its own layout and, through its converter, in the authors'. A family
+needs nothing written for this: named variants are compared as they are, and other sizes are found
+by asking the network's constructor (`sr_zoo.weights.solve`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from torch import Tensor
+
+from sr_zoo.errors import CheckpointError
+from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.spec import ArchSpec
+from sr_zoo.weights.checkpoint import Checkpoint
+from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.loading import Shapes, differences, shapes
+from sr_zoo.weights.solve import Arguments, defaults_of, shapes_of, solve
+
+LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
+ALIKE = 0.35  # share of name patterns in common from which a family is looked at
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a checkpoint was recognised as.
+
+    Attributes:
+        model: Name of the variant whose arguments these are, or None if no variant has them.
+        family: Architecture family.
+        arguments: Complete arguments of the network's constructor.
+        layout: ``"ours"`` or ``"official"``, whose names the tensors have.
+    """
+
+    model: str | None
+    family: str
+    arguments: dict[str, Any]
+    layout: str
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The checkpoint's tensors seen as those of one family, under our names."""
+
+    family: str
+    layout: str
+    tensors: Mapping[str, Tensor]
+    likeness: float
+
+    @property
+    def shapes(self) -> Shapes:
+        return shapes(self.tensors)
+
+    @property
+    def patterns(self) -> set[str]:
+        return {_pattern(name) for name in self.tensors}
+
+
+def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
+    """Recognise a checkpoint.
+
+    Args:
+        checkpoint: In our layout or the authors', of a named variant or of any other size.
+        scale: Upscaling factor, for the few networks in which it leaves no trace.
+
+    Raises:
+        CheckpointError: No network fits (the message says what was closest and what did not fit),
+            or several do.
+    """
+    if checkpoint.metadata.get("architecture") in MODELS and "arguments" in checkpoint.metadata:
+        return _from_metadata(checkpoint)
+    promising: list[_Reading] = []
+    found: list[Detection] = []
+    for readings in (_official(checkpoint), _ours(checkpoint)):  # the quicker one first
+        alike = [reading for reading in readings if reading.likeness >= ALIKE]
+        promising += alike
+        found = found or [detection for reading in alike for detection in _named(reading)]
+        if found:
+            break
+    promising.sort(key=lambda reading: -reading.likeness)
+    if not found:
+        quick = (_sized(reading, thorough=False) for reading in promising)
+        thorough = (_sized(reading, thorough=True) for reading in promising[:2])
+        found = next(filter(None, chain(quick, thorough)), [])
+    if not found:
+        raise CheckpointError(_explain(promising))
+    return _only(found, scale)
+
+
+def _from_metadata(checkpoint: Checkpoint) -> Detection:
+    """Believe what a file of ours says of itself, if its tensors agree."""
+    name = checkpoint.metadata["architecture"]
+    arguments = json.loads(checkpoint.metadata["arguments"])
+    spec = spec_of(name)
+    tensors = shapes(checkpoint.tensors)
+    limit = max(LARGEST, *(size for shape in tensors.values() for size in shape))
+    plausible = isinstance(arguments, dict) and _largest(arguments) <= limit
+    if not plausible or shapes_of(spec.network, _as_tuples(arguments)) != tensors:
+        raise CheckpointError(
+            f"The file's metadata say {name} with the arguments {arguments}, "
+            "but its tensors are not those of such a network."
+        )
+    arguments = _as_tuples(arguments)
+    return Detection(_variant_of(spec, arguments), family_of(name), arguments, "ours")
+
+
+def _largest(value: Any) -> float:
+    """Return the largest number or length anywhere in JSON data."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return max([len(value), *map(_largest, value)])
+    return abs(value) if isinstance(value, int | float) else 0
+
+
+def _as_tuples(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as constructors take them: JSON has no tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+
+
+FAMILIES = tuple(sorted(set(MODELS.values())))
+
+
+def _official(checkpoint: Checkpoint) -> Iterator[_Reading]:
+    for tensors in checkpoint.readings():
+        for family in FAMILIES:
+            converter = converter_of(family)
+            if converter is None or converter.unknown(tensors):
+                continue
+            try:
+                converted = converter.load(tensors)
+            except CheckpointError:
+                continue
+            yield _Reading(family, "official", converted, _likeness(family, converted))
+
+
+def _ours(checkpoint: Checkpoint) -> Iterator[_Reading]:
+    for family in FAMILIES:
+        tensors = checkpoint.tensors
+        yield _Reading(family, "ours", tensors, _likeness(family, tensors))
+
+
+def _pattern(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
+
+
+@cache
+def _patterns(family: str) -> frozenset[str]:
+    """Return the tensor names of a family's variants, numbers left out."""
+    spec = _spec(family)
+    return frozenset(
+        _pattern(tensor)
+        for name, variant in spec.variants.items()
+        for scale in {variant.scales[0], variant.scales[-1]}
+        for tensor in _shapes(family, name, scale)
+    )
+
+
+@cache
+def _shapes(family: str, name: str, scale: int) -> Shapes:
+    spec = _spec(family)
+    return shapes_of(spec.network, _variants(spec)[name, scale]) or {}
+
+
+def _likeness(family: str, tensors: Mapping[str, Tensor]) -> float:
+    theirs = {_pattern(name) for name in tensors}
+    ours = _patterns(family)
+    return len(theirs & ours) / max(1, len(theirs | ours))
+
+
+def _spec(family: str) -> ArchSpec:
+    return spec_of(next(model for model, module in MODELS.items() if module == family))
+
+
+def _variants(spec: ArchSpec) -> dict[tuple[str, int], Arguments]:
+    """Return the complete arguments of every variant at every scale."""
+    defaults = defaults_of(spec.network)
+    return {
+        (name, scale): defaults | variant.resolve(scale)
+        for name, variant in spec.variants.items()
+        for scale in variant.scales
+    }
+
+
+def _variant_of(spec: ArchSpec, arguments: Arguments) -> str | None:
+    same = (name for (name, _), known in _variants(spec).items() if known == arguments)
+    return next(same, None)
+
+
+def _named(reading: _Reading) -> list[Detection]:
+    """Return the variants that have exactly these tensors."""
+    return [
+        Detection(name, reading.family, arguments, reading.layout)
+        for (name, scale), arguments in _variants(_spec(reading.family)).items()
+        if _shapes(reading.family, name, scale) == reading.shapes
+    ]
+
+
+def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
+    """Return networks of the family in sizes that no variant has, once per scale that fits."""
+    if not reading.patterns <= _patterns(reading.family):
+        return []
+    spec = _spec(reading.family)
+    starts = _starts(reading)
+    for start in starts[:1] if thorough else starts:
+        found = solve(spec.network, reading.shapes, start, thorough=thorough)
+        if found:
+            return [
+                Detection(_variant_of(spec, arguments), reading.family, arguments, reading.layout)
+                for arguments in found
+            ]
+    return []
+
+
+def _starts(reading: _Reading) -> list[Arguments]:
+    """Return the variants' arguments, those most like the checkpoint first, whatever the scale."""
+    target = reading.shapes.items()
+    variants = sorted(
+        _variants(_spec(reading.family)).items(),
+        key=lambda item: len(_shapes(reading.family, *item[0]).items() & target),
+    )
+    best = {repr(arguments | {"scale": None}): arguments for _, arguments in variants}
+    return list(reversed(best.values()))
+
+
+def _only(found: list[Detection], scale: int | None) -> Detection:
+    """Return the one network that was found.
+
+    Raises:
+        CheckpointError: There are several, or none at `scale`.
+    """
+    by_build = {repr((d.family, sorted(d.arguments.items()))): d for d in found}
+    distinct = [d for d in by_build.values() if scale in (None, d.arguments["scale"])]
+    if len(distinct) == 1:
+        return distinct[0]
+    names = ", ".join(f"{d.model or d.family} x{d.arguments['scale']}" for d in by_build.values())
+    if not distinct:
+        raise CheckpointError(f"These tensors are not of scale {scale}, they fit {names}.")
+    raise CheckpointError(
+        f"These tensors fit {len(distinct)} networks: {names}. "
+        "sr_zoo.create_model(NAME, SCALE, checkpoint=FILE) loads the file as the one you name."
+    )
+
+
+def _explain(promising: list[_Reading]) -> str:
+    if not promising:
+        return "No network of the library has tensors with names like these."
+    closest = promising[0]
+    variants = _variants(_spec(closest.family))
+    known = {key: _shapes(closest.family, *key) for key in variants}
+    name, scale = max(known, key=lambda key: len(known[key].items() & closest.shapes.items()))
+    return (
+        f"No network of the library has these tensors. The closest is {name} x{scale}, of which "
+        f"{differences(closest.shapes, known[name, scale])}."
+    )

@@ -1,0 +1,164 @@
+"""A weight file is recognised by its tensors alone, in both layouts and in any size."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sr_zoo.errors import CheckpointError
+from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
+from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.detect import detect
+from sr_zoo.weights.solve import _slots, defaults_of, shapes_of
+
+SHARED = Path(os.environ.get("SR_ZOO_SHARED", Path(__file__).parents[2] / "shared")) / "weights"
+FAMILIES = sorted(set(MODELS.values()))
+
+
+def checkpoint_of(shapes, family=None):
+    """Return a checkpoint with these shapes, in the authors' layout if a family is named."""
+    state = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    converter = converter_of(family) if family else None
+    return Checkpoint(converter.save(state) if converter else state)
+
+
+def same_shapes_elsewhere(name, scale, shapes):
+    """Return whether another variant or scale of the family has the same tensors."""
+    spec = spec_of(name)
+    return any(
+        shapes_of(spec.network, variant.resolve(other)) == shapes
+        for model, variant in spec.variants.items()
+        for other in variant.scales
+        if (model, other) != (name, scale)
+    )
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+@pytest.mark.parametrize("name", ["imdn_rtc", "rdan_s", "rlfn_ntire", "seemore_t"])
+def test_named_variants_are_recognised(name, layout):
+    check_named(name, layout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_named_variant_is_recognised(name):
+    check_named(name, "official")
+
+
+def check_named(name, layout):
+    spec = spec_of(name)
+    scale = spec.variants[name].scales[-1]
+    arguments = defaults_of(spec.network) | spec.variants[name].resolve(scale)
+    shapes = shapes_of(spec.network, arguments)
+    checkpoint = checkpoint_of(shapes, family_of(name) if layout == "official" else None)
+    if same_shapes_elsewhere(name, scale, shapes):
+        with pytest.raises(CheckpointError, match=rf"fit \d+ networks: .*\b{name}\b"):
+            detect(checkpoint)
+        return
+    detection = detect(checkpoint)
+    assert (detection.model, detection.family) == (name, family_of(name))
+    assert detection.arguments == arguments
+
+
+def draw(family, seed):
+    """Return a network class and random arguments that it accepts and no variant has."""
+    rng = random.Random(f"{family} {seed}")
+    name = min(model for model, module in MODELS.items() if module == family)
+    spec = spec_of(name)
+    start = defaults_of(spec.network) | spec.variants[name].resolve(spec.variants[name].scales[-1])
+    arguments = start
+    for slot in _slots(start):
+        value = slot.get(arguments)
+        if isinstance(value, float):
+            continue
+        for _ in range(4):
+            changed = slot.put(arguments, rng.randint(max(1, value // 2), value + value // 2))
+            if shapes_of(spec.network, changed):
+                arguments = changed
+                break
+    return spec.network, arguments
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+@pytest.mark.parametrize("family", ["ecbsr_rgb_plain", "imdn", "rdan", "rlfn"])
+def test_sizes_that_no_variant_has_are_recognised(family, layout):
+    check_odd_size(family, layout, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sizes_that_no_variant_has_are_recognised_in_every_family(family, seed):
+    check_odd_size(family, "official", seed)
+
+
+def check_odd_size(family, layout, seed):
+    network, arguments = draw(family, seed)
+    shapes = shapes_of(network, arguments)
+    checkpoint = checkpoint_of(shapes, family if layout == "official" else None)
+    detection = detect(checkpoint, scale=arguments["scale"])
+    assert detection.family == family
+    assert shapes_of(network, detection.arguments) == shapes
+
+
+def test_metadata_of_our_files_decide_what_shapes_cannot(tmp_path):
+    network = spec_of("seemore_t").network
+    arguments = defaults_of(network) | {
+        "scale": 2,
+        "channels": 12,
+        "num_groups": 1,
+        "context_depth": 1,
+    }
+    save_file(
+        network(**arguments).state_dict(),
+        tmp_path / "file.safetensors",
+        metadata={"architecture": "seemore_t", "arguments": json.dumps(arguments)},
+    )
+    assert detect(read_checkpoint(tmp_path / "file.safetensors")).arguments == arguments
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"scale": 2, "num_groups": 1000000000}', '{"scale": 2, "num_groups": 2}', "[]"]
+)
+def test_metadata_that_lie_are_refused(arguments):
+    metadata = {"architecture": "seemore_t", "arguments": arguments}
+    with pytest.raises(CheckpointError, match="metadata say seemore_t"):
+        detect(Checkpoint({"head.weight": torch.zeros(1)}, metadata))
+
+
+def test_a_foreign_file_is_explained():
+    with pytest.raises(CheckpointError, match="No network of the library"):
+        detect(Checkpoint({"some.thing": torch.zeros(1)}))
+
+
+def test_a_file_that_nearly_fits_is_explained():
+    spec = spec_of("rlfn")
+    shapes = dict(shapes_of(spec.network, {"scale": 4}))
+    del shapes["body.3.project.weight"]
+    with pytest.raises(CheckpointError, match=r"closest is rlfn x4.*1 missing: body\.3\.project"):
+        detect(checkpoint_of(shapes))
+
+
+def real_files():
+    files = {}
+    for path in sorted(SHARED.glob("*/provenance.json")):
+        for record in json.loads(path.read_text()):
+            file = path.parent / record["file"]
+            if file.is_file() and record["model"] in MODELS:
+                files.setdefault(file, record)
+    return files
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no folder of checkpoints at {SHARED}")
+@pytest.mark.parametrize(
+    ("file", "record"), real_files().items(), ids=[file.name for file in real_files()]
+)
+def test_the_authors_files_are_recognised(file, record):
+    detection = detect(read_checkpoint(file), scale=record["scale"])
+    assert detection.model == record["model"]
