@@ -19,6 +19,7 @@ from sr_zoo.blocks import (
     attend,
     channels_first,
     channels_last,
+    crop,
     global_cosine,
     global_mean,
     init_linear,
@@ -107,7 +108,7 @@ class AdaptiveSpatialAttention(AggregatingAttention):
             ],
             dim=-1,
         )
-        attended = channels_first(attended[:, :height, :width])
+        attended = crop(channels_first(attended), height, width)
         return self.project(channels_last(self.interaction(attended, local)))
 
     def _attend(
@@ -260,7 +261,7 @@ class DAT(SRNetwork):
 
 SPEC = ArchSpec(
     network=DAT,
-    variants={"dat_light": Variant(halo=0)},
+    variants={"dat_light": Variant(halo=168)},
     paper=Paper(
         "Dual Aggregation Transformer for Image Super-Resolution", "ICCV", 2023, "2308.03364"
     ),

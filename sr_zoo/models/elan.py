@@ -115,9 +115,9 @@ class ELAN(SRNetwork):
 SPEC = ArchSpec(
     network=ELAN,
     variants={
-        "elan": Variant(halo=0),
+        "elan": Variant(halo=299),
         "elan_light": Variant(
-            halo=0, arguments={"channels": 60, "num_blocks": 12, "num_shared": 1}
+            halo=299, arguments={"channels": 60, "num_blocks": 12, "num_shared": 1}
         ),
     },
     paper=Paper(

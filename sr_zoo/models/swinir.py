@@ -103,7 +103,7 @@ SPEC = ArchSpec(
     variants={
         "swinir_light": Variant(halo=103),
         "swinir": Variant(
-            halo=0,
+            halo=153,
             scales=(2, 3, 4, 8),
             arguments={"channels": 180, "depths": (6,) * 6, "upsampler_channels": 64},
         ),

@@ -12,7 +12,7 @@ from sr_zoo.errors import CheckpointError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import family_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
-from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.convert import layouts_of
 from sr_zoo.weights.manifest import Entry
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -65,18 +65,16 @@ def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) ->
 
 
 def _layouts(tensors: dict[str, Tensor], family: str) -> Iterator[tuple[dict[str, Tensor], str]]:
-    """Yield the tensors as they are, then from the authors' names to ours, or why that fails."""
+    """Yield the tensors as they are, then from each layout's names to ours, or why that fails."""
     yield tensors, ""
-    converter = converter_of(family)
-    if converter is None:
-        return
-    unknown = converter.unknown(tensors)
-    known = {name: tensors[name] for name in tensors.keys() - set(unknown)}
-    problem = f"{len(unknown)} unexpected: {_first(unknown)}" if unknown else ""
-    try:
-        yield converter.load(known), problem
-    except CheckpointError as error:
-        yield {}, str(error)
+    for converter in layouts_of(family):
+        unknown = converter.unknown(tensors)
+        known = {name: tensors[name] for name in tensors.keys() - set(unknown)}
+        problem = f"{len(unknown)} unexpected: {_first(unknown)}" if unknown else ""
+        try:
+            yield converter.load(known), problem
+        except CheckpointError as error:
+            yield {}, str(error)
 
 
 def shapes(state: Mapping[str, Tensor]) -> Shapes:
@@ -86,7 +84,8 @@ def shapes(state: Mapping[str, Tensor]) -> Shapes:
 
 def differences(state: Shapes, own: Shapes) -> str:
     """Say which tensors are missing, unexpected or misshapen; empty where all fit."""
-    missing = [name for name in own if name not in state]
+    # torch fills in how many batches a normalisation has seen; not every file says it
+    missing = [n for n in own if n not in state and not n.endswith(".num_batches_tracked")]
     unexpected = [name for name in state if name not in own]
     misshapen = [
         f"{name} ({'x'.join(map(str, state[name]))} instead of {'x'.join(map(str, shape))})"

@@ -1,6 +1,7 @@
 """Someone else's tensor names to ours: one module per architecture family, each with a `CONVERTER`.
 
-A family whose checkpoints exist in our layout only has no module here.
+That is the authors' layout. A module may add `OTHER_LAYOUTS`, converters of layouts that others
+gave the same weights. A family whose checkpoints exist in our layout only has no module here.
 """
 
 from importlib import import_module
@@ -8,13 +9,19 @@ from importlib.util import find_spec
 
 from sr_zoo.weights.convert.rules import Converter, Reshape, Rule, nest
 
-__all__ = ["Converter", "Reshape", "Rule", "converter_of", "nest"]
+__all__ = ["Converter", "Reshape", "Rule", "converter_of", "layouts_of", "nest"]
 
 
 def converter_of(family: str) -> Converter | None:
-    """Return the converter of an architecture family, or None if it has no layout but ours."""
+    """Return the converter of the authors' layout, or None if a family has no layout but ours."""
+    layouts = layouts_of(family)
+    return layouts[0] if layouts else None
+
+
+def layouts_of(family: str) -> tuple[Converter, ...]:
+    """Return the converters of all layouts of a family but ours, the authors' first."""
     name = f"{__name__}.{family}"
     if find_spec(name) is None:
-        return None
-    converter: Converter = import_module(name).CONVERTER
-    return converter
+        return ()
+    module = import_module(name)
+    return (module.CONVERTER, *getattr(module, "OTHER_LAYOUTS", ()))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError
@@ -94,11 +95,15 @@ class Converter:
         ignore: Regular expressions for their tensors that are no weights of ours: index tables,
             masks, constants, dead branches.
         reshapes: Tensors whose shape differs.
+        joined: Tensors of ours that they keep in pieces, by regular expressions for our name, with
+            the number of pieces. The rules give piece 0 our name and ``.0``, and so on; pieces are
+            joined along the first axis, in which they are equal.
     """
 
     rules: tuple[Rule, ...]
     ignore: tuple[str, ...] = ()
     reshapes: tuple[Reshape, ...] = field(default=())
+    joined: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def _to_ours(self) -> _Direction:
@@ -140,7 +145,7 @@ class Converter:
             if ours in converted:
                 raise CheckpointError(f"two tensors of the checkpoint both map to {ours!r}")
             converted[ours] = self._reshape(ours, tensor, save=False)
-        return converted
+        return self._join(converted)
 
     def save(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename our state dict to the authors' names; the inverse of `load`.
@@ -149,12 +154,43 @@ class Converter:
             CheckpointError: A tensor has no rule.
         """
         exported: dict[str, Tensor] = {}
-        for name, tensor in state.items():
+        for name, tensor in self._cut(state).items():
             theirs = self._to_theirs.rename(name)
             if theirs is None:
                 raise CheckpointError(f"no rule gives {name!r} a name in the authors' layout")
             exported[theirs] = self._reshape(name, tensor, save=True)
         return exported
+
+    def _join(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Put pieces together."""
+        joined: dict[str, Tensor] = {}
+        for name, tensor in state.items():
+            ours, _, index = name.rpartition(".")
+            count = self._pieces(ours)
+            if count is None:
+                joined[name] = tensor
+            elif index == "0":
+                pieces = [state.get(f"{ours}.{i}") for i in range(count)]
+                present = [piece for piece in pieces if piece is not None]
+                if len(present) < count or len({piece.shape for piece in present}) > 1:
+                    raise CheckpointError(f"{ours!r} needs {count} tensors of one shape")
+                joined[ours] = torch.cat(present)
+        return joined
+
+    def _cut(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Take apart what they keep in pieces."""
+        pieces: dict[str, Tensor] = {}
+        for name, tensor in state.items():
+            count = self._pieces(name)
+            if count is None:
+                pieces[name] = tensor
+            else:
+                pieces |= {f"{name}.{i}": piece for i, piece in enumerate(tensor.chunk(count))}
+        return pieces
+
+    def _pieces(self, ours: str) -> int | None:
+        """Return in how many pieces they keep a tensor of ours; None for one that is whole."""
+        return next((n for pattern, n in self.joined if re.fullmatch(pattern, ours)), None)
 
     def _reshape(self, ours: str, tensor: Tensor, *, save: bool) -> Tensor:
         for reshape in self.reshapes:

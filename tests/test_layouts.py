@@ -1,0 +1,50 @@
+"""Layouts that others gave the weights of a network, beside its authors'."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sr_zoo.errors import CheckpointError
+from sr_zoo.models.dat import DAT
+from sr_zoo.models.swin2sr import Swin2SR
+from sr_zoo.weights.convert import converter_of, layouts_of
+from sr_zoo.weights.convert.swin2sr import TRANSFORMERS
+from sr_zoo.weights.loading import load_file_into
+
+
+def small(seed):
+    torch.manual_seed(seed)
+    return Swin2SR(scale=2, channels=12, depths=(2, 1), num_heads=3)
+
+
+def test_the_authors_layout_comes_first():
+    assert layouts_of("swin2sr") == (converter_of("swin2sr"), TRANSFORMERS)
+    assert layouts_of("rdan") == ()
+
+
+def test_swin2sr_loads_from_the_layout_of_transformers(tmp_path):
+    source, target = small(0), small(1)
+    state = TRANSFORMERS.save(source.state_dict())
+    query = "swin2sr.encoder.stages.1.layers.0.attention.self.query.weight"
+    assert torch.equal(
+        state[query], source.state_dict()["body.1.blocks.0.attention.qkv.weight"][:12]
+    )
+    save_file({n: t.contiguous() for n, t in state.items()}, tmp_path / "model.safetensors")
+    load_file_into(target, "swin2sr", tmp_path / "model.safetensors")
+    for name, tensor in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], tensor)
+
+
+def test_a_missing_piece_is_named():
+    state = TRANSFORMERS.save(small(0).state_dict())
+    del state["swin2sr.encoder.stages.0.layers.1.attention.self.key.weight"]
+    with pytest.raises(CheckpointError, match=r"body.0.blocks.1.attention.qkv.weight' needs 3"):
+        TRANSFORMERS.load(state)
+
+
+def test_files_need_not_say_how_many_batches_a_normalisation_saw(tmp_path):
+    torch.manual_seed(0)
+    source = DAT(scale=2, channels=16, depths=(2,), num_heads=2)
+    state = {n: t for n, t in source.state_dict().items() if "num_batches_tracked" not in n}
+    torch.save(state, tmp_path / "dat.pth")
+    load_file_into(DAT(scale=2, channels=16, depths=(2,), num_heads=2), "dat", tmp_path / "dat.pth")
