@@ -2,12 +2,15 @@
 
 Paper: Berger et al., CVPRW 2023, arXiv:2303.04336. RGB in [0, 1]; the network itself clips its
 output to that. The large network is `quicksrnet_large`.
+
+The paper's network for a scale of 1.5 is here as a class. It is no model of the registry, whose
+scales are whole numbers.
 """
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ClippedConvs, add_identity, conv3x3
+from sr_zoo.blocks import ClippedConvs, add_identity, conv3x3, crop, pad_to_multiple
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -26,6 +29,26 @@ class QuickSRNet(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.pixel_shuffle(self.tail(self.body(x)).clamp(0, 1), self.scale)
+
+
+class QuickSRNetOneAndAHalf(nn.Module):
+    """The form for a scale of 1.5: 2x2 pixels fold into one cell, which unfolds to 3x3 pixels.
+
+    Shape: (N, 3, H, W) to (N, 3, 1.5*H, 1.5*W), rounded down, in [0, 1].
+    """
+
+    DOWN, UP = 2, 3
+
+    def __init__(self, *, channels: int = 32, num_layers: int = 2) -> None:
+        super().__init__()
+        self.body = ClippedConvs(3, channels, num_layers + 1)
+        self.tail = nn.Conv2d(channels * self.DOWN**2, 3 * self.UP**2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2] * self.UP // self.DOWN, x.shape[-1] * self.UP // self.DOWN
+        features = self.body(pad_to_multiple(x, self.DOWN))
+        cells = self.tail(F.pixel_unshuffle(features, self.DOWN)).clamp(0, 1)
+        return crop(F.pixel_shuffle(cells, self.UP), height, width)
 
 
 SPEC = ArchSpec(
