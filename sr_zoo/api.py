@@ -137,6 +137,7 @@ def create_model(
     *,
     pretrained: bool | str = True,
     checkpoint: str | Path | None = None,
+    fuse: bool = False,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     **overrides: Any,
@@ -150,6 +151,8 @@ def create_model(
             ``"sr_zoo"`` for particular ones, False for random weights.
         checkpoint: A weight file in the authors' layout or ours to load instead; every tensor must
             fit.
+        fuse: Whether to return the deployed form, plain layers in place of the branches that only
+            training needs (`sr_zoo.fuse`).
         device: Where the network goes; ``"auto"`` for CUDA if present, None for the CPU.
         dtype: Floating-point type of the weights; None for float32.
         **overrides: Constructor arguments of the network to change.
@@ -174,6 +177,10 @@ def create_model(
         _load_file(network, name, Path(checkpoint))
     elif pretrained:
         _load_pretrained(network, name, scale, pretrained, overrides)
+    if fuse:
+        from sr_zoo.fusion import fuse as fused_form
+
+        network = fused_form(network)
     return _place(network, device, dtype)
 
 

@@ -52,6 +52,16 @@ def test_converter_gives_the_authors_names_back(golden):
 
 
 @pytest.mark.parametrize(
+    "golden", [g for g in GOLDENS if g.facts["buffers"]], ids=lambda golden: golden.name
+)
+def test_converter_takes_the_authors_constants_and_keeps_none_that_is_not_ours(golden):
+    converter = converter_of(family_of(golden.model))
+    constants = {name: torch.zeros(b["shape"]) for name, b in golden.facts["buffers"].items()}
+    converted = converter.load(golden.state_dict() | constants)
+    assert converted.keys() <= build(golden).state_dict().keys()
+
+
+@pytest.mark.parametrize(
     "golden", [g for g in GOLDENS if "expected_experts" in g.facts], ids=lambda golden: golden.name
 )
 def test_each_image_takes_the_expert_that_the_authors_router_picks(golden):

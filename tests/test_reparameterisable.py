@@ -8,6 +8,8 @@ from golden import GOLDENS, Golden
 from test_goldens import build
 
 import sr_zoo
+from sr_zoo.blocks import ParallelConvs
+from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.registry import MODELS, spec_of
 
 NAMES = sorted(name for name in MODELS if "reparameterisable" in spec_of(name).tags)
@@ -73,3 +75,20 @@ def test_etds_deployed_form_is_the_fused_one_clipped():
     x = torch.rand(1, 3, 10, 13)
     with torch.inference_mode():
         assert torch.allclose(deployed(x), network(x).clamp(0, 1), atol=1e-5)
+
+
+def test_create_model_fuses_when_asked_and_upscaler_does_by_itself(tmp_path):
+    golden = golden_of("ecbsr_rgb_m4c16")
+    masks = {name: torch.zeros(b["shape"]) for name, b in golden.facts["buffers"].items()}
+    torch.save(golden.state_dict() | masks, tmp_path / "theirs.pth")
+    arguments = {"pretrained": False, "checkpoint": tmp_path / "theirs.pth"}
+    network = sr_zoo.create_model("ecbsr_rgb_m4c16", 2, **arguments)
+    fused = sr_zoo.create_model("ecbsr_rgb_m4c16", 2, fuse=True, **arguments)
+    assert fused.identity.fused
+    assert not any(isinstance(module, ParallelConvs) for module in fused.modules())
+    x = torch.rand(1, 3, 9, 12)
+    upscaler = Upscaler(network, device="cpu", tile=8)
+    assert not any(isinstance(module, ParallelConvs) for module in upscaler.network.modules())
+    with torch.inference_mode():
+        assert torch.allclose(fused(x), network(x), atol=1e-5)
+        assert torch.allclose(upscaler(x), network(x).clamp(0, 1), atol=1e-5)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from sr_zoo.api import create_model, load_model, pick_device, variant_arguments
 from sr_zoo.errors import ImageFormatError, OptionError, ScaleNotAvailableError
 from sr_zoo.evaluation.resize import imresize
+from sr_zoo.fusion import fuse
 from sr_zoo.imaging.color import bleed
 from sr_zoo.imaging.formats import BY_NAME
 from sr_zoo.imaging.picture import Picture
@@ -60,7 +61,8 @@ class Upscaler:
 
     Args:
         model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, or None
-            for the best bundled network at that scale.
+            for the best bundled network at that scale. It is run in its deployed form
+            (`sr_zoo.fuse`); a network that is given is copied, not changed.
         scale: Upscaling factor; None for the network's own (4 where a name leaves it open). A
             factor below the network's own is reached by an antialiased reduction of its output.
         device: ``"auto"`` for CUDA where present, or any torch device.
@@ -92,8 +94,8 @@ class Upscaler:
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
         if exact_passes < 0:
             raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
-        network = _network(model, scale)
-        self.network = network.to(device=pick_device(device), dtype=dtype).eval()
+        network = fuse(_network(model, scale))
+        self.network = network.to(device=pick_device(device), dtype=dtype)
         self.scale = network.scale if scale is None else scale
         if self.scale > network.scale:
             raise ScaleNotAvailableError(
