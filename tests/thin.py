@@ -12,7 +12,17 @@ THIN: dict[str, dict[str, Any]] = {
     "mobilesr": {"channels": 8, "num_heads": 2},
     "quicksrnet": {"channels": 4},
     "quicksrnet_large": {"channels": 4},
+    "awsrn": {"channels": 4, "hidden": 8},
+    "bsrn": {"channels": 16},
+    "bsrn_s": {"channels": 8},
+    "carn": {"channels": 8},
+    "edsr": {"channels": 4},
+    "imdn": {"channels": 16},
+    "imdn_rtc": {"channels": 4},
+    "pan": {"channels": 4, "up_channels": 4},
+    "rcan": {"channels": 4, "reduction": 4},
     "rdan": {"channels": 8, "reduction": 4},
+    "rfdn": {"channels": 8},
     "rlfn": {"channels": 4, "hidden": 4, "esa_channels": 2},
     "safmn": {"channels": 4},
     "safmn_ntire": {"channels": 4},
@@ -23,6 +33,8 @@ THIN: dict[str, dict[str, Any]] = {
     "shufflemixer": {"channels": 16},
     "smfanet": {"channels": 4},
     "span": {"channels": 4},
+    "srcnn": {"channels": 4, "hidden": 4},
+    "vdsr": {"channels": 4},
 }
 
 
