@@ -2,6 +2,7 @@
 
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
+from sr_zoo.blocks.chain import CollectingChain
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
 from sr_zoo.blocks.conv import (
     BSConv,
@@ -64,6 +65,7 @@ __all__ = [
     "CALayer",
     "ChunkedAttention",
     "ClippedConvs",
+    "CollectingChain",
     "ContrastAwareCALayer",
     "ConvChain",
     "ConvFFN",

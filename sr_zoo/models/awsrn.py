@@ -4,13 +4,13 @@ Paper: Wang, Li and Shi, 2019, arXiv:1904.02358. RGB in [0, 1] outside; inside t
 subtracted and the rest doubled, so that it spans about [-1, 1].
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import MeanShift
+from sr_zoo.blocks import CollectingChain, MeanShift
 from sr_zoo.blocks.reparam import ParallelConvs, new_conv
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -77,17 +77,13 @@ class WeightedResidual(nn.Module):
 class LocalFusion(nn.Module):
     """Units in a chain whose outputs a 3x3 convolution fuses."""
 
-    def __init__(self, channels: int, units: Iterable[nn.Module]) -> None:
+    def __init__(self, channels: int, units: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.units = nn.ModuleList(units)
-        self.reduction = WeightNormConv(len(self.units) * channels, channels, 3)
+        self.units = CollectingChain(*units)
+        self.reduction = WeightNormConv(len(units) * channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = []
-        for unit in self.units:
-            x = unit(x)
-            outputs.append(x)
-        return self.reduction(torch.cat(outputs, dim=1))
+        return self.reduction(self.units(x))
 
 
 def residual_unit(channels: int, hidden: int) -> WeightedResidual:
@@ -124,7 +120,7 @@ class AWSRN(SRNetwork):
         super().__init__(scale)
         pixels = 3 * scale**2
         blocks = (
-            LocalFusion(channels, (residual_unit(channels, hidden) for _ in range(num_units)))
+            LocalFusion(channels, [residual_unit(channels, hidden) for _ in range(num_units)])
             for _ in range(num_blocks)
         )
         self.mean_shift = MeanShift()

@@ -3,12 +3,12 @@
 Paper: Li et al., CVPRW 2022, arXiv:2205.05996. RGB in [0, 1], no mean shift.
 """
 
-import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import (
     ESA,
     BSConv,
+    CollectingChain,
     ContrastAwareCALayer,
     FeatureDistillation,
     PixelShuffleUpsampler,
@@ -45,7 +45,7 @@ class BSRN(SRNetwork):
     def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 8) -> None:
         super().__init__(scale)
         self.head = BSConv(INPUT_COPIES * 3, channels, 3, padding=1)
-        self.body = nn.ModuleList(ESDB(channels) for _ in range(num_blocks))
+        self.body = CollectingChain(*(ESDB(channels) for _ in range(num_blocks)))
         self.fuse_features = nn.Sequential(nn.Conv2d(num_blocks * channels, channels, 1), nn.GELU())
         self.body_out = BSConv(channels, channels, 3, padding=1)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
@@ -53,12 +53,7 @@ class BSRN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(pad_to_minimum(x, ESA.WINDOW).repeat(1, INPUT_COPIES, 1, 1))
-        outputs = []
-        current = shallow
-        for block in self.body:
-            current = block(current)
-            outputs.append(current)
-        deep = self.body_out(self.fuse_features(torch.cat(outputs, dim=1)))
+        deep = self.body_out(self.fuse_features(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sr_zoo.blocks import (
     ESA,
     BSConv,
+    CollectingChain,
     FeatureDistillation,
     PixelShuffleUpsampler,
     crop,
@@ -57,7 +58,7 @@ class BSRNS(SRNetwork):
     def __init__(self, *, scale: int, channels: int = 48, num_blocks: int = 5) -> None:
         super().__init__(scale)
         self.head = BiasedBSConv(INPUT_COPIES * 3, channels, 3, padding=1)
-        self.body = nn.ModuleList(SmallESDB(channels) for _ in range(num_blocks))
+        self.body = CollectingChain(*(SmallESDB(channels) for _ in range(num_blocks)))
         self.fuse_features = nn.Sequential(nn.Conv2d(num_blocks * channels, channels, 1), nn.GELU())
         self.body_out = BiasedBSConv(channels, channels, 3, padding=1)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
@@ -65,12 +66,7 @@ class BSRNS(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(pad_to_minimum(x, ESA.WINDOW).repeat(1, INPUT_COPIES, 1, 1))
-        outputs = []
-        current = shallow
-        for block in self.body:
-            current = block(current)
-            outputs.append(current)
-        deep = self.body_out(self.fuse_features(torch.cat(outputs, dim=1)))
+        deep = self.body_out(self.fuse_features(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 
 

@@ -5,10 +5,10 @@ Paper: Hui et al., ACM MM 2019, arXiv:1909.11856. RGB in [0, 1], no mean shift.
 
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import (
+    CollectingChain,
     ContrastAwareCALayer,
     InformationMultiDistillation,
     PixelShuffleUpsampler,
@@ -27,14 +27,16 @@ class IMDN(SRNetwork):
     def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 6) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.body = nn.ModuleList(
-            InformationMultiDistillation(
-                channels,
-                channels // DISTILLATION,
-                act=partial(nn.LeakyReLU, LEAKY_SLOPE),
-                attention=ContrastAwareCALayer(channels, channels // CCA_REDUCTION),
+        self.body = CollectingChain(
+            *(
+                InformationMultiDistillation(
+                    channels,
+                    channels // DISTILLATION,
+                    act=partial(nn.LeakyReLU, LEAKY_SLOPE),
+                    attention=ContrastAwareCALayer(channels, channels // CCA_REDUCTION),
+                )
+                for _ in range(num_blocks)
             )
-            for _ in range(num_blocks)
         )
         self.fuse_features = nn.Sequential(
             nn.Conv2d(num_blocks * channels, channels, 1), nn.LeakyReLU(LEAKY_SLOPE)
@@ -44,12 +46,7 @@ class IMDN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.head(x)
-        outputs = []
-        current = shallow
-        for block in self.body:
-            current = block(current)
-            outputs.append(current)
-        deep = self.body_out(self.fuse_features(torch.cat(outputs, dim=1)))
+        deep = self.body_out(self.fuse_features(self.body(shallow)))
         return self.upsampler(shallow + deep)
 
 

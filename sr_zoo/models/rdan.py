@@ -6,7 +6,7 @@ RGB in [0, 1], no mean shift.
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks import ESA, CALayer, PixelShuffleUpsampler, crop, pad_to_minimum
+from sr_zoo.blocks import ESA, CALayer, CollectingChain, PixelShuffleUpsampler, crop, pad_to_minimum
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -39,8 +39,8 @@ class RDAN(SRNetwork):
     ) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.body = nn.ModuleList(
-            ResidualDistillationBlock(channels, reduction) for _ in range(num_blocks)
+        self.body = CollectingChain(
+            *(ResidualDistillationBlock(channels, reduction) for _ in range(num_blocks))
         )
         self.body_out = nn.Conv2d(num_blocks * channels, channels, 1)
         self.attention = ESA(channels, channels // ESA_REDUCTION)
@@ -49,12 +49,7 @@ class RDAN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = torch.relu(self.head(pad_to_minimum(x, ESA.WINDOW)))
-        outputs = []
-        current = shallow
-        for block in self.body:
-            current = block(current)
-            outputs.append(current)
-        deep = self.attention(self.body_out(torch.cat(outputs, dim=1)))
+        deep = self.attention(self.body_out(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 
 

@@ -9,10 +9,16 @@ x2 and x3 only the upsampler differs.
 
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks import ESA, FeatureDistillation, PixelShuffleUpsampler, crop, pad_to_minimum
+from sr_zoo.blocks import (
+    ESA,
+    CollectingChain,
+    FeatureDistillation,
+    PixelShuffleUpsampler,
+    crop,
+    pad_to_minimum,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -40,7 +46,7 @@ class RFDN(SRNetwork):
     def __init__(self, *, scale: int, channels: int = 50, num_blocks: int = 4) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.body = nn.ModuleList(RFDB(channels) for _ in range(num_blocks))
+        self.body = CollectingChain(*(RFDB(channels) for _ in range(num_blocks)))
         self.fuse_features = nn.Sequential(
             nn.Conv2d(num_blocks * channels, channels, 1), nn.LeakyReLU(LEAKY_SLOPE)
         )
@@ -50,12 +56,7 @@ class RFDN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX)
-        outputs = []
-        current = shallow
-        for block in self.body:
-            current = block(current)
-            outputs.append(current)
-        deep = self.body_out(self.fuse_features(torch.cat(outputs, dim=1)))
+        deep = self.body_out(self.fuse_features(self.body(shallow)))
         out = self.upsampler(shallow + deep) / PIXEL_MAX
         return crop(out, self.scale * height, self.scale * width)
 
