@@ -13,6 +13,7 @@ from sr_zoo.errors import SRZooError
 
 # command to what `sr-zoo --help` says of it: a command's module is imported only to run it
 COMMANDS = {
+    "eval": "Measure networks as papers do.",
     "info": "Say what is known of a model.",
     "list": "List the models of the library.",
     "upscale": "Upscale images and folders of images.",
@@ -47,7 +48,8 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, help=summary)
         else:
-            app.command(name, help=summary)(module.command)
+            kind = getattr(module, "Command", None)  # where Click's own does not do
+            app.command(name, help=summary, cls=kind)(module.command)
     return app
 
 

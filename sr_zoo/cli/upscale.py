@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.errors import OptionError
+from sr_zoo.cli.options import parse_tile
 
 
 def command(
@@ -20,22 +20,17 @@ def command(
     scale: float | None = typer.Option(None, help="Upscaling factor; 4 where a model leaves it."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
     tile: str = typer.Option("auto", help="Side of the tiles in pixels, auto, or off."),
+    self_ensemble: bool = typer.Option(
+        False, "--self-ensemble", help="Average over flips and rotations (eight times slower)."
+    ),
 ) -> None:
     """Upscale images and folders of images."""
     from sr_zoo.inference.files import upscale_files
     from sr_zoo.inference.upscale import Upscaler
 
-    upscaler = Upscaler(model, scale, device=device, tile=_tile(tile))
+    upscaler = Upscaler(
+        model, scale, device=device, tile=parse_tile(tile), self_ensemble=self_ensemble
+    )
     failed = upscale_files(upscaler, inputs, output)
     if failed:
         raise typer.Exit(1)
-
-
-def _tile(text: str) -> int | str | None:
-    if text == "auto":
-        return "auto"
-    if text == "off":
-        return None
-    if text.isdigit() and int(text) > 0:
-        return int(text)
-    raise OptionError(f"--tile must be auto, off or a number of pixels, got {text!r}")

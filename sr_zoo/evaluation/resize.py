@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from sr_zoo.blocks.interpolate import cubic
 from sr_zoo.errors import ImageFormatError, OptionError
 
-Image = TypeVar("Image", Tensor, NDArray[np.generic])
+Image = TypeVar("Image", Tensor, NDArray[Any])
 
 SUPPORT = 4.0  # the bicubic kernel's width in pixels
 SIZE_TOLERANCE = 1e-9  # in pixels: 0.1 * 30 is 3, whatever the floating-point product says

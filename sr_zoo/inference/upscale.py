@@ -22,6 +22,7 @@ from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
+from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.memory import largest_core
 from sr_zoo.inference.tiling import Tiling, measure_halo, run_tiled
 from sr_zoo.network import SRNetwork
@@ -71,6 +72,8 @@ class Upscaler:
             never.
         exact_passes: Passes over the image that gather its averages before tiles are upscaled, for
             networks that need it. 0 leaves each tile its own averages and saves the time.
+        self_ensemble: Whether to average over the eight flips and rotations of the image, for
+            somewhat better results in eight times the time.
 
     Raises:
         OptionError: An option is outside its range.
@@ -87,6 +90,7 @@ class Upscaler:
         dtype: torch.dtype | None = None,
         tile: int | str | None = "auto",
         exact_passes: int = 1,
+        self_ensemble: bool = False,
     ) -> None:
         if scale is not None and not (math.isfinite(scale) and scale > 0):
             raise OptionError(f"scale must be a number above 0, got {scale!r}")
@@ -104,6 +108,7 @@ class Upscaler:
             )
         self.tile = tile
         self.exact_passes = exact_passes
+        self.self_ensemble = self_ensemble
         self._tiling: Tiling | None = None
 
     def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
@@ -172,11 +177,17 @@ class Upscaler:
         out = torch.empty(batch, 3, height * factor, width * factor)
         weight = next(self.network.parameters(), out)
         for index, image in enumerate(rgb.split(1)):
-            self._run(image.to(weight.device, weight.dtype), out[index : index + 1], progress)
+            self._fill(image.to(weight.device, weight.dtype), out[index : index + 1], progress)
         if self.scale != factor:
             size = (max(round(height * self.scale), 1), max(round(width * self.scale), 1))
             out = imresize(out, size=size)
         return out.clamp_(0, 1)
+
+    def _fill(self, image: Tensor, out: Tensor, progress: bool) -> None:
+        if self.self_ensemble:
+            self_ensemble(lambda turned, result: self._run(turned, result, progress), image, out)
+        else:
+            self._run(image, out, progress)
 
     def _run(self, image: Tensor, out: Tensor, progress: bool) -> None:
         """Fill `out` with the network's output for one image."""

@@ -1,0 +1,247 @@
+"""Folders of images to measure on: the benchmarks under their mirrors' file names, or any images.
+
+Where a folder has LR images they are used; where it has none they are made from the HR images as
+MATLAB would, which for the benchmarks gives the same files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
+from sr_zoo.evaluation.resize import imresize
+
+Pixels = NDArray[np.uint8]
+
+SUFFIXES = {".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}
+LISTED = 3  # file names that a message lists
+
+# how a folder's name, lower case and without punctuation, tells what is in it
+HR_FOLDER = re.compile(r"(.*hr|.*gt(mod\d+)?|.*original|.*groundtruth)")
+LR_FOLDER = r".*lr(bi(c|cubic)?)?x?{scale}"
+ANY_SCALE_LR_FOLDER = re.compile(r".*lr(bi(c|cubic)?)?")
+CROPPED_FOLDER = re.compile(r"imagesrf(\d+)")
+
+# what mirrors add to an image's name: `babyx4`, `img_001_SRF_4_LR`, `0801_LRBI_x4`, `baby_HR`
+MARKS = r"([_-](SRF[_-]\d+|LRBI|LR|HR|GT|bicubic)|[_-]?x{scale})+$"
+LR_MARK = re.compile(r"[_-](LR|LRBI)([_-]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to measure on.
+
+    Attributes:
+        name: The image's name without what mirrors add to it.
+        hr: The image itself.
+        lr: Its reduction, or None to make it.
+        scale: HR pixels per LR pixel along each side.
+    """
+
+    name: str
+    hr: Path
+    lr: Path | None
+    scale: int
+
+    def read(self) -> tuple[Pixels, Pixels]:
+        """Return LR and HR (H, W, 3), HR cropped at the bottom and right to a multiple of LR.
+
+        Raises:
+            ImageReadError: A file is missing, damaged or no image.
+            ImageFormatError: A file is no 8-bit image, or the two sizes do not belong together.
+        """
+        hr = read_rgb(self.hr)
+        if self.lr is None:
+            height, width = (side // self.scale * self.scale for side in hr.shape[:2])
+            if not height or not width:
+                raise ImageFormatError(
+                    f"{self.hr} has {_size(hr)} pixels, too few for scale {self.scale}."
+                )
+            hr = hr[:height, :width]
+            return imresize(hr, 1 / self.scale), hr
+        lr = read_rgb(self.lr)
+        height, width = (side * self.scale for side in lr.shape[:2])
+        surplus = (hr.shape[0] - height, hr.shape[1] - width)
+        if min(surplus) < 0 or max(surplus) >= self.scale:
+            raise ImageFormatError(
+                f"{self.hr} has {_size(hr)} pixels and {self.lr} has {_size(lr)}: they do not "
+                f"belong together at scale {self.scale}."
+            )
+        return lr, hr[:height, :width]
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """Images to measure on at one scale.
+
+    Attributes:
+        name: As tables call it.
+        scale: Upscaling factor.
+        samples: In alphabetical order.
+        problems: What had to be left out, a sentence each.
+    """
+
+    name: str
+    scale: int
+    samples: tuple[Sample, ...]
+    problems: tuple[str, ...] = ()
+
+
+def read_rgb(path: Path) -> Pixels:
+    """Return an 8-bit image file as RGB (H, W, 3); grey is repeated, alpha ignored.
+
+    Colour profiles and orientation are not applied, since the benchmarks' numbers are of the
+    stored values.
+
+    Raises:
+        ImageReadError: The file is missing, damaged or no image.
+        ImageFormatError: It has another depth than 8 bits, or other colours than RGB and grey.
+    """
+    try:
+        with Image.open(path) as image:
+            stored = f"{image.mode} {image.tile[0].args}" if image.tile else image.mode
+            if image.mode not in EIGHT_BIT_MODES or "16" in stored:
+                raise ImageFormatError(
+                    f"{path} is stored as {stored}; measuring is defined on 8-bit RGB and grey."
+                )
+            return np.array(image.convert("RGB"))
+    except ImageFormatError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageReadError(f"{path} is no image, or of an unknown format.") from None
+    except FileNotFoundError:
+        raise ImageReadError(f"{path} does not exist.") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageReadError(f"{path} is damaged or unreadable: {error}.") from error
+
+
+def open_folder(
+    folder: Path, scale: int, *, lr_folder: Path | None = None, name: str | None = None
+) -> EvalSet:
+    """Find the images of a folder, and pair them with their reductions if there are any.
+
+    Recognised are the layouts of the common mirrors (`HR` beside `LR_bicubic/X4`, `GTmod12` beside
+    `LRbicx4`, `DIV2K_valid_HR` beside `DIV2K_valid_LR_bicubic/X4`, `image_SRF_4` with both), and a
+    plain folder of HR images.
+
+    Args:
+        folder: What to look through.
+        scale: Upscaling factor.
+        lr_folder: Where the LR images are, if not where mirrors put them.
+        name: As tables should call it; None for the folder's own name.
+
+    Raises:
+        OptionError: The folder does not exist, or has no images.
+    """
+    if not folder.is_dir():
+        raise OptionError(f"{folder} is no folder. Name a folder of images or a known data set.")
+    if lr_folder is not None and not lr_folder.is_dir():
+        raise OptionError(f"{lr_folder} is no folder of LR images.")
+    hr_folder = _hr_folder(folder, scale)
+    lr_folder = lr_folder or _lr_folder(folder, scale)
+    hr_files = _images(hr_folder)
+    if lr_folder is None:
+        lr_files = [path for path in hr_files if LR_MARK.search(path.stem)]
+        hr_files = [path for path in hr_files if path not in set(lr_files)]
+    else:
+        lr_files = _images(lr_folder)
+    if not hr_files:
+        raise OptionError(
+            f"{hr_folder} has no HR images. Images are recognised by their suffix: "
+            f"{', '.join(sorted(SUFFIXES))}."
+        )
+    samples, problems = _pair(
+        hr_files, lr_files, scale, paired=bool(lr_files) or lr_folder is not None
+    )
+    return EvalSet(name or folder.resolve().name, scale, samples, problems)
+
+
+def _pair(
+    hr_files: list[Path], lr_files: list[Path], scale: int, *, paired: bool
+) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    marks = re.compile(MARKS.format(scale=scale), re.IGNORECASE)
+    hr_names = {_bare(path.stem, marks): path for path in hr_files}
+    stems = {path.stem: name for name, path in hr_names.items()}
+    lr_names = {stems.get(path.stem, _bare(path.stem, marks)): path for path in lr_files}
+    problems = []
+    if len(hr_names) < len(hr_files):
+        twice = [str(path) for path in hr_files if path not in hr_names.values()]
+        problems.append(f"{_few(twice)} left out: another file is the same image by its name.")
+    if not paired:
+        samples = [Sample(name, path, None, scale) for name, path in sorted(hr_names.items())]
+        return tuple(samples), tuple(problems)
+    if alone := sorted(hr_names.keys() - lr_names.keys()):
+        files = _few([str(hr_names[name]) for name in alone])
+        problems.append(f"{files} left out: there is no LR image for scale {scale}.")
+    if alone := sorted(lr_names.keys() - hr_names.keys()):
+        files = _few([str(lr_names[name]) for name in alone])
+        problems.append(f"{files} left out: there is no HR image.")
+    names = sorted(hr_names.keys() & lr_names.keys())
+    samples = [Sample(name, hr_names[name], lr_names[name], scale) for name in names]
+    return tuple(samples), tuple(problems)
+
+
+def _bare(stem: str, marks: re.Pattern[str]) -> str:
+    return marks.sub("", stem) or stem
+
+
+def _few(files: list[str]) -> str:
+    more = len(files) - LISTED
+    return ", ".join(files[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _hr_folder(folder: Path, scale: int) -> Path:
+    """Return the subfolder of HR images, or the folder itself if none is named like one."""
+    subfolders = _subfolders(folder)
+    for path in subfolders:
+        if HR_FOLDER.fullmatch(_plain(path.name)):
+            return path
+    cropped = {
+        int(match[1]): path
+        for path in subfolders
+        if (match := CROPPED_FOLDER.fullmatch(_plain(path.name)))
+    }
+    # images cropped for scale 2 do for 4 too
+    fitting = [factor for factor in cropped if scale % factor == 0]
+    return cropped[max(fitting)] if fitting else folder
+
+
+def _lr_folder(folder: Path, scale: int) -> Path | None:
+    subfolders = _subfolders(folder)
+    deeper = [path for subfolder in subfolders for path in _subfolders(subfolder)]
+    wanted = re.compile(LR_FOLDER.format(scale=scale))
+    for path in (*subfolders, *deeper):
+        if wanted.fullmatch(_plain(str(path.relative_to(folder)))):
+            return path
+    for path in subfolders:
+        if ANY_SCALE_LR_FOLDER.fullmatch(_plain(path.name)) and _images(path):
+            return path
+    return None
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, except those with images to train on."""
+    return sorted(p for p in folder.iterdir() if p.is_dir() and "train" not in p.name.lower())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def _size(image: Pixels) -> str:
+    return f"{image.shape[0]}x{image.shape[1]}"

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
+from sr_zoo.evaluation.benchmarks import open_dataset, open_datasets
+from sr_zoo.evaluation.datasets import open_folder, read_rgb
+
+
+def save(path, height=24, width=36, mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr"),
+    [
+        ("HR/baby.png", "LR_bicubic/X4/babyx4.png"),
+        ("GTmod12/baby.png", "LRbicx4/baby.png"),
+        ("original/baby.png", "LR/baby.png"),
+        ("Set5_HR/baby.png", "Set5_LR_x4/baby.png"),
+        ("DIV2K_valid_HR/0801.png", "DIV2K_valid_LR_bicubic/X4/0801x4.png"),
+        ("image_SRF_4/img_001_SRF_4_HR.png", "image_SRF_4/img_001_SRF_4_LR.png"),
+        ("HR/baby_HR_x4.png", "LR_bicubic/baby_LRBI_x4.png"),
+        ("img_001_HR.png", "img_001_LR.png"),
+    ],
+)
+def test_layouts_of_the_mirrors_are_recognised(tmp_path, hr, lr):
+    save(tmp_path / hr)
+    save(tmp_path / lr, 6, 9)
+    save(tmp_path / "DIV2K_train_HR" / "0001.png")
+    (sample,) = open_folder(tmp_path, 4).samples
+    assert (sample.hr, sample.lr) == (tmp_path / hr, tmp_path / lr)
+    assert sample.name in ("baby", "0801", "img_001")
+    reduced, reference = sample.read()
+    assert reduced.shape == (6, 9, 3)
+    assert reference.shape == (24, 36, 3)
+
+
+def test_lr_images_of_other_scales_are_not_taken(tmp_path):
+    save(tmp_path / "HR/a.png")
+    save(tmp_path / "LR_bicubic/X2/ax2.png", 12, 18)
+    (sample,) = open_folder(tmp_path, 4).samples
+    assert sample.lr is None
+
+
+def test_a_plain_folder_is_reduced_here(tmp_path):
+    save(tmp_path / "photo.jpg", 25, 38)
+    (tmp_path / "notes.txt").write_text("no image")
+    (sample,) = open_folder(tmp_path, 3).samples
+    lr, hr = sample.read()
+    assert lr.shape == (8, 12, 3)
+    assert hr.shape == (24, 36, 3)
+
+
+def test_hr_images_may_be_a_little_larger_than_lr_images(tmp_path):
+    save(tmp_path / "HR/a.png", 27, 39)
+    save(tmp_path / "LR/a.png", 6, 9)
+    (sample,) = open_folder(tmp_path, 4).samples
+    _, hr = sample.read()
+    assert hr.shape == (24, 36, 3)
+    np.testing.assert_array_equal(hr, read_rgb(tmp_path / "HR/a.png")[:24, :36])
+
+
+@pytest.mark.parametrize("size", [(28, 36), (23, 36)])
+def test_a_size_mismatch_beyond_cropping_is_named(tmp_path, size):
+    save(tmp_path / "HR/a.png", *size)
+    save(tmp_path / "LR/a.png", 6, 9)
+    (sample,) = open_folder(tmp_path, 4).samples
+    with pytest.raises(ImageFormatError, match=f"{size[0]}x{size[1]} pixels and .* 6x9"):
+        sample.read()
+
+
+def test_unpaired_files_are_named_and_the_rest_kept(tmp_path):
+    save(tmp_path / "HR/a.png")
+    save(tmp_path / "HR/b.png")
+    save(tmp_path / "LR/a.png", 6, 9)
+    save(tmp_path / "LR/c.png", 6, 9)
+    found = open_folder(tmp_path, 4)
+    assert [sample.name for sample in found.samples] == ["a"]
+    assert len(found.problems) == 2
+    assert "b.png left out: there is no LR image" in found.problems[0]
+    assert "c.png left out: there is no HR image" in found.problems[1]
+
+
+def test_lr_images_may_be_named_apart(tmp_path):
+    save(tmp_path / "photos/a.png")
+    save(tmp_path / "small/a.png", 6, 9)
+    (sample,) = open_folder(tmp_path / "photos", 4, lr_folder=tmp_path / "small").samples
+    assert sample.lr == tmp_path / "small/a.png"
+    with pytest.raises(OptionError, match="one data set at one scale"):
+        open_datasets([str(tmp_path)], [2, 4], lr_folder=tmp_path / "small")
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(OptionError, match="has no HR images"):
+        open_folder(tmp_path, 4)
+    with pytest.raises(OptionError, match="is no folder"):
+        open_folder(tmp_path / "absent", 4)
+
+
+def test_damaged_and_deep_images_are_refused(tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(ImageReadError, match="is no image"):
+        read_rgb(tmp_path / "text.png")
+    data = save(tmp_path / "cut.png", 64, 64).read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ImageReadError, match="damaged"):
+        read_rgb(tmp_path / "cut.png")
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ImageFormatError, match="8-bit"):
+        read_rgb(tmp_path / "deep.png")
+    with pytest.raises(ImageReadError, match="does not exist"):
+        read_rgb(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_grey_palette_and_alpha_become_rgb(tmp_path, mode):
+    image = read_rgb(save(tmp_path / "a.png", mode=mode))
+    assert image.shape == (24, 36, 3)
+    assert image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("spelling", ["BSD100", "bsd100", "B100"])
+def test_known_sets_are_found_in_any_spelling(tmp_path, spelling):
+    save(tmp_path / "B100" / "HR" / "a.png")
+    found = open_dataset(spelling, 4, folder=tmp_path)
+    assert found.name == "BSD100"
+    assert len(found.samples) == 1
+
+
+def test_what_cannot_be_had_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    save(tmp_path / "Set5" / "HR" / "a.png")
+    opened, problems = open_datasets(["Set5", "Set41", "Manga109", "Set14"], [4], folder=tmp_path)
+    assert [found.name for found in opened] == ["Set5"]
+    assert "Did you mean 'Set14'?" in problems[0]
+    assert "manga109.org" in problems[1]
+    assert "HF_HUB_OFFLINE" in problems[2]
