@@ -12,7 +12,8 @@ from sr_zoo.blocks import ParallelConvs
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.registry import MODELS, spec_of
 
-NAMES = sorted(name for name in MODELS if "reparameterisable" in spec_of(name).tags)
+WITH_GOLDEN = {golden.model for golden in GOLDENS if golden.scale == 2}
+NAMES = sorted(n for n in WITH_GOLDEN if "reparameterisable" in spec_of(n).tags)
 SMALLEST = [name for name in NAMES if name in ("ecbsr_rgb_m4c16", "ecbsr_m4c16_idt", "etds_m5c16")]
 
 

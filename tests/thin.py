@@ -33,6 +33,7 @@ THIN: dict[str, dict[str, Any]] = {
     "shufflemixer": {"channels": 16},
     "smfanet": {"channels": 4},
     "span": {"channels": 4},
+    "span_train": {"channels": 4},
     "srcnn": {"channels": 4, "hidden": 4},
     "vdsr": {"channels": 4},
 }

@@ -26,6 +26,7 @@ from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks.span import SPAB, SPANTrunk
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
     SwinBlock,
@@ -61,6 +62,7 @@ __all__ = [
     "MLP",
     "OSA",
     "SAFM",
+    "SPAB",
     "BSConv",
     "CALayer",
     "ChunkedAttention",
@@ -87,6 +89,7 @@ __all__ = [
     "RelativePositionBias",
     "ResidualSwinGroup",
     "Router",
+    "SPANTrunk",
     "SharedGMSA",
     "ShiftConv",
     "SimpleSAFM",
