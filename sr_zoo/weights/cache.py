@@ -1,12 +1,20 @@
-"""Where weight files lie on this machine; every one is verified before it is given out."""
+"""Where weight files lie on this machine; every one is verified before it is given out.
+
+The cache is `SR_ZOO_CACHE`, else the folder `sr_zoo` in `HF_HOME`. It holds files as they were
+fetched (`files/SHA256/NAME`) and, so that a network is loaded without converting again, the same in
+our layout (`converted/`); those carry their own SHA-256 in their names.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from sr_zoo.errors import DownloadError, WeightsIntegrityError
-from sr_zoo.weights.manifest import Bundled, Entry
+from sr_zoo.weights.manifest import Bundled, Entry, Manual
 
 BUNDLED = Path(__file__).parent / "bundled"
 CHUNK = 1 << 20
@@ -21,6 +29,31 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def cache_folder() -> Path:
+    """Return the folder that fetched files are kept in; it may not exist yet."""
+    if "SR_ZOO_CACHE" in os.environ:
+        return Path(os.environ["SR_ZOO_CACHE"]).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    return Path(os.environ.get("HF_HOME", cache / "huggingface")).expanduser() / "sr_zoo"
+
+
+def path_of(entry: Entry) -> Path:
+    """Return where the file of an entry is, or will be once it is fetched."""
+    if isinstance(entry.source, Bundled):
+        return BUNDLED / entry.source.file
+    return cache_folder() / "files" / entry.sha256 / entry.file_name
+
+
+def is_here(entry: Entry) -> bool:
+    """Return whether an entry's file is on this machine and is the one that the manifest names."""
+    path = path_of(entry)
+    return path.is_file() and path.stat().st_size == entry.bytes and _matches(path, entry)
+
+
+def _matches(path: Path, entry: Entry) -> bool:
+    return sha256_of(path) == entry.sha256
+
+
 def locate(entry: Entry) -> Path:
     """Return a verified local file of a manifest entry; fetches it when it is not here yet.
 
@@ -28,12 +61,74 @@ def locate(entry: Entry) -> Path:
         DownloadError: It could not be fetched.
         WeightsIntegrityError: It is not the file that the manifest names.
     """
-    if isinstance(entry.source, Bundled):
-        path = BUNDLED / entry.source.file
-        if not path.is_file() or sha256_of(path) != entry.sha256:
-            raise WeightsIntegrityError(
-                f"{path} is missing or damaged (its SHA-256 is not {entry.sha256}): "
-                "reinstall sr_zoo."
-            )
+    path = path_of(entry)
+    if is_here(entry):
         return path
-    raise DownloadError(f"{entry.id} is not in this installation.")
+    if isinstance(entry.source, Bundled):
+        raise WeightsIntegrityError(
+            f"{path} is missing or damaged (its SHA-256 is not {entry.sha256}): reinstall sr_zoo."
+        )
+    if isinstance(entry.source, Manual):
+        raise DownloadError(
+            f"{entry.id} can only be downloaded in a browser: get {entry.source.file} from "
+            f"{entry.source.page} and run `sr-zoo weights import {entry.source.file}`, "
+            f"which puts it at {path}."
+        )
+    from sr_zoo.weights.fetch import fetch
+
+    fetch(entry, path)
+    return path
+
+
+def put(entry: Entry, file: Path) -> Path:
+    """Copy a file of the user's into the cache as that of an entry.
+
+    Raises:
+        WeightsIntegrityError: It is not the file that the manifest names.
+    """
+    if not _matches(file, entry):
+        raise WeightsIntegrityError(f"{file} is not the file of {entry.id}: its SHA-256 differs.")
+    path = path_of(entry)
+    _write(path, file.read_bytes())
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, so that it is never there in part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Converted:
+    """The cached file of an entry in our layout.
+
+    Args:
+        entry: Whose file was converted.
+        version: Of the rules that converted it; other versions are not seen.
+    """
+
+    def __init__(self, entry: Entry, version: str) -> None:
+        self.folder = cache_folder() / "converted" / entry.sha256
+        self.prefix = f"{entry.model}_x{entry.scale}.{version[:16]}."
+
+    def read(self) -> bytes | None:
+        """Return the file's content, or None if there is none or it is damaged."""
+        for path in self.folder.glob(f"{self.prefix}*.safetensors"):
+            digest = path.name.removeprefix(self.prefix).removesuffix(".safetensors")
+            with suppress(OSError):
+                content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest() == digest:
+                    return content
+                path.unlink()
+        return None
+
+    def write(self, content: bytes) -> None:
+        """Keep the file's content; where the cache is not writable, nothing happens."""
+        digest = hashlib.sha256(content).hexdigest()
+        with suppress(OSError):
+            _write(self.folder / f"{self.prefix}{digest}.safetensors", content)

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from safetensors.torch import load, save
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import family_of
+from sr_zoo.weights.cache import Converted, locate
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
-from sr_zoo.weights.convert import layouts_of
-from sr_zoo.weights.manifest import Entry
+from sr_zoo.weights.convert import layouts_of, version_of
+from sr_zoo.weights.manifest import Bundled, Entry
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
@@ -108,6 +110,16 @@ def load_entry_into(network: SRNetwork, entry: Entry) -> None:
         WeightsIntegrityError: It is not the file that the manifest names.
         CheckpointError: It does not fit the network.
     """
-    from sr_zoo.weights.cache import locate
-
-    load_file_into(network, family_of(entry.model), locate(entry), key=entry.key)
+    if isinstance(entry.source, Bundled):
+        return load_file_into(network, family_of(entry.model), locate(entry), key=entry.key)
+    converted = Converted(entry, version_of(family_of(entry.model)))
+    content = converted.read()
+    own = shapes(network.state_dict())
+    state = load(content) if content else {}
+    if shapes(state) != own:
+        checkpoint = read_checkpoint(locate(entry), key=entry.key)
+        state = fit(network, family_of(entry.model), checkpoint, entry.id)
+        metadata = {"id": entry.id, "source_sha256": entry.sha256}
+        converted.write(save({n: t.contiguous() for n, t in state.items()}, metadata))
+    network.load_state_dict(state, strict=True)
+    return None
