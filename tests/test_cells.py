@@ -52,9 +52,9 @@ def test_a_tile_sees_the_cells_of_the_whole_image(width):
         assert torch.equal(tile[..., start - first : end - first], whole[..., start:end])
 
 
-def test_variance_is_the_unbiased_one_of_the_whole_image():
+def test_variance_is_that_of_the_whole_image():
     x = torch.randn(2, 3, 16, 40) + 100
-    expected = torch.var(x, dim=(2, 3), keepdim=True)
+    expected = torch.var(x, dim=(2, 3), correction=0, keepdim=True)
     assert torch.equal(global_variance(x), expected)
     views = [
         TileView((16, 40), (0, start), (16, 24), (0, start), (16, core))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks.tile_view import global_mean, resize_pooled
+from sr_zoo.blocks.tile_view import global_mean, global_variance, resize_pooled
 
 
 class CALayer(nn.Module):
@@ -51,10 +51,11 @@ class ContrastAwareCALayer(CALayer):
     """
 
     def statistic(self, x: Tensor) -> Tensor:
-        mean = global_mean(x, stride=self.stride)
-        variance = global_mean((x - mean).square(), stride=self.stride)
+        variance = global_variance(x, stride=self.stride)
         # a flat channel has no gradient at the root of zero; the smallest number has one of zero
-        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + mean
+        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + global_mean(
+            x, stride=self.stride
+        )
 
 
 class ESA(nn.Module):

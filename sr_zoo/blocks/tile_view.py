@@ -200,27 +200,25 @@ def global_size(x: Tensor) -> tuple[int, int]:
     return (height, width) if view is None else (view.length(0, height), view.length(1, width))
 
 
-def global_variance(x: Tensor, *, correction: int = 1) -> Tensor:
-    """Variance of a feature map at LR size over the whole image.
+def global_variance(x: Tensor, *, stride: int = 1) -> Tensor:
+    """Variance of a feature map over the whole image, that of a whole population.
 
     In a tile both moments are gathered at once, in double precision, so that it takes no more
     passes over the image than an average.
 
     Args:
         x: (N, C, H, W).
-        correction: What is subtracted from the number of pixels; 1 is `torch.var`'s default.
+        stride: LR pixels per cell of `x`.
 
     Returns:
         (N, C, 1, 1).
     """
     view = current_view()
     if view is None:
-        return x.var((-2, -1), correction=correction, keepdim=True)
+        return x.var((-2, -1), correction=0, keepdim=True)
     exact = x.double()
-    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride=1).chunk(2, dim=1)
-    height, width = global_size(x)
-    count = height * width
-    return ((square - mean.square()) * (count / (count - correction))).to(x.dtype)
+    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride).chunk(2, dim=1)
+    return (square - mean.square()).to(x.dtype)
 
 
 def resize_pooled(

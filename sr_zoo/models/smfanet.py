@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     crop,
+    global_size,
     global_variance,
     max_pool_to_cells,
     pad_to_minimum,
@@ -38,7 +39,9 @@ class SelfModulation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         view = self.view(max_pool_to_cells(x, CELL)) * self.view_weight
-        gate = F.gelu(self.gate(view + global_variance(x) * self.variance_weight))
+        height, width = global_size(x)
+        unbiased = global_variance(x) * (height * width / (height * width - 1))
+        gate = F.gelu(self.gate(view + unbiased * self.variance_weight))
         return x * spread_cells(gate, (x.shape[-2], x.shape[-1]), CELL)
 
 
