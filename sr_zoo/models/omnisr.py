@@ -102,7 +102,7 @@ class OmniSR(SRNetwork):
 
 SPEC = ArchSpec(
     network=OmniSR,
-    variants={"omnisr": Variant(halo=0)},
+    variants={"omnisr": Variant(halo=209)},  # but for the grid, which has no bounds
     paper=Paper(
         "Omni Aggregation Networks for Lightweight Image Super-Resolution",
         "CVPR",
