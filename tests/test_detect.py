@@ -77,7 +77,9 @@ def draw(family, seed):
         if isinstance(value, float):
             continue
         for _ in range(4):
-            changed = slot.put(arguments, rng.randint(max(1, value // 2), value + value // 2))
+            changed = slot.put(
+                arguments, rng.randint(max(1, value // 2), max(1, value + value // 2))
+            )
             if shapes_of(spec.network, changed):
                 arguments = changed
                 break
