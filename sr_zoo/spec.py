@@ -65,6 +65,10 @@ class ArchSpec:
             image's top left corner; tiles must start on it to see the same cells.
         global_statistics: Whether some layer averages over the whole image, so that a tile alone
             cannot know its value.
+        global_attention: Whether pixels see others from all over the image other than by averages
+            (attention within the whole image, windows that wrap around its borders or whose places
+            depend on its size), so that a tile only comes close to the untiled output; `halo` then
+            counts everything else.
     """
 
     network: type[SRNetwork]

@@ -17,17 +17,19 @@ def next_multiple(length: int, multiple: int) -> int:
     return (length + multiple - 1) // multiple * multiple
 
 
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(x: Tensor, multiple: int, *, repeat_edge: bool = False) -> Tensor:
     """Mirror (N, C, H, W) below and to the right until H and W are multiples of `multiple`.
 
-    The last row and column are not repeated, as in torch's ``"reflect"`` mode. An image smaller
-    than what is missing is mirrored again and again, where that mode raises.
+    The last row and column are repeated only if asked for; without, as in torch's ``"reflect"``
+    mode, they are the mirror. An image smaller than what is missing is mirrored again and again,
+    where that mode raises.
     """
     for dim in (-2, -1):
         length = x.shape[dim]
-        period = max(2 * (length - 1), 1)
+        period = 2 * length if repeat_edge else max(2 * (length - 1), 1)
         cells = torch.arange(next_multiple(length, multiple), device=x.device) % period
-        x = x.index_select(dim, torch.minimum(cells, period - cells))
+        mirrored = period - 1 - cells if repeat_edge else period - cells
+        x = x.index_select(dim, torch.minimum(cells, mirrored))
     return x
 
 

@@ -2,6 +2,12 @@
 
 from sr_zoo.weights.convert.rules import Rule, nest
 
+# Restormer's feed-forward block, as everyone took it over
+GATED_DEPTHWISE_FFN: tuple[Rule, ...] = (
+    ("project_in", "expand"),
+    ("dwconv", "depthwise"),
+    ("project_out", "project"),
+)
 # the transformer of ESRT, which FIWHN took over
 EFFICIENT_TRANSFORMER: tuple[Rule, ...] = (
     ("norm1", "norm_attention"),

@@ -1,0 +1,179 @@
+"""DITN: deployment-friendly image transformer network, and DITN-Real and DITN-Tiny.
+
+Paper: Liu et al., ACM MM 2023, arXiv:2308.02794. RGB in [0, 1], no mean shift; mirrored to a
+multiple of 8 inside.
+
+The authors published the code of DITN-Real alone, which normalises by tanh and a 1x1 convolution.
+DITN and DITN-Tiny are the library's reading of the paper: the same units with layer normalisation,
+DITN-Tiny one of them like DITN-Real, DITN three.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    GatedDepthwiseFFN,
+    LayerNorm2d,
+    PixelShuffleUpsampler,
+    crop,
+    merge,
+    pad_to_multiple,
+    partition,
+)
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+PATCH = (8, 8)
+NORM_EPS = 1e-5
+EXPANSION = 2
+
+
+class PatchChannelAttention(nn.Module):
+    """Cosine attention among the channels of one patch; (N, C, rows, columns) to the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(1, 1, 1))
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.project = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(x.flatten(2).transpose(1, 2)).transpose(1, 2)
+        query, key, value = qkv.chunk(3, dim=1)  # (N, C, pixels): channels are the tokens
+        query = F.normalize(query, dim=-1) * self.temperature
+        out = F.scaled_dot_product_attention(query, F.normalize(key, dim=-1), value, scale=1.0)
+        return self.project(out.reshape(x.shape))
+
+
+class DilatedAttention(nn.Module):
+    """Gates features by what a depthwise 5x5 and a dilated 7x7 see around them (SDA)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.context = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, padding=2, groups=channels),
+            nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels),
+            nn.Conv2d(channels, channels, 1),
+        )
+        self.project = nn.Conv2d(channels, channels, 1)
+        self.scale = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        context, values = self.expand(x).chunk(2, dim=1)
+        return self.project(values * self.context(context)) * self.scale
+
+
+class TransformerLayer(nn.Module):
+    """Attention and a gated feed-forward block, each normalised before and skipped around."""
+
+    def __init__(
+        self, channels: int, attention: nn.Module, norm: Callable[[int], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.norm_attention = norm(channels)
+        self.attention = attention
+        self.norm_ffn = norm(channels)
+        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm_attention(x))
+        return x + self.ffn(self.norm_ffn(x))
+
+
+def _layer_norm(channels: int) -> nn.Module:
+    """Return the paper's normalisation."""
+    return LayerNorm2d(channels, NORM_EPS)
+
+
+def _tanh_norm(channels: int) -> nn.Module:
+    """Return what DITN-Real has in its place, which needs no statistics."""
+    return nn.Sequential(nn.Tanh(), nn.Conv2d(channels, channels, 1))
+
+
+class UnfoldingUnit(nn.Module):
+    """Layers within 8x8 patches, unfolded once, then layers across the whole map (UFONE)."""
+
+    def __init__(
+        self, channels: int, inner: int, spatial: int, norm: Callable[[int], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            *(
+                TransformerLayer(channels, PatchChannelAttention(channels), norm)
+                for _ in range(inner)
+            )
+        )
+        self.spatial = nn.Sequential(
+            *(TransformerLayer(channels, DilatedAttention(channels), norm) for _ in range(spatial))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        windows = partition(x.permute(0, 2, 3, 1), PATCH)
+        count = windows.shape[1]
+        patches = windows.reshape(batch * count, *PATCH, channels).permute(0, 3, 1, 2)
+        patches = self.inner(patches).permute(0, 2, 3, 1)
+        windows = patches.reshape(batch, count, PATCH[0] * PATCH[1], channels)
+        return self.spatial(merge(windows, PATCH, (height, width)).permute(0, 3, 1, 2))
+
+
+class DITN(SRNetwork):
+    """A chain of unfolding units under one long skip; (N, 3, H, W) to scale times that.
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_units: Unfolding units.
+        num_inner: Layers within patches per unit.
+        num_spatial: Layers across the map per unit.
+        layer_norm: Whether layers are normalised by layer normalisation or, as in DITN-Real, by
+            tanh and a 1x1 convolution.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        num_units: int = 1,
+        num_inner: int = 4,
+        num_spatial: int = 4,
+        layer_norm: bool = True,
+    ) -> None:
+        super().__init__(scale)
+        norm = _layer_norm if layer_norm else _tanh_norm
+        units = [UnfoldingUnit(channels, num_inner, num_spatial, norm) for _ in range(num_units)]
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(*units)
+        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(pad_to_multiple(x, PATCH[0]))
+        out = self.upsampler(shallow + self.body_out(self.body(shallow)))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+SPEC = ArchSpec(
+    network=DITN,
+    variants={
+        "ditn": Variant(halo=154, arguments={"num_units": 3}),
+        "ditn_real": Variant(halo=58, arguments={"layer_norm": False}),
+        "ditn_tiny": Variant(halo=58),
+    },
+    paper=Paper(
+        "Unfolding Once is Enough: A Deployment-Friendly Transformer Unit for Super-Resolution",
+        "ACM MM",
+        2023,
+        "2308.02794",
+    ),
+    tags=("transformer", "attention"),
+    reference="yongliuy/DITN",
+    reference_license="Apache-2.0",
+    grid=PATCH[0],
+)

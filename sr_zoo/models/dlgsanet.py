@@ -1,0 +1,229 @@
+"""DLGSANet: dynamic local and global self-attention network.
+
+Paper: Li et al., ICCV 2023, arXiv:2301.02031. RGB in [0, 1], mean-shifted inside.
+
+Departs from the authors' code in two points: their CUDA operator for the dynamic convolution is
+plain torch here, and evaluation takes batches.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import GatedDepthwiseFFN, LayerNorm2d, MeanShift, PixelShuffleUpsampler
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+NORM_EPS = 1e-5
+EXPANSION = 2
+KERNEL_SIZE = 7
+REDUCTION = 4
+WINDOW_HR = 192  # pixels; what an attention window covers in the output, in evaluation
+
+
+class DynamicDepthwiseConv(nn.Module):
+    """A depthwise 7x7 convolution whose kernel is predicted for every pixel (section 3.1, MHDLSA).
+
+    `group_width` neighbouring channels share a kernel. The kernels come into being one row of taps
+    at a time, and each tap is a shifted copy times its weights: memory grows with the features and
+    not with 49 copies of them.
+    """
+
+    def __init__(self, channels: int, group_width: int) -> None:
+        super().__init__()
+        self.groups = channels // group_width
+        reduced = channels // REDUCTION
+        half = KERNEL_SIZE // 2
+        self.describe = nn.Sequential(
+            nn.Conv2d(channels, reduced, 1),
+            nn.Conv2d(reduced, reduced, KERNEL_SIZE, padding=half, groups=reduced),
+        )
+        self.kernels = nn.Conv2d(reduced, self.groups * KERNEL_SIZE**2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        description = self.describe(x)
+        taps_of = (self.groups, KERNEL_SIZE, KERNEL_SIZE)
+        weight, bias = (torch.unflatten(p, 0, taps_of) for p in self.kernels.parameters())
+        half = KERNEL_SIZE // 2
+        padded = torch.unflatten(F.pad(x, (half, half, half, half)), 1, (self.groups, -1))
+        out = torch.unflatten(torch.zeros_like(x), 1, (self.groups, -1))
+        for row in range(KERNEL_SIZE):
+            taps = F.conv2d(description, weight[:, row].flatten(0, 1), bias[:, row].flatten())
+            taps = torch.unflatten(taps, 1, (self.groups, KERNEL_SIZE))
+            for column in range(KERNEL_SIZE):
+                shifted = padded[..., row : row + height, column : column + width]
+                out = torch.addcmul(out, shifted, taps[:, :, column, None])
+        return out.flatten(1, 2)
+
+
+class DynamicBlock(nn.Module):
+    """The dynamic convolution between 1x1 ones, then a feed-forward block; both residual."""
+
+    def __init__(self, channels: int, group_width: int) -> None:
+        super().__init__()
+        self.norm_conv = LayerNorm2d(channels, NORM_EPS)
+        self.conv = nn.Sequential(
+            nn.Conv2d(channels, channels, 1, bias=False),
+            DynamicDepthwiseConv(channels, group_width),
+            nn.Conv2d(channels, channels, 1, bias=False),
+        )
+        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
+        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.conv(self.norm_conv(x))
+        return x + self.ffn(self.norm_ffn(x))
+
+
+class SparseChannelAttention(nn.Module):
+    """Cosine attention among channels with ReLU instead of softmax (section 3.2, SparseGSA).
+
+    Training takes the image as one window. Evaluation takes windows of at most `window` pixels per
+    side, spread evenly over the image, and averages where they overlap (test-time local converter).
+    """
+
+    def __init__(self, channels: int, num_heads: int, window: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.window = window
+        self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
+        self.qkv = nn.Sequential(
+            nn.Conv2d(channels, 3 * channels, 1, bias=False),
+            nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False),
+        )
+        self.project = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(x)
+        if self.training:
+            return self.project(self._attend(qkv))
+        batch, channels, height, width = x.shape
+        rows = window_cells(height, self.window, x.device)
+        columns = window_cells(width, self.window, x.device)
+        windows = qkv[:, :, rows[:, None, :, None], columns[None, :, None, :]]
+        windows = windows.permute(0, 2, 3, 1, 4, 5)  # (N, down, across, 3 * C, h, w)
+        grid, sides = windows.shape[1:3], windows.shape[-2:]
+        out = self._attend(windows.flatten(0, 2))
+        out = out.reshape(batch, *grid, channels, *sides).permute(0, 3, 1, 4, 2, 5)
+        out = add_windows(out.flatten(2, 3).flatten(3, 4), rows.flatten(), -2, height)
+        out = add_windows(out, columns.flatten(), -1, width)
+        return self.project(out)
+
+    def _attend(self, qkv: Tensor) -> Tensor:
+        """Map (N, 3 * C, H, W) to (N, C, H, W)."""
+        height, width = qkv.shape[-2:]
+        parts = torch.unflatten(qkv.flatten(2), 1, (3, self.num_heads, -1))
+        query, key, value = parts.unbind(1)
+        logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        out = torch.relu(logits * self.temperature) @ value
+        return torch.unflatten(out.flatten(1, 2), 2, (height, width))
+
+
+def window_cells(length: int, window: int, device: torch.device) -> Tensor:
+    """Return the cells (windows, cells) of windows that cover an axis evenly, the last flush."""
+    side = cast(int, torch.sym_min(length, window))
+    count = (length - 1) // window + 1
+    gaps = cast(int, torch.sym_max(count - 1, 1))
+    step = (length - side + gaps - 1) // gaps
+    starts = torch.clamp(torch.arange(count, device=device) * step, max=length - side)
+    return starts[:, None] + torch.arange(side, device=device)
+
+
+def add_windows(windows: Tensor, cells: Tensor, dim: int, length: int) -> Tensor:
+    """Put what lies window by window along `dim` to its cells, averaged where windows overlap."""
+    shape = list(windows.shape)
+    shape[dim] = length
+    total = windows.new_zeros(shape).index_add(dim, cells, windows)
+    count = windows.new_zeros(length).index_add(0, cells, windows.new_ones(cells.shape[0]))
+    return total / (count[:, None] if dim == -2 else count)
+
+
+class SparseBlock(nn.Module):
+    """Sparse channel attention, then a feed-forward block; both normalised and residual."""
+
+    def __init__(self, channels: int, num_heads: int, window: int) -> None:
+        super().__init__()
+        self.norm_attention = LayerNorm2d(channels, NORM_EPS)
+        self.attention = SparseChannelAttention(channels, num_heads, window)
+        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
+        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm_attention(x))
+        return x + self.ffn(self.norm_ffn(x))
+
+
+class HybridGroup(nn.Module):
+    """Pairs of a dynamic and a sparse block and a 3x3 convolution under one skip (RHDTG)."""
+
+    def __init__(self, channels: int, num_pairs: int, num_heads: int, window: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(num_pairs):
+            layers += [
+                DynamicBlock(channels, num_heads),
+                SparseBlock(channels, num_heads, window),
+            ]
+        self.body = nn.Sequential(*layers, nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class DLGSANet(SRNetwork):
+    """Hybrid groups under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Evaluation and training differ: see `SparseChannelAttention`.
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_groups: Hybrid groups.
+        num_pairs: Pairs of blocks per group.
+        num_heads: Heads of the sparse attention, and channels that share a dynamic kernel.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 48,
+        num_groups: int = 3,
+        num_pairs: int = 3,
+        num_heads: int = 6,
+    ) -> None:
+        super().__init__(scale)
+        window = WINDOW_HR // scale
+        groups = [HybridGroup(channels, num_pairs, num_heads, window) for _ in range(num_groups)]
+        self.mean_shift = MeanShift()
+        self.head = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*groups, nn.Conv2d(channels, channels, 3, padding=1))
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shallow = self.head(self.mean_shift(x))
+        out = self.upsampler(shallow + self.body(shallow))
+        return self.mean_shift.restore(out)
+
+
+SPEC = ArchSpec(
+    network=DLGSANet,
+    variants={
+        "dlgsanet_light": Variant(halo=79, arguments={"num_groups": 4}),
+        "dlgsanet_tiny": Variant(halo=60),
+    },
+    paper=Paper(
+        "DLGSANet: Lightweight Dynamic Local and Global Self-Attention Networks for Image "
+        "Super-Resolution",
+        "ICCV",
+        2023,
+        "2301.02031",
+    ),
+    tags=("transformer", "attention", "dynamic"),
+    reference="NeonLeexiang/DLGSANet",
+    reference_license="Apache-2.0",
+    global_attention=True,
+)
