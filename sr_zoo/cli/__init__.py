@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": "Measure networks as papers do.",
     "info": "Say what is known of a model.",
     "list": "List the models of the library.",
+    "rate": "Have people rate results blindly, or average their ratings.",
     "upscale": "Upscale images and folders of images.",
 }
 

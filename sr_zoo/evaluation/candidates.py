@@ -14,6 +14,7 @@ from sr_zoo.api import create_model, load_model, pick_device
 from sr_zoo.errors import OptionError, SRZooError, WeightsNotFoundError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS
+from sr_zoo.weights.cache import is_here
 from sr_zoo.weights.manifest import Entry, load_manifest
 
 DEFAULT_SCALE = 4
@@ -97,8 +98,8 @@ def find_candidates(
 
 
 def known_weights() -> list[str]:
-    """Return the ids of all weights in the manifest."""
-    return [entry.id for entry in load_manifest().entries]
+    """Return the ids of all weights in the manifest whose files are on this machine."""
+    return [entry.id for entry in load_manifest().entries if is_here(entry)]
 
 
 def _loaders(name: str, scales: Sequence[int]) -> list[Callable[[], Candidate]]:
