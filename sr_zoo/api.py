@@ -305,6 +305,23 @@ def pick_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
+def _load_unnamed(path: Path) -> SRNetwork:
+    """Build the network that a file's tensors belong to, and load them."""
+    from sr_zoo.network import Identity
+    from sr_zoo.weights.checkpoint import read_checkpoint
+    from sr_zoo.weights.detect import detect
+    from sr_zoo.weights.loading import fit
+
+    checkpoint = read_checkpoint(path)
+    detection = detect(checkpoint)
+    name = detection.model or min(m for m in MODELS if family_of(m) == detection.family)
+    network = spec_of(name).network(**detection.arguments)
+    state = fit(network, detection.family, checkpoint, str(path))
+    network.load_state_dict(state, strict=True)
+    network.identity = Identity(name, detection.arguments)
+    return network.eval()
+
+
 def load_model(
     source: str | Path,
     *,
@@ -332,6 +349,8 @@ def load_model(
         DeviceError: `device` is not present.
     """
     text = str(source)
+    if Path(source).is_file():
+        return _place(_load_unnamed(Path(source)), device, dtype)
     known = [entry.id for entry in load_manifest().entries]
     if text in known:
         entry = load_manifest().by_id(text)

@@ -9,11 +9,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import sr_zoo
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.detect import detect
+from sr_zoo.weights.loading import load_file_into
+from sr_zoo.weights.manifest import load_manifest
 from sr_zoo.weights.solve import _slots, defaults_of, shapes_of
 
 SHARED = Path(os.environ.get("SR_ZOO_SHARED", Path(__file__).parents[2] / "shared")) / "weights"
@@ -147,20 +151,33 @@ def test_a_file_that_nearly_fits_is_explained():
 
 
 def real_files():
-    files = {}
-    for path in sorted(SHARED.glob("*/provenance.json")):
-        for record in json.loads(path.read_text()):
-            file = path.parent / record["file"]
-            if file.is_file() and record["model"] in MODELS:
-                files.setdefault(file, record)
-    return files
+    """Return the files of the manifest that a developer has, each with its entries."""
+    by_file = {}
+    for entry in load_manifest().entries:
+        for file in SHARED.glob(f"*/{entry.file_name}"):
+            if sha256_of(file) == entry.sha256:
+                by_file.setdefault(file, []).append(entry)
+    return by_file
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no folder of checkpoints at {SHARED}")
-@pytest.mark.parametrize(
-    ("file", "record"), real_files().items(), ids=[file.name for file in real_files()]
-)
-def test_the_authors_files_are_recognised(file, record):
-    detection = detect(read_checkpoint(file), scale=record["scale"])
-    assert detection.model == record["model"]
+def test_the_authors_files_are_recognised_and_load():
+    assert real_files()
+    for file, entries in real_files().items():
+        for entry in entries:
+            scale = entry.scale if len(entries) > 1 else None
+            detection = detect(read_checkpoint(file, key=entry.key), scale=scale)
+            assert (detection.model, detection.arguments["scale"]) == (entry.model, entry.scale)
+            network = spec_of(entry.model).network(**detection.arguments)
+            load_file_into(network, detection.family, file, key=entry.key)
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+def test_load_model_builds_what_a_file_holds(tmp_path, layout):
+    network = spec_of("rlfn").network(scale=2, channels=12, hidden=8, num_blocks=2, esa_channels=4)
+    state = network.state_dict()
+    torch.save(converter_of("rlfn").save(state) if layout == "official" else state, tmp_path / "f")
+    loaded = sr_zoo.load_model(tmp_path / "f")
+    assert loaded.identity.arguments["channels"] == 12
+    assert all(torch.equal(t, loaded.state_dict()[n]) for n, t in state.items())

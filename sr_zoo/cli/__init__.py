@@ -18,6 +18,7 @@ COMMANDS = {
     "list": "List the models of the library.",
     "rate": "Have people rate results blindly, or average their ratings.",
     "upscale": "Upscale images and folders of images.",
+    "weights": "List, fetch, verify, import and export weight files.",
 }
 
 

@@ -40,10 +40,12 @@ class Checkpoint:
     Attributes:
         tensors: The network's state dict, wrapper prefixes removed, names otherwise as in the file.
         metadata: Text that a safetensors file carries besides; empty for other kinds.
+        path: The file, if there is one.
     """
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
 
     def readings(self) -> Iterator[dict[str, Tensor]]:
         """Yield the tensors, then without the prefix of a class that may have held the network."""
@@ -78,7 +80,7 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     if _is_safetensors(head, path.stat().st_size):
         return _read_safetensors(path)
     content = _read_pickled(path)
-    return Checkpoint(_unwrap(_find_network(content, key, path)))
+    return Checkpoint(_unwrap(_find_network(content, key, path)), path=path)
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
@@ -93,7 +95,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise CheckpointError(f"{path} is a damaged safetensors file: {error}") from error
-    return Checkpoint(_unwrap(tensors), metadata)
+    return Checkpoint(_unwrap(tensors), metadata, path)
 
 
 def _read_pickled(path: Path) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -20,9 +21,11 @@ from torch import Tensor
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import MODELS, family_of, spec_of
 from sr_zoo.spec import ArchSpec
+from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint
-from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.convert import layouts_of
 from sr_zoo.weights.loading import Shapes, differences, shapes
+from sr_zoo.weights.manifest import load_manifest
 from sr_zoo.weights.solve import Arguments, defaults_of, shapes_of, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
@@ -92,7 +95,16 @@ def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
         found = next(filter(None, chain(quick, thorough)), [])
     if not found:
         raise CheckpointError(_explain(promising))
-    return _only(found, scale)
+    return _only(_known_file(checkpoint, found) or found, scale)
+
+
+def _known_file(checkpoint: Checkpoint, found: list[Detection]) -> list[Detection]:
+    """Return those of several networks that the manifest names for this very file."""
+    if len(found) == 1 or checkpoint.path is None:
+        return found
+    entries = load_manifest().by_sha256(sha256_of(checkpoint.path))
+    named = {(entry.model, entry.scale) for entry in entries}
+    return [d for d in found if (d.model, d.arguments["scale"]) in named]
 
 
 def _from_metadata(checkpoint: Checkpoint) -> Detection:
@@ -132,14 +144,12 @@ FAMILIES = tuple(sorted(set(MODELS.values())))
 def _official(checkpoint: Checkpoint) -> Iterator[_Reading]:
     for tensors in checkpoint.readings():
         for family in FAMILIES:
-            converter = converter_of(family)
-            if converter is None or converter.unknown(tensors):
-                continue
-            try:
-                converted = converter.load(tensors)
-            except CheckpointError:
-                continue
-            yield _Reading(family, "official", converted, _likeness(family, converted))
+            for converter in layouts_of(family):
+                if converter.unknown(tensors):
+                    continue
+                with suppress(CheckpointError):
+                    converted = converter.load(tensors)
+                    yield _Reading(family, "official", converted, _likeness(family, converted))
 
 
 def _ours(checkpoint: Checkpoint) -> Iterator[_Reading]:

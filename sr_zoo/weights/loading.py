@@ -116,7 +116,7 @@ def load_entry_into(network: SRNetwork, entry: Entry) -> None:
     content = converted.read()
     own = shapes(network.state_dict())
     state = load(content) if content else {}
-    if shapes(state) != own:
+    if differences(shapes(state), own):
         checkpoint = read_checkpoint(locate(entry), key=entry.key)
         state = fit(network, family_of(entry.model), checkpoint, entry.id)
         metadata = {"id": entry.id, "source_sha256": entry.sha256}
