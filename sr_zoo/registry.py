@@ -32,6 +32,7 @@ MODELS: dict[str, str] = {
     "carn_m_single": "carn",
     "carn_single": "carn",
     "cfsr": "cfsr",
+    "craft": "craft",
     "dat_light": "dat",
     "ditn": "ditn",
     "ditn_real": "ditn",
