@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import re
+import tarfile
+import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,11 +103,58 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 
 def _read_pickled(path: Path) -> Any:
+    if tarfile.is_tarfile(path):
+        raise CheckpointError(
+            f"{path} is a tar archive as torch wrote them before 2017; such files cannot be read "
+            "without running code in them. Save the weights anew with a newer torch."
+        )
+    if zipfile.is_zipfile(path):
+        _check_archive(path)
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of other pickle protocols
             return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as a weight file: {error}") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_why_refused(path, str(error))) from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        first_line = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} cannot be read as a weight file: {first_line}") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse archives that would grow: `torch.save` compresses nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise CheckpointError(f"{path} is a damaged archive: {error}") from error
+    compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if compressed or sum(member.file_size for member in members) > path.stat().st_size:
+        raise CheckpointError(f"{path} is a compressed archive, which torch.save never writes.")
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise CheckpointError(
+            f"{path} is a TorchScript program, not a weight file: save its state_dict() instead."
+        )
+
+
+def _why_refused(path: Path, message: str) -> str:
+    """Name what a pickle asked for beyond tensors and plain data."""
+    found = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:class|global) ([\w.]+)", message)
+    if found is None:
+        return f"{path} is no weight file that can be read safely: {message.partition(chr(10))[0]}"
+    name = found.group(1) or found.group(2)
+    return (
+        f"{path} asks for {name}, which is not needed for weights and could run code; nothing was "
+        "run. If you trust the file, save only its state_dict() again."
+    )
 
 
 def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
