@@ -45,7 +45,7 @@ THIN: dict[str, dict[str, Any]] = {
 }
 
 
-def build_thin(name: str, scale: int) -> SRNetwork:
+def build_thin(name: str, scale: int, **overrides: Any) -> SRNetwork:
     spec = spec_of(name)
-    family = sr_zoo.registry.family_of(name)
-    return spec.network(**{**spec.variants[name].resolve(scale), **THIN.get(family, {})})
+    thin = THIN.get(sr_zoo.registry.family_of(name), {})
+    return spec.network(**{**spec.variants[name].resolve(scale), **thin, **overrides})

@@ -18,6 +18,7 @@ from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDist
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
+from sr_zoo.blocks.global_statistics import global_cosine, global_mean, global_size, global_variance
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
@@ -34,14 +35,7 @@ from sr_zoo.blocks.swin import (
     channels_last,
     init_linear,
 )
-from sr_zoo.blocks.tile_view import (
-    TileView,
-    global_cosine,
-    global_mean,
-    global_size,
-    global_variance,
-    resize_pooled,
-)
+from sr_zoo.blocks.tile_view import TileView, resize_pooled
 from sr_zoo.blocks.upsample import PixelShuffleUpsampler, StagedUpsampler
 from sr_zoo.blocks.window import (
     RelativePositionBias,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks.tile_view import global_mean, global_variance, resize_pooled
+from sr_zoo.blocks.global_statistics import global_mean, global_variance
+from sr_zoo.blocks.tile_view import resize_pooled
 
 
 class CALayer(nn.Module):

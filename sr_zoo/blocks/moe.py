@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.tile_view import global_mean
+from sr_zoo.blocks.global_statistics import global_mean
 
 
 class LowRankExpert(nn.Module):

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.ffn import GatedDepthwiseFFN
+from sr_zoo.blocks.global_statistics import global_cosine
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.swin import channels_first, channels_last
-from sr_zoo.blocks.tile_view import global_cosine
 from sr_zoo.blocks.window import WindowAttention, join_heads, merge, partition, split_heads
 
 NORM_EPS = 1e-6

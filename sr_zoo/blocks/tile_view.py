@@ -1,9 +1,8 @@
 """What a tile has to know of the image around it, so that it comes out as in one piece.
 
-Convolutions need nothing but enough surrounding pixels. Three kinds of layer need more: an average
-over the whole image, a comparison of channels over the whole image, and a resize whose ratio comes
-from the whole image's size. They are functions here. On a whole image they are a plain mean, matrix
-product and bilinear resize; inside ``with view:`` they answer as the whole image would.
+Convolutions need nothing but enough surrounding pixels. Two kinds of layer need more: one that
+averages over the whole image (`sr_zoo.blocks.global_statistics`), and a resize whose ratio comes
+from the whole image's size. Inside ``with view.active():`` they answer as the whole image would.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SMALLEST_LENGTH = 1e-12  # as in F.normalize
 _CURRENT: ContextVar[TileView | None] = ContextVar("tile_view", default=None)
 
 
@@ -149,76 +147,6 @@ class TileView:
 def current_view() -> TileView | None:
     """Return the view that the running forward pass is in; None on a whole image."""
     return _CURRENT.get()
-
-
-def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
-    """Average a feature map over the whole image.
-
-    Args:
-        x: (N, C, H, W).
-        stride: LR pixels per cell of `x`.
-
-    Returns:
-        (N, C, 1, 1).
-    """
-    view = current_view()
-    return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
-
-
-def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
-    """Compare channels over the whole image: the cosine of each of `a` with each of `b`.
-
-    That is the logit of channel attention (Zamir et al., Restormer, CVPR 2022, section 3.1), before
-    its temperature. A channel of zeros has a cosine of zero with all others.
-
-    Args:
-        a: (N, ..., C, H, W); further axes, such as heads, stay apart.
-        b: (N, ..., D, H, W).
-        stride: LR pixels per cell of both.
-
-    Returns:
-        (N, ..., C, D), from -1 to 1.
-    """
-    view = current_view()
-    if view is not None:
-        both = view.core(torch.cat([a, b], dim=-3), stride).flatten(-2).double()
-        products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
-        if products is not None:
-            lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)
-            cosines = products / (lengths[..., :, None] * lengths[..., None, :])
-            return cosines[..., : a.shape[-3], a.shape[-3] :].to(a)
-    return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
-
-
-def global_size(x: Tensor) -> tuple[int, int]:
-    """Return height and width of the whole image that a feature map at LR size belongs to.
-
-    A side that the network padded counts with its padding.
-    """
-    height, width = x.shape[-2], x.shape[-1]
-    view = current_view()
-    return (height, width) if view is None else (view.length(0, height), view.length(1, width))
-
-
-def global_variance(x: Tensor, *, stride: int = 1) -> Tensor:
-    """Variance of a feature map over the whole image, that of a whole population.
-
-    In a tile both moments are gathered at once, in double precision, so that it takes no more
-    passes over the image than an average.
-
-    Args:
-        x: (N, C, H, W).
-        stride: LR pixels per cell of `x`.
-
-    Returns:
-        (N, C, 1, 1).
-    """
-    view = current_view()
-    if view is None:
-        return x.var((-2, -1), correction=0, keepdim=True)
-    exact = x.double()
-    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride).chunk(2, dim=1)
-    return (square - mean.square()).to(x.dtype)
 
 
 def resize_pooled(

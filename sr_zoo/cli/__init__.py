@@ -11,14 +11,14 @@ import typer
 from sr_zoo import __version__
 from sr_zoo.errors import SRZooError
 
-# command to what `sr-zoo --help` says of it: a command's module is imported only to run it
+# command to its module, imported only to run it, and to what `sr-zoo --help` says of it
 COMMANDS = {
-    "eval": "Measure networks as papers do.",
-    "info": "Say what is known of a model.",
-    "list": "List the models of the library.",
-    "rate": "Have people rate results blindly, or average their ratings.",
-    "upscale": "Upscale images and folders of images.",
-    "weights": "List, fetch, verify, import and export weight files.",
+    "eval": ("eval", "Measure networks as papers do."),
+    "info": ("info", "Say what is known of a model."),
+    "list": ("models", "List the models of the library."),
+    "rate": ("rate", "Have people rate results blindly, or average their ratings."),
+    "upscale": ("upscale", "Upscale images and folders of images."),
+    "weights": ("weights", "List, fetch, verify, import and export weight files."),
 }
 
 
@@ -42,11 +42,11 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_program)
     called = next((word for word in arguments if not word.startswith("-")), None)
-    for name, summary in COMMANDS.items():
+    for name, (module_name, summary) in COMMANDS.items():
         if name != called:
             app.command(name, help=summary)(_not_called)
             continue
-        module = import_module(f"sr_zoo.cli.{name}")
+        module = import_module(f"sr_zoo.cli.{module_name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, help=summary)
         else:

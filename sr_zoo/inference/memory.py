@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from sr_zoo.network import SRNetwork
 
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
-CPU_BUDGET = 1 << 30  # bytes that the features of one tile may take on the CPU
+CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU
 CUDA_SHARE = 0.5  # of the device's free memory, likewise
 SMALLEST_CORE = 64  # LR pixels; below, nearly all work would go into the halo
 

@@ -121,23 +121,34 @@ def measure_halo(network: SRNetwork, grid: int) -> int:
     Returns:
         The largest distance between an output pixel and an LR pixel that can change it.
     """
-    # double precision on the CPU: its convolutions multiply what lies under the kernel and nothing
-    # else, while faster algorithms mix in neighbours with a weight of zero, which NaN would reveal
-    network = deepcopy(network).eval().cpu().double()
-    room = 2 if grid == 1 else 8  # without a grid nothing drifts
+    # on the CPU convolutions multiply what lies under the kernel and nothing else, while algorithms
+    # of other devices mix in neighbours with a weight of zero, which NaN would reveal
+    network = deepcopy(network).eval().cpu().float()
     width = 64
-    while room * (_reach(network, width, [width // 2]) + grid) >= width:
+    while (reach := _reach_towards_ends(network, grid, width)) is None:
         width *= 2
-    near_end = 7 * width // 8
+    return reach
+
+
+def _reach_towards_ends(network: SRNetwork, grid: int, width: int) -> int | None:
+    """Measure the reach in an image of about this width; None if its borders cut it off."""
+    room = width // 2 if grid == 1 else width // 8  # without a grid nothing drifts
+    reach = _reach(network, width, [width // 2])
+    if reach + grid >= room:
+        return None
+    if grid == 1:
+        return reach
+    near_end = width - room
     width = max(range(width, width + grid), key=lambda w: _reach(network, w, [near_end]))
-    starts = (width // 8, near_end)
-    return _reach(network, width, [start + phase for start in starts for phase in range(grid)])
+    columns = [start + phase for start in (room, near_end) for phase in range(grid)]
+    reach = _reach(network, width, columns)
+    return None if reach + grid >= room else reach
 
 
 def _reach(network: SRNetwork, width: int, columns: Iterable[int]) -> int:
     """Return how far the furthest-reaching of some columns reaches in an image of this width."""
     height = 16
-    image = torch.rand(1, 3, height, width, dtype=torch.float64)
+    image = torch.rand(1, 3, height, width)
     view = TileView((height, width), (0, 0), (height, width), (0, 0), (height, width))
     with view.active():
         network(image)

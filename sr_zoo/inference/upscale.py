@@ -30,6 +30,9 @@ from sr_zoo.registry import MODELS, spec_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
 DEFAULT_SCALE = 4
+# LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
+# nothing that can be seen: benchmarks/tiling.py shows what remains.
+INEXACT_HALO = 64
 ImageLike = TypeVar("ImageLike")
 
 
@@ -155,7 +158,7 @@ class Upscaler:
         colors, alpha = picture.to_rgb(), picture.to_alpha()
         if alpha is not None:
             colors = bleed(colors, alpha)
-        rgb = torch.from_numpy(colors).permute(2, 0, 1)[None]
+        rgb = torch.tensor(colors).permute(2, 0, 1)[None]
         upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
         if alpha is not None:
             alpha = imresize(alpha, size=(upscaled.shape[0], upscaled.shape[1])).clip(0, 1)
@@ -223,6 +226,8 @@ class Upscaler:
 
     def _make_tiling(self) -> Tiling:
         halo, grid, global_statistics = _locality(self.network)
+        if global_statistics:
+            halo = min(halo, INEXACT_HALO)
         if isinstance(self.tile, int):
             side = max(self.tile // grid, 1) * grid
         else:
@@ -235,8 +240,8 @@ class Upscaler:
                 f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
                 "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
             )
-        channels_first = torch.from_numpy(np.ascontiguousarray(np.atleast_3d(image)))
-        result = self._tensor(channels_first.permute(2, 0, 1), progress)
+        channels_last = torch.tensor(np.atleast_3d(image))
+        result = self._tensor(channels_last.permute(2, 0, 1), progress)
         array = result.permute(1, 2, 0).numpy()
         return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)
 

@@ -56,8 +56,8 @@ class RDAN(SRNetwork):
 SPEC = ArchSpec(
     network=RDAN,
     variants={
-        "rdan": Variant(halo=0),
-        "rdan_s": Variant(halo=0, arguments={"channels": 48, "num_blocks": 4}),
+        "rdan": Variant(halo=60),
+        "rdan_s": Variant(halo=54, arguments={"channels": 48, "num_blocks": 4}),
     },
     paper=Paper("Residual distillation attention network (this library)", "-", 2026),
     tags=("cnn", "attention", "distillation"),

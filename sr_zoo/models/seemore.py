@@ -161,10 +161,10 @@ class SeemoRe(SRNetwork):
 SPEC = ArchSpec(
     network=SeemoRe,
     variants={
-        "seemore_t": Variant(halo=0),
-        "seemore_b": Variant(halo=0, arguments={"channels": 48, "num_groups": 8}),
+        "seemore_t": Variant(halo=369),
+        "seemore_b": Variant(halo=491, arguments={"channels": 48, "num_groups": 8}),
         "seemore_l": Variant(
-            halo=0,
+            halo=323,
             arguments={"channels": 48, "num_groups": 16, "context_depth": 1, "shuffle": False},
         ),
     },

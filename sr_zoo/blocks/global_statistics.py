@@ -1,0 +1,83 @@
+"""Averages and comparisons over the whole image, also where a network sees a tile of it.
+
+On a whole image they are a plain mean, variance and matrix product. Under a `TileView` they give
+what is known of the whole image so far.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sr_zoo.blocks.tile_view import current_view
+
+_SMALLEST_LENGTH = 1e-12  # as in F.normalize
+
+
+def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
+    """Average a feature map over the whole image.
+
+    Args:
+        x: (N, C, H, W).
+        stride: LR pixels per cell of `x`.
+
+    Returns:
+        (N, C, 1, 1).
+    """
+    view = current_view()
+    return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
+
+
+def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
+    """Compare channels over the whole image: the cosine of each of `a` with each of `b`.
+
+    That is the logit of channel attention (Zamir et al., Restormer, CVPR 2022, section 3.1), before
+    its temperature. A channel of zeros has a cosine of zero with all others.
+
+    Args:
+        a: (N, ..., C, H, W); further axes, such as heads, stay apart.
+        b: (N, ..., D, H, W).
+        stride: LR pixels per cell of both.
+
+    Returns:
+        (N, ..., C, D), from -1 to 1.
+    """
+    view = current_view()
+    if view is not None:
+        both = view.core(torch.cat([a, b], dim=-3), stride).flatten(-2).double()
+        products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
+        if products is not None:
+            lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)
+            cosines = products / (lengths[..., :, None] * lengths[..., None, :])
+            return cosines[..., : a.shape[-3], a.shape[-3] :].to(a)
+    return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
+
+
+def global_size(x: Tensor) -> tuple[int, int]:
+    """Return height and width of the whole image that a feature map at LR size belongs to.
+
+    A side that the network padded counts with its padding.
+    """
+    height, width = x.shape[-2], x.shape[-1]
+    view = current_view()
+    return (height, width) if view is None else (view.length(0, height), view.length(1, width))
+
+
+def global_variance(x: Tensor, *, stride: int = 1) -> Tensor:
+    """Variance of a feature map over the whole image, that of a whole population.
+
+    In a tile both moments are gathered at once, in double precision, so that it takes no more
+    passes over the image than an average.
+
+    Args:
+        x: (N, C, H, W).
+        stride: LR pixels per cell of `x`.
+
+    Returns:
+        (N, C, 1, 1).
+    """
+    view = current_view()
+    if view is None:
+        return x.var((-2, -1), correction=0, keepdim=True)
+    exact = x.double()
+    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride).chunk(2, dim=1)
+    return (square - mean.square()).to(x.dtype)

@@ -1,0 +1,118 @@
+"""Models by name: what is found, what is built, and what is said when it cannot be."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import sr_zoo
+from sr_zoo import errors
+
+
+def test_list_models_by_pattern_scale_tag_and_weights():
+    assert sr_zoo.list_models("rlfn*") == ["rlfn", "rlfn_ntire", "rlfn_s"]
+    assert "rlfn" not in sr_zoo.list_models("rlfn*", scale=3)
+    assert {"seemore_t", "seemore_b", "seemore_l"} == set(sr_zoo.list_models(tags="moe"))
+    assert "seemore_t" in sr_zoo.list_models(pretrained="sr_zoo")
+    assert "seemore_b" not in sr_zoo.list_models(pretrained=True)
+    assert "seemore_t" not in sr_zoo.list_models(pretrained=True, scale=7)
+
+
+def test_list_models_refuses_unknown_tags():
+    with pytest.raises(errors.OptionError, match="Unknown tag 'cnns'; known are cnn, transformer"):
+        sr_zoo.list_models(tags="cnns")
+
+
+def test_model_info():
+    info = sr_zoo.model_info("seemore_t")
+    assert info.scales == (2, 3, 4)
+    assert info.paper.arxiv == "2402.03412"
+    assert not info.tile_exact
+    assert sr_zoo.model_info("rlfn").tile_exact
+    assert [w.scale for w in sr_zoo.model_info("rlfn").weights] == [2, 4]
+
+
+def test_unknown_name_suggests():
+    with pytest.raises(errors.UnknownModelError, match=r"Unknown model 'seemoe_t'.*'seemore_t'"):
+        sr_zoo.create_model("seemoe_t")
+
+
+def test_scale_that_a_model_does_not_have():
+    with pytest.raises(
+        errors.ScaleNotAvailableError, match=r"rlfn is not defined at scale 3; .*2, 4"
+    ):
+        sr_zoo.create_model("rlfn", 3)
+
+
+def test_unknown_argument_suggests_and_names_what_exists():
+    with pytest.raises(errors.ModelArgumentError, match=r"no argument 'num_block'.*'num_blocks'"):
+        sr_zoo.create_model("rlfn", 4, pretrained=False, num_block=3)
+
+
+def test_argument_that_a_network_cannot_use():
+    with pytest.raises(errors.ModelArgumentError, match="cannot be built with reduction=99"):
+        sr_zoo.create_model("rdan", 4, pretrained=False, reduction=99)
+
+
+def test_overrides_that_change_shapes_refuse_pretrained_weights():
+    with pytest.raises(errors.ModelArgumentError, match="num_blocks=3 changes the shape of rlfn_s"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", num_blocks=3)
+
+
+def test_missing_weights_say_what_exists():
+    with pytest.raises(errors.WeightsNotFoundError, match=r"seemore_l x4.*pretrained=False"):
+        sr_zoo.create_model("seemore_l", 4)
+    with pytest.raises(errors.WeightsNotFoundError, match=r"seemore_t x2.*There are some for x4"):
+        sr_zoo.create_model("seemore_t", 2)
+
+
+def test_checkpoint_in_our_layout(tmp_path):
+    network = sr_zoo.create_model("rdan_s", 2, pretrained=False)
+    save_file(network.state_dict(), tmp_path / "own.safetensors")
+    twin = sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "own.safetensors")
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.parameters(), twin.parameters(), strict=True)
+    )
+
+
+def test_checkpoint_with_a_tensor_too_few_or_too_many(tmp_path):
+    state = sr_zoo.create_model("rdan_s", 2, pretrained=False).state_dict()
+    torch.save({k: v for k, v in state.items() if k != "head.bias"}, tmp_path / "few.pth")
+    with pytest.raises(errors.CheckpointError, match=r"1 missing: head\.bias"):
+        sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "few.pth")
+    torch.save({**state, "extra.weight": torch.ones(1)}, tmp_path / "many.pth")
+    with pytest.raises(errors.CheckpointError, match=r"1 unexpected: extra\.weight"):
+        sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "many.pth")
+
+
+def test_checkpoint_that_does_not_exist(tmp_path):
+    with pytest.raises(errors.WeightsNotFoundError, match="does not exist"):
+        sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "none.pth")
+
+
+def test_checkpoint_and_tag_cannot_both_name_weights(tmp_path):
+    with pytest.raises(errors.OptionError, match="give one of them"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", checkpoint=tmp_path / "x.pth")
+
+
+def test_load_model_by_id_and_what_it_says_of_unknown_ones():
+    network = sr_zoo.load_model("rlfn_s_x4.sr_zoo")
+    assert network.identity.name == "rlfn_s"
+    assert not network.training
+    with pytest.raises(errors.WeightsNotFoundError, match=r"Did you mean 'rlfn_s_x4\.sr_zoo'"):
+        sr_zoo.load_model("rlfn_s_x4.srzoo")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda():
+    with pytest.raises(errors.DeviceError, match="no CUDA device; use device='cpu'"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device="cuda")
+
+
+def test_unknown_device():
+    with pytest.raises(errors.DeviceError, match="Unknown device 'gpu'"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device="gpu")
+
+
+def test_dtype():
+    network = sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", dtype=torch.bfloat16)
+    assert {p.dtype for p in network.parameters()} == {torch.bfloat16}

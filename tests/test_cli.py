@@ -1,0 +1,174 @@
+"""The command line as a user meets it: one process, its exit code, and what it prints."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sr_zoo.cli import main
+
+PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; return exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def small(tmp_path):
+    path = tmp_path / "small.png"
+    with Image.open(PHOTO) as image:
+        image.crop((0, 0, 20, 16)).save(path)
+    return path
+
+
+def opened(path: Path) -> tuple[str | None, tuple[int, int]]:
+    with Image.open(path) as image:
+        return image.format, image.size
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image, int)
+
+
+def test_upscale_one_file(run, small, tmp_path):
+    code, _, _ = run("upscale", small, "-o", tmp_path / "big.png")
+    assert code == 0
+    assert opened(tmp_path / "big.png") == ("PNG", (80, 64))
+
+
+def test_upscale_at_another_scale_into_another_format(run, small, tmp_path):
+    code, _, _ = run("upscale", small, "-o", tmp_path / "big.jpg", "--scale", 2)
+    assert code == 0
+    assert opened(tmp_path / "big.jpg") == ("JPEG", (40, 32))
+
+
+def test_upscale_a_folder_keeps_its_structure_and_names_what_failed(run, small, tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.png", "inner/b.png"):
+        (folder / name).write_bytes(small.read_bytes())
+    (folder / "broken.png").write_bytes(small.read_bytes()[:200])
+    code, _, err = run("upscale", folder, "-o", tmp_path / "big")
+    assert code == 1
+    assert "broken.png" in err
+    written = sorted(
+        str(p.relative_to(tmp_path / "big")) for p in (tmp_path / "big").rglob("*.png")
+    )
+    assert written == ["a.png", "inner/b.png"]
+
+
+def test_two_inputs_of_one_name_are_refused(run, small, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "small.png").write_bytes(small.read_bytes())
+    code, _, err = run("upscale", small, other / "small.png", "-o", tmp_path / "big")
+    assert code == 1
+    assert "would both be written" in err
+
+
+def one_sentence(error: str) -> bool:
+    lines = error.strip().splitlines()
+    return len(lines) == 1 and lines[0].startswith("sr-zoo: ") and "Traceback" not in error
+
+
+def test_missing_file(run, tmp_path):
+    code, _, err = run("upscale", tmp_path / "none.png", "-o", tmp_path / "big.png")
+    assert code == 1
+    assert one_sentence(err)
+    assert "none.png" in err
+
+
+def test_text_file_that_is_called_png(run, tmp_path):
+    (tmp_path / "text.png").write_text("hello")
+    code, _, err = run("upscale", tmp_path / "text.png", "-o", tmp_path / "big.png")
+    assert code == 1
+    assert one_sentence(err)
+    assert "text.png" in err
+
+
+def test_truncated_png_leaves_an_existing_output_alone(run, small, tmp_path):
+    output = tmp_path / "big.png"
+    output.write_bytes(b"earlier result")
+    small.write_bytes(small.read_bytes()[:-60])
+    code, _, err = run("upscale", small, "-o", output)
+    assert code == 1
+    assert one_sentence(err)
+    assert output.read_bytes() == b"earlier result"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the super-user may write everywhere")
+def test_folder_that_may_not_be_written(run, small, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    code, _, err = run("upscale", small, "-o", locked / "big.png")
+    assert code == 1
+    assert one_sentence(err)
+
+
+def test_output_below_a_file(run, small, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run("upscale", small, "-o", tmp_path / "file" / "big.png")
+    assert code == 1
+    assert one_sentence(err)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "rlfm"], "Did you mean 'rlfn'"),
+        (["--model", "rlfn", "--scale", "9"], "not defined at scale 9"),
+        (["--tile", "small"], "--tile must be auto, off or a number of pixels"),
+        (["--device", "gpu"], "Unknown device 'gpu'"),
+    ],
+)
+def test_wrong_options_end_in_one_sentence(run, small, tmp_path, options, message):
+    code, _, err = run("upscale", small, "-o", tmp_path / "big.png", *options)
+    assert code == 1
+    assert one_sentence(err)
+    assert message in err
+    assert not (tmp_path / "big.png").exists()
+
+
+def test_list(run):
+    code, out, _ = run("list", "rlfn*", "--scale", 4)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["rlfn", "rlfn_ntire", "rlfn_s"]
+    code, _, err = run("list", "nothing*")
+    assert code == 1
+    assert "No model fits" in err
+
+
+def test_info_names_paper_weights_and_where_it_is_the_default(run):
+    code, out, _ = run("info", "rlfn_s")
+    assert code == 0
+    assert "arXiv:2205.07514" in out
+    assert "rlfn_s_x4.sr_zoo" in out
+    assert "default at x2 (rlfn_s_x4.sr_zoo, by reducing its x4 output)" in out
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("sr_zoo ")
+
+
+def test_tiles_of_any_side_give_the_same_picture(run, small, tmp_path):
+    run("upscale", small, "-o", tmp_path / "whole.png", "--tile", "off")
+    run("upscale", small, "-o", tmp_path / "tiled.png", "--tile", "6")
+    difference = pixels(tmp_path / "whole.png") - pixels(tmp_path / "tiled.png")
+    assert np.abs(difference).max() <= 1

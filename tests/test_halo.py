@@ -1,0 +1,42 @@
+"""The receptive field that a SPEC states is the one that the network has."""
+
+import pytest
+from thin import build_thin
+
+from sr_zoo.api import variant_arguments
+from sr_zoo.inference.tiling import measure_halo
+from sr_zoo.registry import MODELS, family_of, spec_of
+
+QUICK = 30  # LR pixels; measuring a wider reach takes minutes
+
+# networks too deep to measure whole: what repeats, so that the reach grows by a constant
+REPEATED = {"seemore": "num_groups"}
+
+
+def measurable(name: str) -> bool:
+    """Whether the reach ends somewhere, and can be measured in minutes."""
+    return family_of(name) not in REPEATED and not spec_of(name).global_attention
+
+
+def marked(name: str) -> object:
+    spec = spec_of(name)
+    quick = spec.grid == 1 and spec.variants[name].halo <= QUICK
+    return pytest.param(name, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [marked(n) for n in MODELS if measurable(n)])
+def test_halo_is_what_the_network_sees(name):
+    spec = spec_of(name)
+    variant = spec.variants[name]
+    measured = {measure_halo(build_thin(name, scale), spec.grid) for scale in variant.scales}
+    assert max(measured) == variant.halo
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in MODELS if family_of(n) in REPEATED])
+def test_halo_of_a_deep_network_grows_by_a_constant(name):
+    spec = spec_of(name)
+    repeated = REPEATED[family_of(name)]
+    count = variant_arguments(name, 2)[repeated]
+    one, two = (measure_halo(build_thin(name, 2, **{repeated: few}), spec.grid) for few in (1, 2))
+    assert one + (count - 1) * (two - one) == spec.variants[name].halo

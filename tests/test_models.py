@@ -1,0 +1,71 @@
+"""What every network of the library promises, whatever is inside."""
+
+import pytest
+import torch
+from thin import build_thin
+
+import sr_zoo
+from sr_zoo.registry import MODELS, family_of, spec_of
+
+ALL = [(name, scale) for name in MODELS for scale in spec_of(name).variants[name].scales]
+FIRST_OF_FAMILY = sorted({family_of(name): name for name in sorted(MODELS, reverse=True)}.values())
+
+
+def image(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("name", "scale"), ALL)
+@torch.inference_mode()
+def test_any_size_comes_out_scale_times_larger(name, scale):
+    network = build_thin(name, scale).eval()
+    for height, width in ((1, 1), (19, 7)):
+        output = network(image(1, 3, height, width))
+        assert output.shape == (1, 3, scale * height, scale * width)
+        assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_images_of_a_batch_do_not_influence_each_other(name):
+    # in double precision, since random weights make some networks amplify rounding
+    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval().double()
+    batch = image(2, 3, 17, 18).double() * torch.tensor([0.3, 1.0]).view(2, 1, 1, 1)
+    together = network(batch)
+    alone = torch.cat([network(one) for one in batch.split(1)])
+    torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FIRST_OF_FAMILY)
+def test_state_dict_round_trip_gives_the_same_network(name):
+    scale = max(spec_of(name).variants[name].scales)
+    network, twin = build_thin(name, scale).eval(), build_thin(name, scale).eval()
+    twin.load_state_dict(network.state_dict())
+    x = image(1, 3, 16, 20)
+    with torch.inference_mode():
+        assert torch.equal(network(x), twin(x))
+
+
+@pytest.mark.parametrize("name", FIRST_OF_FAMILY)
+@torch.inference_mode()
+def test_half_precision_runs_and_stays_close(name):
+    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
+    x = image(1, 3, 16, 24)
+    half = network.bfloat16()(x.bfloat16())
+    assert half.dtype == torch.bfloat16
+    assert half.isfinite().all()
+
+
+def test_create_model_remembers_how_a_network_was_built():
+    network = sr_zoo.create_model("rlfn_s", 2, pretrained=False, num_blocks=2)
+    identity = network.identity
+    assert identity.name == "rlfn_s"
+    assert identity.arguments == {
+        "scale": 2,
+        "channels": 48,
+        "hidden": 48,
+        "num_blocks": 2,
+        "esa_channels": 16,
+    }
+    twin = type(network)(**identity.arguments)
+    assert twin.state_dict().keys() == network.state_dict().keys()

@@ -1,0 +1,127 @@
+"""Images of every kind in, the same kind out."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sr_zoo
+from sr_zoo import errors
+from sr_zoo.inference.upscale import default_weights
+
+PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
+
+
+@pytest.fixture(scope="module")
+def upscaler():
+    return sr_zoo.Upscaler("rlfn_s_x4.sr_zoo")
+
+
+@pytest.fixture(scope="module")
+def photo():
+    with Image.open(PHOTO) as image:
+        return image.crop((80, 30, 104, 50))
+
+
+def test_every_kind_gives_the_same_pixels(upscaler, photo, tmp_path):
+    expected = np.asarray(upscaler(photo))
+    assert expected.shape == (80, 96, 3)
+    array = np.asarray(photo)
+    assert np.array_equal(upscaler(array), expected)
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    assert np.array_equal(upscaler(tensor).permute(1, 2, 0).numpy(), expected)
+    assert np.array_equal(upscaler(tensor[None])[0].permute(1, 2, 0).numpy(), expected)
+    photo.save(tmp_path / "photo.png")
+    assert np.array_equal(np.asarray(upscaler(tmp_path / "photo.png")), expected)
+    data = upscaler((tmp_path / "photo.png").read_bytes())
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), expected)
+    floats = upscaler(array.astype(np.float32) / 255)
+    assert np.abs(floats * 255 - expected).max() <= 0.501
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float16, np.float64])
+@pytest.mark.parametrize("shape", [(9, 8), (9, 8, 1), (9, 8, 3), (9, 8, 4)])
+def test_arrays_keep_type_and_layout(upscaler, dtype, shape):
+    values = np.random.default_rng(0).random(shape)
+    top = 1 if np.issubdtype(dtype, np.floating) else np.iinfo(dtype).max
+    result = upscaler((values * top).astype(dtype))
+    assert result.dtype == dtype
+    assert result.shape == (36, 32, *shape[2:])
+    assert result.min() >= 0
+    assert result.max() <= top
+
+
+def test_upscaling_is_better_than_bicubic_interpolation(upscaler):
+    from sr_zoo.evaluation.metrics import psnr_y
+    from sr_zoo.evaluation.resize import imresize
+
+    with Image.open(PHOTO) as image:
+        hr = np.asarray(image.crop((0, 0, 224, 148)))
+    lr = imresize(hr, 1 / 4)
+    assert psnr_y(upscaler(lr), hr, shave=4) > psnr_y(imresize(lr, 4), hr, shave=4) + 0.5
+
+
+@pytest.mark.parametrize(("scale", "size"), [(2, (40, 48)), (3, (60, 72)), (2.5, (50, 60))])
+def test_scales_below_the_networks_own_reduce_its_output(photo, scale, size):
+    assert sr_zoo.upscale(np.asarray(photo), scale).shape == (*size, 3)
+
+
+def test_default_weights_are_the_best_bundled_ones():
+    assert default_weights(4).id == "rlfn_s_x4.sr_zoo"
+    assert default_weights(3).scale >= 3
+
+
+def test_scale_out_of_reach(photo):
+    with pytest.raises(errors.ScaleNotAvailableError, match="No bundled network reaches scale 9"):
+        sr_zoo.upscale(photo, 9)
+    with pytest.raises(errors.ScaleNotAvailableError, match=r"upscales by 4, .*not reach 8"):
+        sr_zoo.upscale(photo, 8, model="rlfn_s_x4.sr_zoo")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4, 2), np.uint8), "1, 3 or 4 channels"),
+        (np.zeros((0, 4, 3), np.uint8), "at least one pixel"),
+        (np.zeros((2, 4, 4, 3), np.uint8), "must be .H, W. or .H, W, C."),
+        (np.full((4, 4, 3), 255.0), r"must lie in \[0, 1\], got 255 to 255"),
+        (np.full((4, 4, 3), np.nan), r"must lie in \[0, 1\]"),
+        (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or floating point"),
+        (17, "Cannot upscale a int"),
+    ],
+)
+def test_images_that_cannot_be_upscaled(upscaler, image, message):
+    with pytest.raises(errors.ImageFormatError, match=message):
+        upscaler(image)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0}, "scale must be a number above 0, got 0"),
+        ({"tile": -5}, "tile must be 'auto', None or a number of pixels, got -5"),
+        ({"exact_passes": -1}, "exact_passes must be 0 or more, got -1"),
+    ],
+)
+def test_options_outside_their_range(options, message):
+    with pytest.raises(errors.OptionError, match=message):
+        sr_zoo.Upscaler(**options)
+
+
+def test_alpha_is_kept_straight(upscaler):
+    image = Image.new("RGBA", (12, 10), (204, 0, 0, 128))
+    result = np.asarray(upscaler(image))
+    plain = np.asarray(upscaler(image.convert("RGB")))
+    assert result.shape == (40, 48, 4)
+    assert np.array_equal(result[..., :3], plain)
+    assert (result[..., 3] == 128).all()
+
+
+def test_dark_16_bit_grey_stays_dark_and_16_bit(upscaler):
+    image = np.full((10, 12), 200, np.uint16)
+    result = upscaler(image)
+    assert result.dtype == np.uint16
+    assert abs(int(result.mean()) - 200) < 600
