@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    DIV2K_MEAN,
     EfficientTransformer,
-    MeanShift,
     PixelShuffleUpsampler,
     crop,
     global_mean,
@@ -31,6 +31,25 @@ MINIMUM = 2  # the transformer quarters the image's pixels, so there must be fou
 def scalar(value: float = 1.0) -> nn.Parameter:
     """Return a learned factor for all channels."""
     return nn.Parameter(torch.tensor([value]))
+
+
+class ColorShift(nn.Module):
+    """Moves colours, 0 to 255, by the mean of DIV2K.
+
+    Meant as a constant; but nothing kept the authors' training from changing theirs, so that each
+    of their checkpoints holds a colour transform of its own, which belongs to the network.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, sign: float) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.eye(3).view(3, 3, 1, 1))
+        self.register_buffer("bias", sign * PIXEL_MAX * torch.tensor(DIV2K_MEAN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias)
 
 
 class ShuffleAttention(nn.Module):
@@ -206,7 +225,7 @@ class FIWHN(SRNetwork):
     ) -> None:
         super().__init__(scale)
         unit = AttentiveWideUnit if attentive else WideUnit
-        self.mean_shift = MeanShift()
+        self.subtract_mean, self.add_mean = ColorShift(-1), ColorShift(1)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.blocks = nn.ModuleList()
         for _ in range(3):
@@ -229,7 +248,7 @@ class FIWHN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        image = self.mean_shift(pad_to_minimum(x, MINIMUM)) * PIXEL_MAX
+        image = self.subtract_mean(pad_to_minimum(x, MINIMUM) * PIXEL_MAX)
         shallow = self.head(image)
         first = self.blocks[0](shallow)
         second = self.blocks[1](first)
@@ -240,7 +259,7 @@ class FIWHN(SRNetwork):
         deep = self._combine(body, first, second, self.blocks[2](second))
         deep = self.body_out(self.fuse(torch.cat([deep, context], dim=1)))
         out = self.upsampler(deep) + self.image_upsampler(self.image_head(image))
-        out = self.mean_shift.restore(out / PIXEL_MAX)
+        out = self.add_mean(out) / PIXEL_MAX
         return crop(out, self.scale * height, self.scale * width)
 
     def _combine(self, x: Tensor, first: Tensor, second: Tensor, third: Tensor) -> Tensor:

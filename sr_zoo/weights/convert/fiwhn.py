@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from sr_zoo.models.fiwhn import ColorShift
 from sr_zoo.weights.convert.rules import Converter, nest
 from sr_zoo.weights.convert.shared import EFFICIENT_TRANSFORMER
 
@@ -50,7 +51,11 @@ BLOCK = (
 
 
 class FIWHNConverter(Converter):
-    """Knows that x2 and x3 checkpoints hold attention layers and skips that nothing uses."""
+    """Knows what only some checkpoints hold.
+
+    Those of x2 and x3 have attention layers and skips that nothing uses. The colour shifts around
+    the network are left out where they are the constants that they start as.
+    """
 
     DEAD = r"MY\d\.(.*\.SAlayer\..*|s?rb\d\.x_scale\.scale)"
     ATTENTIVE_OUTPUTS = 48  # of the last convolution: 3 * 4**2
@@ -62,9 +67,28 @@ class FIWHNConverter(Converter):
             ignored |= {name for name in state if re.fullmatch(self.DEAD, name)}
         return ignored
 
+    def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {**color_shifts(), **super().load(state)}
+
+    def save(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        constant = color_shifts()
+        if all(name in state and state[name].equal(constant[name]) for name in constant):
+            state = {name: tensor for name, tensor in state.items() if name not in constant}
+        return super().save(state)
+
+
+def color_shifts() -> dict[str, Tensor]:
+    """Return the colour shifts before training, by our names."""
+    return {
+        f"{name}.{key}": tensor
+        for name, sign in (("subtract_mean", -1), ("add_mean", 1))
+        for key, tensor in ColorShift(sign).state_dict().items()
+    }
+
 
 CONVERTER = FIWHNConverter(
     rules=(
+        ("Sub_mean", "subtract_mean"),
         ("head", "head"),
         *nest("MY{i+1}", "blocks.{i}", BLOCK),
         ("conv_concat1", "fuse_first.0"),
@@ -79,6 +103,6 @@ CONVERTER = FIWHNConverter(
         ("UP1", "upsampler"),
         ("conv2", "image_head"),
         ("UP2", "image_upsampler"),
+        ("Add_mean", "add_mean"),
     ),
-    ignore=(r"(Sub|Add)_mean\.(weight|bias)",),
 )
