@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import typer
@@ -23,14 +25,43 @@ def command(
     self_ensemble: bool = typer.Option(
         False, "--self-ensemble", help="Average over flips and rotations (eight times slower)."
     ),
+    format: str | None = typer.Option(
+        None, help="png, jpg, webp, avif, tif, bmp or gif; by default that of the input or output."
+    ),
+    quality: int | None = typer.Option(
+        None, min=1, max=100, help="For jpg, webp and avif; 100 makes webp lossless."
+    ),
+    keep_metadata: bool = typer.Option(
+        True, "--keep-metadata/--strip", help="Keep EXIF and XMP, or leave them out."
+    ),
+    include: list[str] = typer.Option(["*"], help="Of folders, take files like '*.png' only."),
+    exclude: list[str] = typer.Option([], help="Of folders, leave out files like 'old/*'."),
+    recursive: bool = typer.Option(True, help="Enter subfolders."),
+    skip_existing: bool = typer.Option(False, help="Leave out inputs whose output exists."),
+    report: Path | None = typer.Option(None, help="Write what became of each file as JSON."),
 ) -> None:
-    """Upscale images and folders of images."""
-    from sr_zoo.inference.files import upscale_files
+    """Upscale images and folders of images; run again, a run that was killed continues."""
+    from sr_zoo.imaging.folder import Selection
+    from sr_zoo.imaging.pipeline import STATUSES
+    from sr_zoo.inference.files import FileOptions, upscale_files
     from sr_zoo.inference.upscale import Upscaler
 
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # a file's faults are told by its own line
     upscaler = Upscaler(
         model, scale, device=device, tile=parse_tile(tile), self_ensemble=self_ensemble
     )
-    failed = upscale_files(upscaler, inputs, output)
-    if failed:
+    options = FileOptions(
+        format=format,
+        quality=quality,
+        strip=not keep_metadata,
+        selection=Selection(tuple(include), tuple(exclude), recursive),
+        skip_existing=skip_existing,
+        report=report,
+    )
+    outcomes = upscale_files(upscaler, inputs, output, options)
+    counts = Counter(outcome.status for outcome in outcomes)
+    if len(outcomes) > 1:
+        said = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
+        typer.echo(f"sr-zoo: {said}", err=True)
+    if counts["failed"]:
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from sr_zoo.errors import ImageReadError, ImageWriteError
+from sr_zoo.imaging import tiff
 from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.picture import Metadata, Picture
@@ -20,7 +21,6 @@ from sr_zoo.imaging.read import decoding, load, open_image
 from sr_zoo.imaging.write import check_quality, encoder_options, fit
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
-FORMATS_WITH_FRAMES = ", ".join(ANIMATED)
 GIF_TICK = 10.0  # milliseconds: the unit of a GIF's durations
 GIF_TRANSPARENT = 255  # index of the colour that stands for transparency
 
@@ -66,6 +66,8 @@ def read_frames(source: str | Path | bytes | BinaryIO) -> Animation | None:
             a later frame may be damaged.
     """
     data, name = load(source)
+    if data.startswith(tiff.SIGNATURES):  # pages, of kinds that Pillow may not know
+        return None
     with decoding(name, data):
         image = open_image(data)
         end = getattr(image, "n_frames", 1)
@@ -121,17 +123,24 @@ def write_frames(
     """
     check_quality(quality)
     chosen = output_format(path, format)
-    if chosen.name not in ANIMATED:
-        raise ImageWriteError(
-            f"{path}: {chosen.name} holds no animation; write one of {FORMATS_WITH_FRAMES}"
-        )
     try:
+        check_animated(chosen)
         data = _encode(frames, chosen, loop, quality, strip)
+    except ImageReadError:
+        raise
+    except ImageWriteError as error:
+        raise ImageWriteError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
-        if isinstance(error, ImageReadError):
-            raise
         raise ImageWriteError(f"{path}: cannot be written as {chosen.name} ({error})") from error
     write_atomically(path, data)
+
+
+def check_animated(format: Format) -> None:
+    """Raise an ImageWriteError unless a format holds animations."""
+    if format.name not in ANIMATED:
+        raise ImageWriteError(
+            f"{format.name} holds no animation; write one of {', '.join(ANIMATED)}"
+        )
 
 
 def _encode(

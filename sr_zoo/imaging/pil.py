@@ -10,7 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from sr_zoo.errors import ImageFormatError
-from sr_zoo.imaging.exif import ORIENTATION, fit_exif, upright_xmp
+from sr_zoo.imaging.exif import ORIENTATION, X_RESOLUTION, fit_exif, upright_xmp
 from sr_zoo.imaging.picture import Array, Metadata, Picture
 
 # of a TIFF's own tags, these say something about the picture and not about the file's layout
@@ -43,11 +43,13 @@ def assemble(
     """Put pixels as stored in a file, turned upright, together with the metadata of `image`."""
     xmp = image.info.get("xmp")
     exif = image.getexif()
+    # of a TIFF without a resolution Pillow says that it has one pixel per inch
+    dpi = image.info.get("dpi") if image.format != "TIFF" or X_RESOLUTION in exif else None
     stored = Metadata(
         icc=icc,
         exif=image.info.get("exif") or (descriptive(exif) if image.format == "TIFF" else None),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-        dpi=usable_dpi(image.info.get("dpi")),
+        dpi=usable_dpi(dpi),
         format=image.format,
         mode=image.mode,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from sr_zoo.errors import ImageWriteError, SRZooError
 from sr_zoo.imaging.atomic import remove_leftovers, write_atomically
@@ -21,6 +21,9 @@ WRITERS = 2
 
 Read = TypeVar("Read")
 Processed = TypeVar("Processed")
+
+Status: TypeAlias = Literal["done", "skipped", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,16 @@ class Outcome:
     """
 
     job: Job
-    status: Literal["done", "skipped", "failed"]
+    status: Status
     reason: str | None = None
     seconds: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """Why it failed, naming the file."""
+        reason = self.reason or ""
+        named = str(self.job.source) in reason or str(self.job.target) in reason
+        return reason if named else f"{self.job.source}: {reason}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ def _make_folder(folder: Path) -> None:
         raise ImageWriteError(f"{folder}: the folder cannot be made ({error.strerror})") from error
 
 
-def write_report(outcomes: Sequence[Outcome], path: Path, settings: dict[str, Any]) -> None:
+def write_report(outcomes: Sequence[Outcome], path: Path, settings: Mapping[str, Any]) -> None:
     """Write what became of every file as JSON.
 
     Args:
@@ -138,10 +148,7 @@ def write_report(outcomes: Sequence[Outcome], path: Path, settings: dict[str, An
     Raises:
         ImageWriteError: The file cannot be written.
     """
-    counts = {
-        status: sum(outcome.status == status for outcome in outcomes)
-        for status in ("done", "skipped", "failed")
-    }
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in STATUSES}
     files = [
         {
             "source": str(outcome.job.source),
@@ -152,5 +159,9 @@ def write_report(outcomes: Sequence[Outcome], path: Path, settings: dict[str, An
         }
         for outcome in outcomes
     ]
-    report = {"summary": counts, "settings": settings, "files": files}
+    report = {
+        "summary": counts,
+        "settings": {key: str(value) for key, value in settings.items()},
+        "files": files,
+    }
     write_atomically(path, json.dumps(report, indent=1).encode())

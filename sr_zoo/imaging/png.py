@@ -55,7 +55,7 @@ def _rows(picture: Picture, top: int) -> Array:
     if picture.alpha is not None:
         alpha = picture.alpha[top : top + ROWS_AT_ONCE, :, np.newaxis]
         samples = np.concatenate([samples, alpha], axis=2)
-    return samples.astype(">u2").view(np.uint8).reshape(len(samples), -1)
+    return samples.astype(">u2", order="C").view(np.uint8).reshape(len(samples), -1)
 
 
 def _filtered(rows: Array, above: Array, pixel: int) -> bytes:

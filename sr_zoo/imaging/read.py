@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
@@ -19,6 +20,8 @@ from sr_zoo.imaging.pil import assemble, from_pil
 
 # only formats with a signature, and none whose decoder starts another program, as EPS does
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "GIF", "JPEG2000", "PPM")
+
+MAX_REASON = 120  # characters of a decoder's own words
 
 
 def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
@@ -112,7 +115,8 @@ def _reason(error: Exception, data: bytes) -> str:
         return f"is no image that can be read (it looks like {kind})"
     if isinstance(error, ImageReadError):
         return str(error)
-    return f"cannot be decoded, it is truncated or damaged ({error or type(error).__name__})"
+    said = shorten(str(error) or type(error).__name__, MAX_REASON, placeholder=" ...")
+    return f"cannot be decoded, it is truncated or damaged ({said})"
 
 
 def _is_text(start: bytes) -> bool:

@@ -91,25 +91,30 @@ def check_quality(quality: int | None) -> None:
         raise OptionError(f"quality must be from 1 to 100, got {quality}")
 
 
+def check_holds(format: Format, picture: Picture, *, scale: float = 1) -> None:
+    """Raise an ImageWriteError if a format cannot hold a picture, `scale` times as large."""
+    height, width = (round(side * scale) for side in picture.size)
+    if max(height, width) > format.max_side:
+        raise ImageWriteError(
+            f"{format.name} holds at most {format.max_side} pixels a side, the picture has "
+            f"{width}x{height}; write PNG or TIFF instead"
+        )
+    if not format.alpha and not picture.is_opaque:
+        raise ImageWriteError(
+            f"{format.name} cannot hold the transparency of this picture; write PNG, WebP, "
+            "AVIF or TIFF, or lay it over a background first"
+        )
+
+
 def fit(picture: Picture, format: Format) -> Picture:
     """Return the picture in the deepest type and the channels that the format holds.
 
     Raises:
         ImageWriteError: The picture is too large for the format, or transparent where it cannot be.
     """
-    if max(picture.size) > format.max_side:
-        height, width = picture.size
-        raise ImageWriteError(
-            f"{format.name} holds at most {format.max_side} pixels a side, the picture has "
-            f"{width}x{height}; write PNG or TIFF instead"
-        )
+    check_holds(format, picture)
     picture = picture.with_dtype(format.closest_dtype(picture.pixels.dtype))
-    if picture.alpha is not None and not format.alpha:
-        if not picture.is_opaque:
-            raise ImageWriteError(
-                f"{format.name} cannot hold the transparency of this picture; write PNG, WebP, "
-                "AVIF or TIFF, or lay it over a background first"
-            )
+    if not format.alpha:
         picture = replace(picture, alpha=None)
     if picture.is_grey and not format.grey:
         picture = _colored(picture)

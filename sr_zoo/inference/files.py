@@ -1,82 +1,175 @@
-"""Many image files: one bad file never stops the rest."""
+"""Many image files, animations among them: one bad file never stops the rest."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import torch
 from tqdm import tqdm
 
-from sr_zoo.errors import ImageReadError, ImageWriteError, OptionError, SRZooError
-from sr_zoo.imaging.formats import BY_SUFFIX, READ_ONLY_SUFFIXES
+from sr_zoo import __version__
+from sr_zoo.imaging.animation import (
+    Animation,
+    Frame,
+    check_animated,
+    read_frames,
+    write_frames,
+)
+from sr_zoo.imaging.folder import Job, Selection, plan
+from sr_zoo.imaging.formats import output_format
+from sr_zoo.imaging.journal import Journal
+from sr_zoo.imaging.picture import Picture
+from sr_zoo.imaging.pipeline import Outcome, Pipeline, write_report
 from sr_zoo.imaging.read import read_image
-from sr_zoo.imaging.write import write_image
+from sr_zoo.imaging.write import check_holds, check_quality, write_image
 from sr_zoo.inference.upscale import Upscaler
 
-READABLE = frozenset({*BY_SUFFIX, *READ_ONLY_SUFFIXES})
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How image files are chosen and written.
+
+    Attributes:
+        format: Of the outputs, such as ``"webp"``; None keeps that of each input, or takes what the
+            name of a single output says.
+        quality: 1 to 100 for formats that lose something; None for their usual.
+        strip: Whether EXIF and XMP are left out.
+        selection: Which files of folders are taken.
+        skip_existing: Whether inputs whose output exists already are left out.
+        report: A JSON file to write, of what became of every input.
+    """
+
+    format: str | None = None
+    quality: int | None = None
+    strip: bool = False
+    selection: Selection = field(default_factory=Selection)
+    skip_existing: bool = False
+    report: Path | None = None
+
+    @property
+    def encoding(self) -> dict[str, Any]:
+        """What `write_image` is told."""
+        return {"format": self.format, "quality": self.quality, "strip": self.strip}
 
 
-def upscale_files(upscaler: Upscaler, inputs: Sequence[Path], output: Path) -> list[Path]:
+@dataclass(frozen=True)
+class _Moving:
+    """An upscaled animation."""
+
+    frames: list[Frame]
+    loop: int
+
+
+def upscale_files(
+    upscaler: Upscaler,
+    inputs: Sequence[Path],
+    output: Path,
+    options: FileOptions | None = None,
+) -> list[Outcome]:
     """Upscale image files; failures are told on standard error, one line each.
+
+    Reading, the network and writing run side by side. A run into a folder that is killed continues
+    where it stopped when it is started again in the same way.
 
     Args:
         upscaler: What to upscale with.
-        inputs: Image files, and folders whose images are all taken, subfolders included.
+        inputs: Image files, and folders whose images are taken.
         output: An image file if `inputs` is one file and this has an image's suffix; else a folder,
             in which files keep their names and folders their structure.
+        options: How files are chosen and written.
 
     Returns:
-        The inputs that failed.
+        What became of each input.
 
     Raises:
-        OptionError: Two inputs would be written to the same file.
+        ImageReadError: A folder holds no images.
+        ImageWriteError: The output folder or the report cannot be written, or there is no such
+            format.
+        OptionError: Two inputs would be written to the same file, an output would replace an input,
+            or the quality is outside 1 to 100.
     """
-    jobs = _jobs(inputs, output)
-    failed = []
-    with tqdm(jobs, unit="image", disable=len(jobs) < 2) as bar:
-        for source, target in bar:
-            try:
-                _upscale_file(upscaler, source, target, progress=len(jobs) == 1)
-            except SRZooError as error:
-                failed.append(source)
-                tqdm.write(f"sr-zoo: {error}", file=sys.stderr)
-    return failed
+    options = options or FileOptions()
+    check_quality(options.quality)
+    jobs = plan(inputs, output, format=options.format, selection=options.selection)
+    settings = _settings(upscaler, options)
+    into_folder = jobs[0].target != output
+    pipeline = _pipeline(upscaler, options, show_tiles=len(jobs) == 1)
+    with Journal(output, settings) if into_folder else nullcontext() as journal:
+        outcomes = _run(pipeline, jobs, journal, options.skip_existing)
+        if journal and all(outcome.status != "failed" for outcome in outcomes):
+            journal.complete()
+    if options.report:
+        write_report(outcomes, options.report, settings)
+    return outcomes
 
 
-def _upscale_file(upscaler: Upscaler, source: Path, target: Path, *, progress: bool) -> None:
-    picture = upscaler.picture(read_image(source), progress=progress)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageWriteError(
-            f"Cannot make the folder {str(target.parent)!r}: {error.strerror}"
-        ) from error
-    write_image(picture, target)
+def _run(
+    pipeline: Pipeline[Picture | Animation, Picture | _Moving],
+    jobs: Sequence[Job],
+    journal: Journal | None,
+    skip_existing: bool,
+) -> list[Outcome]:
+    outcomes = []
+    with tqdm(total=len(jobs), unit="image", disable=len(jobs) < 2) as bar:
+        for outcome in pipeline.run(jobs, journal=journal, skip_existing=skip_existing):
+            outcomes.append(outcome)
+            bar.update()
+            if outcome.status == "failed":
+                tqdm.write(f"sr-zoo: {outcome.sentence}", file=sys.stderr)
+    return outcomes
 
 
-def _jobs(inputs: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Pair every image file with where its result goes."""
-    if len(inputs) == 1 and not inputs[0].is_dir() and output.suffix.lower() in READABLE:
-        return [(inputs[0], output)]
-    jobs: dict[Path, Path] = {}
-    for path in inputs:
-        for source, name in _images(path):
-            target = output / name
-            if target in jobs:
-                raise OptionError(
-                    f"{str(jobs[target])!r} and {str(source)!r} would both be written to "
-                    f"{str(target)!r}; upscale them into different folders"
-                )
-            jobs[target] = source
-    return [(source, target) for target, source in jobs.items()]
+def _pipeline(
+    upscaler: Upscaler, options: FileOptions, *, show_tiles: bool
+) -> Pipeline[Picture | Animation, Picture | _Moving]:
+    def read(source: Path) -> Picture | Animation:
+        return read_frames(source) or read_image(source)
+
+    def process(image: Picture | Animation, job: Job) -> Picture | _Moving:
+        chosen = output_format(job.target, options.format)  # told before hours of work, not after
+        if isinstance(image, Picture):
+            check_holds(chosen, image, scale=upscaler.scale)
+            return upscaler.picture(image, progress=show_tiles)
+        check_animated(chosen)
+        frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
+        return _Moving([Frame(upscaler.picture(f.picture), f.duration) for f in frames], image.loop)
+
+    def write(image: Picture | _Moving, target: Path) -> None:
+        if isinstance(image, Picture):
+            write_image(image, target, **options.encoding)
+        else:
+            write_frames(image.frames, target, loop=image.loop, **options.encoding)
+
+    return Pipeline(read, process, write)
 
 
-def _images(path: Path) -> list[tuple[Path, Path]]:
-    """Return the image files that an input stands for, each with its name in the output."""
-    if not path.is_dir():
-        return [(path, Path(path.name))]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
-    if not found:
-        raise ImageReadError(f"The folder {str(path)!r} holds no images")
-    return [(file, file.relative_to(path)) for file in found]
+def _settings(upscaler: Upscaler, options: FileOptions) -> Mapping[str, Any]:
+    """Return all that decides what the outputs look like."""
+    network = upscaler.network
+    own = {
+        name: value
+        for name, value in vars(upscaler).items()
+        if value is not network and not name.startswith("_")
+    }
+    return {
+        "sr_zoo": __version__,
+        "model": network.identity.name if network.identity else type(network).__name__,
+        "weights": _digest(network),
+        **own,
+        **options.encoding,
+    }
+
+
+def _digest(network: torch.nn.Module) -> str:
+    """Return a fingerprint of a network's weights."""
+    digest = sha256()
+    for name, values in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
