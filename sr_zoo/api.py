@@ -349,8 +349,11 @@ def load_model(
         DeviceError: `device` is not present.
     """
     text = str(source)
-    if Path(source).is_file():
-        return _place(_load_unnamed(Path(source)), device, dtype)
+    from sr_zoo.weights.hub import locate_saved
+
+    path = Path(source) if Path(source).is_file() else locate_saved(source)
+    if path is not None:
+        return _place(_load_unnamed(path), device, dtype)
     known = [entry.id for entry in load_manifest().entries]
     if text in known:
         entry = load_manifest().by_id(text)

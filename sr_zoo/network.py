@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,6 +47,18 @@ class SRNetwork(nn.Module):
         super().__init__()
         self.scale = scale
         self.identity: Identity | None = None
+
+    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
+        """Write the network so that `sr_zoo.load_model(folder)` builds it again."""
+        from sr_zoo.weights.hub import save_pretrained
+
+        save_pretrained(self, folder, license=license)
+
+    def push_to_hub(self, repo: str, *, license: str | None = None) -> str:
+        """Upload the network to a repository of the Hub; return what `load_model` takes."""
+        from sr_zoo.weights.hub import push_to_hub
+
+        return push_to_hub(self, repo, license=license)
 
 
 class LuminanceNetwork(SRNetwork):

@@ -37,7 +37,7 @@ class Detection:
     """What a checkpoint was recognised as.
 
     Attributes:
-        model: Name of the variant whose arguments these are, or None if no variant has them.
+        model: Name that the file states or of the variant with these arguments; None without one.
         family: Architecture family.
         arguments: Complete arguments of the network's constructor.
         layout: ``"ours"`` or ``"official"``, whose names the tensors have.
@@ -121,7 +121,7 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
             "but its tensors are not those of such a network."
         )
     arguments = _as_tuples(arguments)
-    return Detection(_variant_of(spec, arguments), family_of(name), arguments, "ours")
+    return Detection(name, family_of(name), arguments, "ours")
 
 
 def _largest(value: Any) -> float:
