@@ -29,6 +29,7 @@ WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED, STRAIGHT_ALPHA = 0, 2, 1, 2
 COLOR_CHANNELS = {0: 1, 1: 1, 2: 3}  # by photometric interpretation
 STRIP_BYTES = 1 << 18
 MAX_CHANNELS = 5
+MAX_COMPRESSION = 4000  # times; LZW, which packs constant areas best, reaches fewer
 
 
 def misread_by_pillow(image: ImageFile) -> bool:
@@ -56,6 +57,8 @@ def read_with_tifffile(data: bytes) -> Picture:
         page: Any = file.pages.first
         if prod(page.shape) > MAX_CHANNELS * 2 * (Image.MAX_IMAGE_PIXELS or inf):
             raise Image.DecompressionBombError(f"{page.shape} samples")
+        if prod(page.shape) * page.bitspersample > 8 * MAX_COMPRESSION * len(data):
+            raise ImageReadError(f"is damaged: it cannot hold the {page.shape} samples it claims")
         samples = np.atleast_3d(page.asarray())
     if page.planarconfig == SEPARATE and page.samplesperpixel > 1:
         samples = np.moveaxis(samples, 0, 2)
