@@ -17,8 +17,19 @@ def counted():
         yield pytest.param(golden, id=golden.name, marks=marks)
 
 
-# goldens whose stated multiply-adds follow another convention, and why
-OTHER_CONVENTION: dict[str, str] = {}
+# models whose goldens' multiply-adds follow another convention, and why
+OTHER_CONVENTION = {
+    "dlgsanet_light": "counts the per-pixel kernels, which are element-wise products here",
+    "dlgsanet_tiny": "counts the per-pixel kernels, which are element-wise products here",
+    "ecbsr_m4c16_plain": "leaves out colour conversion and the interpolation of chroma",
+    "ecbsr_m4c32_plain": "leaves out colour conversion and the interpolation of chroma",
+    "elan": "counts moving channels by a pixel as a convolution",
+    "elan_light": "counts moving channels by a pixel as a convolution",
+    "lamnet": "counts the per-pixel kernels, which are element-wise products here",
+}
+
+# models without the authors' parameters that cannot change an output, and how many those are
+WITHOUT_DEAD_PARAMETERS = {"craft": 608, "dat_light": 342, "esrt": 12}
 
 
 class Toy(SRNetwork):
@@ -66,8 +77,9 @@ def test_parameters_and_multiply_adds_are_those_of_the_authors(golden):
     arguments = spec.variants[golden.model].resolve(golden.scale)
     with torch.device("meta"):
         complexity = count_complexity(spec.network(**arguments))
-    assert complexity.num_params == golden.facts["num_params"]
-    if golden.name not in OTHER_CONVENTION:
+    dead = WITHOUT_DEAD_PARAMETERS.get(golden.model, 0)
+    assert complexity.num_params == golden.facts["num_params"] - dead
+    if golden.model not in OTHER_CONVENTION:
         assert complexity.macs == pytest.approx(golden.facts["macs_720p"], rel=0.01)
 
 
