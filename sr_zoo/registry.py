@@ -77,6 +77,8 @@ MODELS: dict[str, str] = {
     "fsrcnn": "fsrcnn",
     "imdn": "imdn",
     "imdn_rtc": "imdn_rtc",
+    "ipt": "ipt",
+    "ipt_small": "ipt",
     "lamnet": "lamnet",
     "lanczos": "interpolation",
     "light_safmnpp": "light_safmnpp",
@@ -118,6 +120,7 @@ MODELS: dict[str, str] = {
     "swin2sr_light": "swin2sr",
     "swinir": "swinir",
     "swinir_light": "swinir",
+    "tcfdn": "tcfdn",
     "vdsr": "vdsr",
 }
 

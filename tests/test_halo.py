@@ -10,7 +10,7 @@ from sr_zoo.registry import MODELS, family_of, spec_of
 QUICK = 30  # LR pixels; measuring a wider reach takes minutes
 
 # networks too deep to measure whole: what repeats, so that the reach grows by a constant
-REPEATED = {"seemore": "num_groups"}
+REPEATED = {"lamnet": "num_groups", "seemore": "num_groups", "tcfdn": "num_blocks"}
 
 
 def measurable(name: str) -> bool:

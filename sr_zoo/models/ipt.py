@@ -1,0 +1,269 @@
+"""IPT: image processing transformer.
+
+Paper: Chen et al., CVPR 2021, arXiv:2012.00364. RGB in [0, 1] outside, [0, 255] and mean-shifted
+inside.
+
+The transformer knows patches of one size only. Larger images are cut into overlapping patches and
+put together from their middles, as the authors' evaluation code does; smaller ones are filled up by
+repeating the last row and column.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import MLP, MeanShift, StagedUpsampler, crop, pad_to_minimum
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+PIXEL_MAX = 255.0
+TOKEN = 3  # sides of the square of pixels that becomes a token
+MLP_EXPANSION = 4
+PATCHES_AT_ONCE = 64
+
+
+class ResidualBlock(nn.Module):
+    """5x5, ReLU, 5x5, plus the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 5, padding=2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class Attention(nn.Module):
+    """Multi-head attention without biases; queries and keys differ from what values come from."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.project = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Map queries, keys and values (N, tokens, dim) to (N, tokens, dim)."""
+        weights = self.qkv.weight.chunk(3)
+        heads = [
+            torch.unflatten(F.linear(x, weight), -1, (self.num_heads, -1)).transpose(1, 2)
+            for x, weight in zip((query, key, value), weights, strict=True)
+        ]
+        out = F.scaled_dot_product_attention(heads[0], heads[1], heads[2])
+        return self.project(out.transpose(1, 2).flatten(2))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and an MLP, each normalised before and skipped around."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = Attention(dim, num_heads)
+        self.norm_mlp = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, MLP_EXPANSION * dim, act=nn.ReLU)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normal = self.norm_attention(x)
+        x = x + self.attention(normal, normal, normal)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, attention to what the encoder made, and an MLP; the task joins the queries.
+
+    The task's embedding is added to queries and keys of self-attention, but only to the queries of
+    the other.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = Attention(dim, num_heads)
+        self.norm_memory = nn.LayerNorm(dim)
+        self.memory_attention = Attention(dim, num_heads)
+        self.norm_mlp = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, MLP_EXPANSION * dim, act=nn.ReLU)
+
+    def forward(self, x: Tensor, memory: Tensor, task: Tensor) -> Tensor:
+        normal = self.norm_attention(x)
+        x = x + self.attention(normal + task, normal + task, normal)
+        x = x + self.memory_attention(self.norm_memory(x) + task, memory, memory)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class PatchTransformer(nn.Module):
+    """Encoder and decoder over the tokens of one patch; (N, C, P, P) to the same."""
+
+    def __init__(
+        self, channels: int, patch_size: int, depth: int, num_heads: int, num_tasks: int
+    ) -> None:
+        super().__init__()
+        dim = channels * TOKEN**2
+        tokens = (patch_size // TOKEN) ** 2
+        self.patch_size = patch_size
+        self.embed = nn.Linear(dim, dim)
+        self.positions = nn.Parameter(torch.randn(tokens, dim))
+        self.tasks = nn.Parameter(torch.randn(num_tasks, tokens * dim))
+        self.encoder = nn.Sequential(*(EncoderLayer(dim, num_heads) for _ in range(depth)))
+        self.decoder = nn.ModuleList(DecoderLayer(dim, num_heads) for _ in range(depth))
+        self.mlp = MLP(dim, MLP_EXPANSION * dim, act=nn.ReLU)
+
+    def forward(self, x: Tensor, task: int) -> Tensor:
+        tokens = F.unfold(x, TOKEN, stride=TOKEN).transpose(1, 2)
+        memory = self.encoder(self.embed(tokens) + tokens + self.positions)
+        query = self.tasks[task].reshape(self.positions.shape)
+        out = memory
+        for layer in self.decoder:
+            out = layer(out, memory, query)
+        out = self.mlp(out) + out
+        return F.fold(out.transpose(1, 2), (self.patch_size, self.patch_size), TOKEN, stride=TOKEN)
+
+
+class IPT(SRNetwork):
+    """One transformer, a head and a tail per task; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor; 1 for denoising and deraining.
+        channels: Feature width.
+        patch_size: Sides of the patches; a multiple of 12.
+        depth: Layers of the encoder, and of the decoder.
+        num_heads: Of all attention.
+        task_scales: Upscaling factor of each task that the network has a head, a tail and an
+            embedding for; None for one task of `scale`. The paper's has (2, 3, 4, 1, 1, 1).
+        task: Which of them runs; None for the first of `scale`.
+
+    Raises:
+        ValueError: `task` is no task of `scale`, or there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 64,
+        patch_size: int = 48,
+        depth: int = 12,
+        num_heads: int = 12,
+        task_scales: Sequence[int] | None = None,
+        task: int | None = None,
+    ) -> None:
+        super().__init__(scale)
+        task_scales = (scale,) if task_scales is None else tuple(task_scales)
+        fitting = [i for i, factor in enumerate(task_scales) if factor == scale]
+        if not fitting or task not in (None, *fitting):
+            raise ValueError(
+                f"task={task} is no task of scale {scale}; with task_scales={task_scales} these "
+                f"are: {fitting or 'none'}"
+            )
+        self.task = fitting[0] if task is None else task
+        self.patch_size = patch_size
+        self.mean_shift = MeanShift()
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(3, channels, 3, padding=1),
+                ResidualBlock(channels),
+                ResidualBlock(channels),
+            )
+            for _ in task_scales
+        )
+        self.body = PatchTransformer(channels, patch_size, depth, num_heads, len(task_scales))
+        self.tails = nn.ModuleList(
+            nn.Sequential(StagedUpsampler(channels, factor), nn.Conv2d(channels, 3, 3, padding=1))
+            for factor in task_scales
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        x = self.mean_shift(pad_to_minimum(x, self.patch_size)) * PIXEL_MAX
+        rows = patch_starts(x.shape[-2], self.patch_size, x.device)
+        columns = patch_starts(x.shape[-1], self.patch_size, x.device)
+        side = torch.arange(self.patch_size, device=x.device)
+        row_cells, column_cells = rows[:, None] + side, columns[:, None] + side
+        patches = x[:, :, row_cells[:, None, :, None], column_cells[None, :, None, :]]
+        patches = patches.permute(0, 2, 3, 1, 4, 5)  # (N, down, across, 3, P, P)
+        out = torch.unflatten(self._run(patches.flatten(0, 2)), 0, patches.shape[:3])
+        out = self._assemble(out, rows, columns, (x.shape[-2], x.shape[-1]))
+        out = self.mean_shift.restore(out / PIXEL_MAX)
+        return crop(out, self.scale * height, self.scale * width)
+
+    def _run(self, patches: Tensor) -> Tensor:
+        """Run the network proper, on a bounded number of patches at once."""
+        if torch.compiler.is_exporting():  # a graph cannot hold a loop of unknown length
+            return self._run_patches(patches)
+        return torch.cat([self._run_patches(some) for some in patches.split(PATCHES_AT_ONCE)])
+
+    def _run_patches(self, patches: Tensor) -> Tensor:
+        features = self.heads[self.task](patches)
+        return self.tails[self.task](features + self.body(features, self.task))
+
+    def _assemble(
+        self, patches: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Weight what patches (N, down, across, 3, P, P) say of each pixel and add it up."""
+        row_weights, row_cells = self._blend(rows, size[0])
+        column_weights, column_cells = self._blend(columns, size[1])
+        patches = patches * row_weights[:, None, None, :, None] * column_weights[:, None, None, :]
+        strips = patches.permute(0, 3, 1, 4, 2, 5).flatten(2, 3).flatten(3, 4)
+        batch, channels, _, across = strips.shape
+        height, width = size[0] * self.scale, size[1] * self.scale
+        out = strips.new_zeros(batch, channels, height, across)
+        out = out.index_add(2, row_cells.flatten(), strips)
+        whole = out.new_zeros(batch, channels, height, width)
+        return whole.index_add(3, column_cells.flatten(), out)
+
+    def _blend(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Return the weight of each HR cell of each patch along one axis, and where it lies.
+
+        The middle halves of the patches on the grid are averaged; the first patch alone gives what
+        lies before its middle. The last patch, flush with the border, alone gives what lies behind
+        the middle of its overlap with the grid.
+        """
+        scale, patch = self.scale, self.patch_size
+        rest = (length - patch) % (patch // 4)
+        switch = (length - rest) * scale - (patch - rest) * scale // 2
+        cells = (starts * scale)[:, None] + torch.arange(patch * scale, device=starts.device)
+        first = (starts == 0)[:, None]
+        on_grid = (starts % (patch // 4) == 0)[:, None]
+        lower = (starts * scale)[:, None] + patch // 4 * scale
+        upper = lower + patch // 2 * scale
+        inside = (first | (cells >= lower)) & (cells < upper) & (cells < switch) & on_grid
+        last = (starts == length - patch)[:, None] & (cells >= switch)
+        weights = (inside | last).to(self.mean_shift.mean.dtype)
+        total = weights.new_zeros(length * scale).index_add(0, cells.flatten(), weights.flatten())
+        return weights / total[cells], cells
+
+
+def patch_starts(length: int, patch: int, device: torch.device) -> Tensor:
+    """Return where patches start along an axis: every quarter of a patch, the last one flush."""
+    stride = patch // 4
+    count = (length - patch + stride - 1) // stride + 1
+    return torch.clamp(torch.arange(count, device=device) * stride, max=length - patch)
+
+
+SPEC = ArchSpec(
+    network=IPT,
+    variants={
+        "ipt": Variant(halo=47),
+        "ipt_small": Variant(
+            halo=23,
+            arguments={
+                "channels": 16,
+                "patch_size": 24,
+                "depth": 2,
+                "task_scales": (2, 3, 4),
+            },
+        ),
+    },
+    paper=Paper("Pre-Trained Image Processing Transformer", "CVPR", 2021, "2012.00364"),
+    tags=("transformer",),
+    reference="huawei-noah/Pretrained-IPT",
+    reference_license="Apache-2.0",
+    grid=12,
+)
