@@ -187,7 +187,7 @@ class IPT(SRNetwork):
         side = torch.arange(self.patch_size, device=x.device)
         row_cells, column_cells = rows[:, None] + side, columns[:, None] + side
         patches = x[:, :, row_cells[:, None, :, None], column_cells[None, :, None, :]]
-        patches = patches.permute(0, 2, 3, 1, 4, 5)  # (N, down, across, 3, P, P)
+        patches = patches.permute(2, 3, 0, 1, 4, 5)  # (down, across, N, 3, P, P)
         out = torch.unflatten(self._run(patches.flatten(0, 2)), 0, patches.shape[:3])
         out = self._assemble(out, rows, columns, (x.shape[-2], x.shape[-1]))
         out = self.mean_shift.restore(out / PIXEL_MAX)
@@ -195,7 +195,7 @@ class IPT(SRNetwork):
 
     def _run(self, patches: Tensor) -> Tensor:
         """Run the network proper, on a bounded number of patches at once."""
-        if torch.compiler.is_exporting():  # a graph cannot hold a loop of unknown length
+        if torch.compiler.is_compiling():  # a graph cannot hold a loop of unknown length
             return self._run_patches(patches)
         return torch.cat([self._run_patches(some) for some in patches.split(PATCHES_AT_ONCE)])
 
@@ -206,11 +206,15 @@ class IPT(SRNetwork):
     def _assemble(
         self, patches: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]
     ) -> Tensor:
-        """Weight what patches (N, down, across, 3, P, P) say of each pixel and add it up."""
+        """Weight what patches (down, across, N, 3, P, P) say of each pixel and add it up."""
         row_weights, row_cells = self._blend(rows, size[0])
         column_weights, column_cells = self._blend(columns, size[1])
-        patches = patches * row_weights[:, None, None, :, None] * column_weights[:, None, None, :]
-        strips = patches.permute(0, 3, 1, 4, 2, 5).flatten(2, 3).flatten(3, 4)
+        patches = (
+            patches
+            * row_weights[:, None, None, None, :, None]
+            * column_weights[:, None, None, None, :]
+        )
+        strips = patches.permute(2, 3, 0, 4, 1, 5).flatten(2, 3).flatten(3, 4)
         batch, channels, _, across = strips.shape
         height, width = size[0] * self.scale, size[1] * self.scale
         out = strips.new_zeros(batch, channels, height, across)
