@@ -33,7 +33,7 @@ def _row(info: ModelInfo) -> str:
     paper = f"{info.paper.venue} {info.paper.year}"
     if info.paper.arxiv:
         paper = f"[{paper}](https://arxiv.org/abs/{info.paper.arxiv})"
-    halo = f"{info.halo}" if info.tile_exact else f"{info.halo}, averages the image"
+    halo = f"{info.halo}" if info.tile_exact else f"{info.halo}, sees the whole image"
     weights = "<br>".join(_weights(entry) for entry in info.weights) or "-"
     scales = " ".join(f"x{scale}" for scale in info.scales)
     return f"| `{info.name}` | {scales} | {paper} | {', '.join(info.tags)} | {halo} | {weights} |"

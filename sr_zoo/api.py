@@ -44,8 +44,8 @@ class ModelInfo:
         halo: LR pixels around an output pixel's position that can change it, statistics over the
             whole image held fixed.
         tile_exact: Whether tiles with that halo give the untiled output. False where a layer
-            averages over the whole image: then the averages are gathered in a first pass, and the
-            output is close, not equal.
+            averages over the whole image or attends to all of it: averages are gathered in a first
+            pass, and the output is close, not equal.
         weights: Known weight files, best default first.
     """
 
@@ -126,7 +126,7 @@ def model_info(name: str) -> ModelInfo:
         reference=spec.reference,
         reference_license=spec.reference_license,
         halo=variant.halo,
-        tile_exact=not spec.global_statistics,
+        tile_exact=not (spec.global_statistics or spec.global_attention),
         weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
     )
 
@@ -145,8 +145,9 @@ def create_model(
     """Build a network, with weights, in evaluation mode.
 
     Args:
-        name: A model name (`list_models`).
-        scale: Upscaling factor.
+        name: A model name (`list_models`), or what `load_model` takes: ``"hf-hub:owner/repo"``, a
+            weight file, a folder that `save_pretrained` wrote.
+        scale: Upscaling factor; a file, folder or repository brings its own.
         pretrained: True for the manifest's default weights, a tag such as ``"official"`` or
             ``"sr_zoo"`` for particular ones, False for random weights.
         checkpoint: A weight file in the authors' layout or ours to load instead; every tensor must
@@ -171,17 +172,43 @@ def create_model(
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
     """
+    if name not in MODELS and (name.startswith("hf-hub:") or Path(name).exists()):
+        _check_only_source(name, pretrained, checkpoint, overrides)
+        network = load_model(name)
+    else:
+        network = _named(name, scale, pretrained, checkpoint, overrides)
+    if fuse:
+        from sr_zoo.fusion import fuse as fused_form
+
+        network = fused_form(network)
+    return _place(network, device, dtype)
+
+
+def _named(
+    name: str,
+    scale: int,
+    pretrained: bool | str,
+    checkpoint: str | Path | None,
+    overrides: dict[str, Any],
+) -> SRNetwork:
+    """Build a model of the registry, with the weights asked for."""
     network = _build(name, scale, overrides)
     if checkpoint is not None:
         _check_single_source(pretrained, checkpoint)
         _load_file(network, name, Path(checkpoint))
     elif pretrained:
         _load_pretrained(network, name, scale, pretrained, overrides)
-    if fuse:
-        from sr_zoo.fusion import fuse as fused_form
+    return network
 
-        network = fused_form(network)
-    return _place(network, device, dtype)
+
+def _check_only_source(
+    name: str, pretrained: bool | str, checkpoint: str | Path | None, overrides: dict[str, Any]
+) -> None:
+    if pretrained is not True or checkpoint is not None or overrides:
+        raise OptionError(
+            f"{name!r} brings its own weights and arguments; pretrained, checkpoint and "
+            f"{', '.join(overrides) or 'constructor arguments'} cannot be given beside it"
+        )
 
 
 def variant_arguments(name: str, scale: int) -> dict[str, Any]:

@@ -102,6 +102,16 @@ def test_load_model_by_id_and_what_it_says_of_unknown_ones():
         sr_zoo.load_model("rlfn_s_x4.srzoo")
 
 
+def test_a_saved_network_comes_back_by_its_folder(tmp_path):
+    network = sr_zoo.create_model("rdan_s", 2, pretrained=False, num_blocks=1)
+    network.save_pretrained(tmp_path / "mine")
+    twin = sr_zoo.create_model(str(tmp_path / "mine"))
+    assert twin.identity == network.identity
+    assert all(map(torch.equal, network.parameters(), twin.parameters()))
+    with pytest.raises(errors.OptionError, match=r"brings its own weights.*num_blocks cannot"):
+        sr_zoo.create_model(str(tmp_path / "mine"), num_blocks=2)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_without_cuda():
     with pytest.raises(errors.DeviceError, match="no CUDA device; use device='cpu'"):

@@ -20,7 +20,8 @@ NORM_EPS = 1e-5
 EXPANSION = 2
 KERNEL_SIZE = 7
 REDUCTION = 4
-WINDOW_HR = 192  # pixels; what an attention window covers in the output, in evaluation
+# LR pixels per side of an attention window in evaluation, where it is not the 96 of x2
+WINDOWS: dict[int, dict[str, int]] = {3: {"window_size": 72}, 4: {"window_size": 48}}
 
 
 class DynamicDepthwiseConv(nn.Module):
@@ -184,6 +185,7 @@ class DLGSANet(SRNetwork):
         num_groups: Hybrid groups.
         num_pairs: Pairs of blocks per group.
         num_heads: Heads of the sparse attention, and channels that share a dynamic kernel.
+        window_size: LR pixels per side of the windows of the sparse attention, in evaluation.
     """
 
     def __init__(
@@ -194,10 +196,12 @@ class DLGSANet(SRNetwork):
         num_groups: int = 3,
         num_pairs: int = 3,
         num_heads: int = 6,
+        window_size: int = 96,
     ) -> None:
         super().__init__(scale)
-        window = WINDOW_HR // scale
-        groups = [HybridGroup(channels, num_pairs, num_heads, window) for _ in range(num_groups)]
+        groups = [
+            HybridGroup(channels, num_pairs, num_heads, window_size) for _ in range(num_groups)
+        ]
         self.mean_shift = MeanShift()
         self.head = nn.Conv2d(3, channels, 3, padding=1, bias=False)
         self.body = nn.Sequential(*groups, nn.Conv2d(channels, channels, 3, padding=1))
@@ -212,8 +216,8 @@ class DLGSANet(SRNetwork):
 SPEC = ArchSpec(
     network=DLGSANet,
     variants={
-        "dlgsanet_light": Variant(halo=79, arguments={"num_groups": 4}),
-        "dlgsanet_tiny": Variant(halo=60),
+        "dlgsanet_light": Variant(halo=79, arguments={"num_groups": 4}, scale_arguments=WINDOWS),
+        "dlgsanet_tiny": Variant(halo=60, scale_arguments=WINDOWS),
     },
     paper=Paper(
         "DLGSANet: Lightweight Dynamic Local and Global Self-Attention Networks for Image "
