@@ -21,10 +21,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def models_table() -> str:
     """Return one row per model: scales, paper, tags, tiling and weights."""
-    lines = [
-        "| model | scales | paper | tags | halo | weights (Set5 PSNR on Y, measured) |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = ["| model | scales | paper | tags | halo | weights |", "|---|---|---|---|---|---|"]
     lines += [_row(model_info(name)) for name in list_models()]
     return "\n".join(lines)
 
@@ -33,15 +30,26 @@ def _row(info: ModelInfo) -> str:
     paper = f"{info.paper.venue} {info.paper.year}"
     if info.paper.arxiv:
         paper = f"[{paper}](https://arxiv.org/abs/{info.paper.arxiv})"
-    halo = f"{info.halo}" if info.tile_exact else f"{info.halo}, sees the whole image"
-    weights = "<br>".join(_weights(entry) for entry in info.weights) or "-"
+    halo = f"{info.halo}" if info.tile_exact else f"{info.halo}*"
     scales = " ".join(f"x{scale}" for scale in info.scales)
-    return f"| `{info.name}` | {scales} | {paper} | {', '.join(info.tags)} | {halo} | {weights} |"
+    return (
+        f"| `{info.name}` | {scales} | {paper} | {', '.join(info.tags)} | {halo} | {_all(info)} |"
+    )
 
 
-def _weights(entry: Entry) -> str:
+def _all(info: ModelInfo) -> str:
+    """Return one line per tag of the weights, with the score at each scale."""
+    tags = sorted({entry.tag for entry in info.weights})
+    lines = (
+        f"{tag}: " + ", ".join(_score(entry) for entry in info.weights if entry.tag == tag)
+        for tag in tags
+    )
+    return "<br>".join(lines) or "-"
+
+
+def _score(entry: Entry) -> str:
     score = entry.metrics.get("Set5", {}).get("psnr_y")
-    return f"`{entry.id}` {'not measured' if score is None else f'{score:.2f} dB'}"
+    return f"x{entry.scale}" if score is None else f"x{entry.scale} {score:.2f}"
 
 
 def tags_table() -> str:

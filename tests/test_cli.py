@@ -144,6 +144,14 @@ def test_wrong_options_end_in_one_sentence(run, small, tmp_path, options, messag
     assert not (tmp_path / "big.png").exists()
 
 
+def test_output_whose_ending_is_no_image_format(run, small, tmp_path):
+    code, _, err = run("upscale", small, "-o", tmp_path / "big.pgn")
+    assert code == 1
+    assert one_sentence(err)
+    assert "'.pgn', which is no image format" in err
+    assert not (tmp_path / "big.pgn").exists()
+
+
 def test_list(run):
     code, out, _ = run("list", "rlfn*", "--scale", 4)
     assert code == 0

@@ -9,7 +9,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from sr_zoo.errors import ImageReadError, OptionError
-from sr_zoo.imaging.formats import BY_SUFFIX, READ_ONLY_SUFFIXES, named_format
+from sr_zoo.imaging.formats import (
+    BY_SUFFIX,
+    READ_ONLY_SUFFIXES,
+    named_format,
+    output_format,
+)
 
 READABLE_SUFFIXES = frozenset(BY_SUFFIX) | frozenset(READ_ONLY_SUFFIXES)
 
@@ -62,17 +67,19 @@ def plan(
 
     Args:
         inputs: Image files and folders.
-        output: An image file if there is one input file and this ends like one; else a folder.
+        output: An image file if there is one input file and this has an ending; else, or if it is
+            one already, a folder.
         format: Of every output file, such as ``"webp"``; by default each keeps its own.
         selection: Which files of the input folders are taken; by default all images.
 
     Raises:
         ImageReadError: A folder cannot be listed, or holds no image that the selection takes.
-        ImageWriteError: There is no such format.
+        ImageWriteError: There is no such format, or the output's ending is of none.
         OptionError: Two inputs would be written to one file, or an output would replace an input.
     """
     suffix = named_format(format).suffixes[0] if format else None
-    if len(inputs) == 1 and not inputs[0].is_dir() and output.suffix.lower() in BY_SUFFIX:
+    if len(inputs) == 1 and not inputs[0].is_dir() and output.suffix and not output.is_dir():
+        output_format(output, format)  # an ending that is no image's is a slip, not a folder's name
         jobs = [Job(inputs[0], output)]
     else:
         jobs = [

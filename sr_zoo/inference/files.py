@@ -80,7 +80,7 @@ def upscale_files(
     Args:
         upscaler: What to upscale with.
         inputs: Image files, and folders whose images are taken.
-        output: An image file if `inputs` is one file and this has an image's suffix; else a folder,
+        output: An image file if `inputs` is one file and this has an ending; else a folder,
             in which files keep their names and folders their structure.
         options: How files are chosen and written.
 
