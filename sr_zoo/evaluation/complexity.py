@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-import weakref
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from sr_zoo.inference.memory import PeakMemory
 from sr_zoo.network import SRNetwork
 
 OUTPUT_SIZE = (720, 1280)
@@ -114,42 +111,19 @@ def _wait(cuda: bool) -> None:
         torch.cuda.synchronize()
 
 
-class _Counter(TorchDispatchMode):  # torch states no types there
-    """Adds up what operations do and return, and for how long their outputs live."""
+class _Counter(PeakMemory):
+    """Adds up what operations do and return, beside the memory they take."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.macs = 0
         self.activations = 0
-        self.peak = 0
-        self._alive = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        result = super().__torch_dispatch__(func, types, args, kwargs)
         operation = func.overloadpacket
         if operation in flop_registry:
             self.macs += flop_registry[operation](*args, **(kwargs or {}), out_val=result) // 2
         if operation is torch.ops.aten.convolution:
             self.activations += result.numel()
-        given = {_storage(tensor)._cdata for tensor in _tensors(args)}
-        for tensor in _tensors(result):
-            if _storage(tensor)._cdata not in given:  # else it is a view, or written in place
-                self._hold(_storage(tensor))
         return result
-
-    def _hold(self, storage: torch.UntypedStorage) -> None:
-        size = storage.nbytes()
-        self._alive += size
-        self.peak = max(self.peak, self._alive)
-        weakref.finalize(storage, self._release, size)
-
-    def _release(self, size: int) -> None:
-        self._alive -= size
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def _storage(tensor: Tensor) -> torch.UntypedStorage:
-    return tensor.untyped_storage()

@@ -28,28 +28,28 @@ class PeakMemory(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._alive = 0
-        self._seen: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self._track(leaf.untyped_storage())
+        given = {storage._cdata for storage in _storages(args)}
+        for storage in _storages(result):
+            if storage._cdata not in given:  # else it is a view, or written in place
+                self._hold(storage)
         return result
 
-    def _track(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self._seen:
-            return
-        self._seen.add(key)
+    def _hold(self, storage: torch.UntypedStorage) -> None:
         size = storage.nbytes()
         self._alive += size
         self.peak = max(self.peak, self._alive)
-        weakref.finalize(storage, self._forget, key, size)
+        weakref.finalize(storage, self._release, size)
 
-    def _forget(self, key: int, size: int) -> None:
-        self._seen.discard(key)
+    def _release(self, size: int) -> None:
         self._alive -= size
+
+
+def _storages(tree: Any) -> list[torch.UntypedStorage]:
+    leaves = (leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor))
+    return [tensor.untyped_storage() for tensor in leaves]
 
 
 @torch.inference_mode()
