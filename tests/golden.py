@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sr_zoo.registry import family_of
+from sr_zoo.weights.convert import converter_of
+
 FOLDER = Path(__file__).parent / "goldens"
 TOLERANCE = 1e-4
 EVERY = 5  # outputs are kept at every fifth row and column
@@ -70,3 +73,9 @@ class Golden:
 
 
 GOLDENS = [Golden(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+
+
+def dead_branches(golden: Golden) -> dict[str, torch.Tensor]:
+    """Learned tensors of the authors' network that change nothing; ours does without them."""
+    state = golden.state_dict()
+    return {name: state[name] for name in converter_of(family_of(golden.model)).ignored(state)}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from golden import EVERY, GOLDENS, TOLERANCE, Golden
+from golden import EVERY, GOLDENS, TOLERANCE, Golden, dead_branches
 
 from sr_zoo.blocks import MoRE
 from sr_zoo.registry import family_of, spec_of
@@ -17,12 +17,6 @@ def build(golden: Golden) -> torch.nn.Module:
     converter = converter_of(family_of(golden.model))
     network.load_state_dict(converter.load(golden.state_dict()), strict=True)
     return network.eval()
-
-
-def dead_branches(golden: Golden) -> dict[str, torch.Tensor]:
-    """Learned tensors of the authors' network that change nothing; ours does without them."""
-    state = golden.state_dict()
-    return {name: state[name] for name in converter_of(family_of(golden.model)).ignored(state)}
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
