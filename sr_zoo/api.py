@@ -195,7 +195,7 @@ def _named(
     network = _build(name, scale, overrides)
     if checkpoint is not None:
         _check_single_source(pretrained, checkpoint)
-        _load_file(network, name, Path(checkpoint))
+        _load_file(network, Path(checkpoint))
     elif pretrained:
         _load_pretrained(network, name, scale, pretrained, overrides)
     return network
@@ -268,12 +268,12 @@ def _check_single_source(pretrained: bool | str, checkpoint: str | Path) -> None
         )
 
 
-def _load_file(network: SRNetwork, name: str, path: Path) -> None:
+def _load_file(network: SRNetwork, path: Path) -> None:
     from sr_zoo.weights.loading import load_file_into
 
     if not path.is_file():
         raise WeightsNotFoundError(f"Checkpoint {str(path)!r} does not exist or is no file")
-    load_file_into(network, family_of(name), path)
+    load_file_into(network, path)
 
 
 def _load_pretrained(
@@ -341,11 +341,10 @@ def _load_unnamed(path: Path) -> SRNetwork:
 
     checkpoint = read_checkpoint(path)
     detection = detect(checkpoint)
-    name = detection.model or min(m for m in MODELS if family_of(m) == detection.family)
-    network = spec_of(name).network(**detection.arguments)
-    state = fit(network, detection.family, checkpoint, str(path))
+    network = detection.spec.network(**detection.arguments)
+    state = fit(network, checkpoint, str(path))
     network.load_state_dict(state, strict=True)
-    network.identity = Identity(name, detection.arguments)
+    network.identity = Identity(detection.name, detection.arguments)
     return network.eval()
 
 

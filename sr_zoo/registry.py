@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "abpn_m4c28": "abpn",
-    "abpn_m4c28_et": "abpn_et",
+    "abpn_m4c28_et": "abpn",
     "abpn_m6c40": "abpn",
-    "abpn_m6c40_et": "abpn_et",
+    "abpn_m6c40_et": "abpn",
     "asconvsr": "asconvsr",
     "asconvsr_thirdparty": "asconvsr",
     "awsrn": "awsrn",
@@ -26,7 +26,7 @@ MODELS: dict[str, str] = {
     "awsrn_sd": "awsrn",
     "bicubic": "interpolation",
     "bsrn": "bsrn",
-    "bsrn_s": "bsrn_s",
+    "bsrn_s": "bsrn",
     "carn": "carn",
     "carn_m": "carn",
     "carn_m_single": "carn",
@@ -45,48 +45,48 @@ MODELS: dict[str, str] = {
     "drsan_48m": "drsan",
     "drsan_48s": "drsan",
     "ecbsr_m10c32": "ecbsr",
-    "ecbsr_m10c32_plain": "ecbsr_plain",
+    "ecbsr_m10c32_plain": "ecbsr",
     "ecbsr_m4c16": "ecbsr",
-    "ecbsr_m4c16_idt": "ecbsr_idt",
-    "ecbsr_m4c16_plain": "ecbsr_plain",
+    "ecbsr_m4c16_idt": "ecbsr",
+    "ecbsr_m4c16_plain": "ecbsr",
     "ecbsr_m4c32": "ecbsr",
-    "ecbsr_m4c32_plain": "ecbsr_plain",
-    "ecbsr_rgb_m4c16": "ecbsr_rgb",
-    "ecbsr_rgb_m4c16_et": "ecbsr_rgb_et",
-    "ecbsr_rgb_m4c16_plain": "ecbsr_rgb_plain",
-    "ecbsr_rgb_m4c32": "ecbsr_rgb",
-    "ecbsr_rgb_m4c32_et": "ecbsr_rgb_et",
-    "ecbsr_rgb_m4c32_plain": "ecbsr_rgb_plain",
-    "ecbsr_rgb_m6c40": "ecbsr_rgb",
-    "ecbsr_rgb_m6c40_et": "ecbsr_rgb_et",
-    "ecbsr_rgb_m6c40_plain": "ecbsr_rgb_plain",
+    "ecbsr_m4c32_plain": "ecbsr",
+    "ecbsr_rgb_m4c16": "ecbsr",
+    "ecbsr_rgb_m4c16_et": "ecbsr",
+    "ecbsr_rgb_m4c16_plain": "ecbsr",
+    "ecbsr_rgb_m4c32": "ecbsr",
+    "ecbsr_rgb_m4c32_et": "ecbsr",
+    "ecbsr_rgb_m4c32_plain": "ecbsr",
+    "ecbsr_rgb_m6c40": "ecbsr",
+    "ecbsr_rgb_m6c40_et": "ecbsr",
+    "ecbsr_rgb_m6c40_plain": "ecbsr",
     "edsr_baseline": "edsr",
     "elan": "elan",
     "elan_light": "elan",
     "espcn": "espcn",
     "esrt": "esrt",
     "etds_m4c32": "etds",
-    "etds_m4c32_deploy": "etds_deploy",
+    "etds_m4c32_deploy": "etds",
     "etds_m5c16": "etds",
-    "etds_m5c16_deploy": "etds_deploy",
+    "etds_m5c16_deploy": "etds",
     "etds_m6c32": "etds",
-    "etds_m6c32_deploy": "etds_deploy",
+    "etds_m6c32_deploy": "etds",
     "etds_m7c48": "etds",
-    "etds_m7c48_deploy": "etds_deploy",
+    "etds_m7c48_deploy": "etds",
     "fiwhn": "fiwhn",
     "fsrcnn": "fsrcnn",
     "imdn": "imdn",
-    "imdn_rtc": "imdn_rtc",
+    "imdn_rtc": "imdn",
     "ipt": "ipt",
     "ipt_small": "ipt",
     "lamnet": "lamnet",
     "lanczos": "interpolation",
-    "light_safmnpp": "light_safmnpp",
+    "light_safmnpp": "safmnpp",
     "mobilesr": "mobilesr",
     "nearest": "interpolation",
     "omnisr": "omnisr",
     "pan": "pan",
-    "quicksrnet_large": "quicksrnet_large",
+    "quicksrnet_large": "quicksrnet",
     "quicksrnet_medium": "quicksrnet",
     "quicksrnet_small": "quicksrnet",
     "ramit": "ramit",
@@ -100,10 +100,10 @@ MODELS: dict[str, str] = {
     "rlfn_ntire": "rlfn",
     "rlfn_s": "rlfn",
     "safmn": "safmn",
-    "safmn_ntire": "safmn_ntire",
+    "safmn_ntire": "safmn",
     "safmnpp": "safmnpp",
     "scnet_t": "scnet",
-    "scnet_t_ps": "scnet_ps",
+    "scnet_t_ps": "scnet",
     "seemore_b": "seemore",
     "seemore_l": "seemore",
     "seemore_t": "seemore",
@@ -112,9 +112,9 @@ MODELS: dict[str, str] = {
     "smfanet": "smfanet",
     "smfanet_plus": "smfanet",
     "span_ch28": "span",
-    "span_ch28_train": "span_train",
+    "span_ch28_train": "span",
     "span_tiny_ch26": "span",
-    "span_tiny_ch26_train": "span_train",
+    "span_tiny_ch26_train": "span",
     "srcnn": "srcnn",
     "srformer_light": "srformer",
     "swin2sr_light": "swin2sr",
@@ -140,12 +140,20 @@ def family_of(name: str) -> str:
         ) from None
 
 
+def specs_of(family: str) -> tuple[ArchSpec, ...]:
+    """Return the `ArchSpec` of a family, and those of its other forms; imports torch.
+
+    Args:
+        family: A module in `sr_zoo.models`.
+    """
+    module = import_module(f"sr_zoo.models.{family}")
+    return (module.SPEC, *getattr(module, "OTHER_FORMS", ()))
+
+
 def spec_of(name: str) -> ArchSpec:
-    """Return the `ArchSpec` of the family that a model belongs to; imports torch.
+    """Return the `ArchSpec` that has a model among its variants; imports torch.
 
     Raises:
         UnknownModelError: No model has this name.
     """
-    module = import_module(f"sr_zoo.models.{family_of(name)}")
-    spec: ArchSpec = module.SPEC
-    return spec
+    return next(spec for spec in specs_of(family_of(name)) if name in spec.variants)

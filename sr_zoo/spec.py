@@ -52,7 +52,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class ArchSpec:
-    """An architecture family: its network class and everything one can ask without building it.
+    """An architecture: its network class and everything one can ask without building it.
+
+    A family's module ends in `SPEC`. Where the family has networks of another graph too (a
+    training form beside the deployed one, a challenge's beside the paper's), theirs follow in the
+    tuple `OTHER_FORMS`.
 
     Attributes:
         network: The class that every variant builds.

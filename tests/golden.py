@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sr_zoo.registry import family_of
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -78,4 +78,5 @@ GOLDENS = [Golden(path.stem) for path in sorted(FOLDER.glob("*.json"))]
 def dead_branches(golden: Golden) -> dict[str, torch.Tensor]:
     """Learned tensors of the authors' network that change nothing; ours does without them."""
     state = golden.state_dict()
-    return {name: state[name] for name in converter_of(family_of(golden.model)).ignored(state)}
+    converter = converter_of(spec_of(golden.model).network)
+    return {name: state[name] for name in converter.ignored(state)}

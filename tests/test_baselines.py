@@ -15,7 +15,7 @@ from sr_zoo.evaluation.complexity import count_complexity
 from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import family_of, spec_of
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
 
@@ -61,7 +61,7 @@ def test_baselines_cost_what_the_tables_say(name, scale, thousands, billions):
 def test_converters_read_the_names_of_the_authors_files(name, scale, names):
     with torch.device("meta"):
         state = build(name, scale).state_dict()
-    converter = converter_of(family_of(name))
+    converter = converter_of(spec_of(name).network)
     theirs = converter.save(state)
     assert {f"{module}.weight" for module in names} <= theirs.keys()
     shift = {"sub_mean.weight": torch.eye(3)[..., None, None], "add_mean.bias": torch.ones(3)}

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sr_zoo.cli import main
+from sr_zoo.models.rlfn import RLFN
 from sr_zoo.weights.checkpoint import read_checkpoint
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.manifest import load_manifest
@@ -45,7 +46,7 @@ def test_export_gives_the_authors_names(tmp_path, name):
     from sr_zoo.weights.cache import path_of
 
     shipped = read_checkpoint(path_of(entry)).tensors
-    returned = converter_of("rlfn").load(exported)
+    returned = converter_of(RLFN).load(exported)
     assert "conv_1.weight" in exported
     assert returned.keys() == shipped.keys()
     assert all(torch.equal(returned[n], t) for n, t in shipped.items())

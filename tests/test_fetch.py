@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from sr_zoo.errors import DownloadError, WeightsIntegrityError
+from sr_zoo.models.rlfn import RLFN
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import locate, path_of
 from sr_zoo.weights.convert import converter_of
@@ -278,7 +279,7 @@ def test_a_killed_download_never_leaves_a_file_that_loads(server, kills):
 def test_a_warm_cache_needs_neither_the_network_nor_the_original(server, tmp_path):
     torch.manual_seed(0)
     network = spec_of("rlfn").network(scale=4)
-    torch.save(converter_of("rlfn").save(network.state_dict()), tmp_path / "file.pth")
+    torch.save(converter_of(RLFN).save(network.state_dict()), tmp_path / "file.pth")
     server.content = (tmp_path / "file.pth").read_bytes()
     entry = entry_for(server.content)
     load_entry_into(spec_of("rlfn").network(scale=4), entry)
@@ -292,7 +293,7 @@ def test_a_warm_cache_needs_neither_the_network_nor_the_original(server, tmp_pat
 
 def test_a_damaged_conversion_is_made_again(server, cache, tmp_path):
     network = spec_of("rlfn").network(scale=4)
-    torch.save(converter_of("rlfn").save(network.state_dict()), tmp_path / "file.pth")
+    torch.save(converter_of(RLFN).save(network.state_dict()), tmp_path / "file.pth")
     server.content = (tmp_path / "file.pth").read_bytes()
     entry = entry_for(server.content)
     load_entry_into(network, entry)

@@ -4,9 +4,7 @@ import pytest
 import torch
 from golden import EVERY, TOLERANCE, Golden
 
-from sr_zoo.models.quicksrnet import QuickSRNetOneAndAHalf
-from sr_zoo.models.quicksrnet_large import QuickSRNetLargeOneAndAHalf
-from sr_zoo.registry import family_of
+from sr_zoo.models.quicksrnet import QuickSRNetLargeOneAndAHalf, QuickSRNetOneAndAHalf
 from sr_zoo.weights.convert import converter_of
 
 NETWORKS = {
@@ -20,7 +18,7 @@ NETWORKS = {
 def test_network_computes_what_the_authors_network_computes(name):
     golden = Golden(f"fractional/{name}_x1.5")
     network = NETWORKS[name]()
-    converter = converter_of(family_of(name))
+    converter = converter_of(type(network))
     original = golden.state_dict()
     network.load_state_dict(converter.load(original), strict=True)
     assert converter.save(network.state_dict()).keys() == original.keys()

@@ -7,14 +7,14 @@ import torch
 from golden import EVERY, GOLDENS, TOLERANCE, Golden, dead_branches
 
 from sr_zoo.blocks import MoRE
-from sr_zoo.registry import family_of, spec_of
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
 
 def build(golden: Golden) -> torch.nn.Module:
     variant = spec_of(golden.model).variants[golden.model]
     network = spec_of(golden.model).network(**variant.resolve(golden.scale))
-    converter = converter_of(family_of(golden.model))
+    converter = converter_of(spec_of(golden.model).network)
     network.load_state_dict(converter.load(golden.state_dict()), strict=True)
     return network.eval()
 
@@ -38,7 +38,7 @@ def test_network_computes_what_the_authors_network_computes(golden):
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=lambda golden: golden.name)
 def test_converter_gives_the_authors_names_back(golden):
-    converter = converter_of(family_of(golden.model))
+    converter = converter_of(spec_of(golden.model).network)
     original = golden.state_dict()
     returned = converter.save(converter.load(original))
     assert returned.keys() == original.keys() - dead_branches(golden).keys()
@@ -49,7 +49,7 @@ def test_converter_gives_the_authors_names_back(golden):
     "golden", [g for g in GOLDENS if g.facts["buffers"]], ids=lambda golden: golden.name
 )
 def test_converter_takes_the_authors_constants_and_keeps_none_that_is_not_ours(golden):
-    converter = converter_of(family_of(golden.model))
+    converter = converter_of(spec_of(golden.model).network)
     constants = {name: torch.zeros(b["shape"]) for name, b in golden.facts["buffers"].items()}
     converted = converter.load(golden.state_dict() | constants)
     assert converted.keys() <= build(golden).state_dict().keys()

@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 from sr_zoo.errors import CheckpointError
 from sr_zoo.models.dat import DAT
+from sr_zoo.models.rdan import RDAN
 from sr_zoo.models.swin2sr import Swin2SR
 from sr_zoo.weights.convert import converter_of, layouts_of
 from sr_zoo.weights.convert.swin2sr import TRANSFORMERS
@@ -18,8 +19,8 @@ def small(seed):
 
 
 def test_the_authors_layout_comes_first():
-    assert layouts_of("swin2sr") == (converter_of("swin2sr"), TRANSFORMERS)
-    assert layouts_of("rdan") == ()
+    assert layouts_of(Swin2SR) == (converter_of(Swin2SR), TRANSFORMERS)
+    assert layouts_of(RDAN) == ()
 
 
 def test_swin2sr_loads_from_the_layout_of_transformers(tmp_path):
@@ -30,7 +31,7 @@ def test_swin2sr_loads_from_the_layout_of_transformers(tmp_path):
         state[query], source.state_dict()["body.1.blocks.0.attention.qkv.weight"][:12]
     )
     save_file({n: t.contiguous() for n, t in state.items()}, tmp_path / "model.safetensors")
-    load_file_into(target, "swin2sr", tmp_path / "model.safetensors")
+    load_file_into(target, tmp_path / "model.safetensors")
     for name, tensor in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], tensor)
 
@@ -47,4 +48,4 @@ def test_files_need_not_say_how_many_batches_a_normalisation_saw(tmp_path):
     source = DAT(scale=2, channels=16, depths=(2,), num_heads=2)
     state = {n: t for n, t in source.state_dict().items() if "num_batches_tracked" not in n}
     torch.save(state, tmp_path / "dat.pth")
-    load_file_into(DAT(scale=2, channels=16, depths=(2,), num_heads=2), "dat", tmp_path / "dat.pth")
+    load_file_into(DAT(scale=2, channels=16, depths=(2,), num_heads=2), tmp_path / "dat.pth")

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
-from sr_zoo.registry import family_of, spec_of
+from sr_zoo.models.rlfn import RLFN
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import locate
 from sr_zoo.weights.checkpoint import read_checkpoint
 from sr_zoo.weights.convert import converter_of
@@ -48,7 +49,7 @@ def test_bundled_weights_load(entry):
 def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
     state = small.state_dict()
     if layout == "official":
-        state = converter_of("rlfn").save(state)
+        state = converter_of(RLFN).save(state)
     content = {
         "plain": state,
         "params_ema": {"params": {"x": torch.zeros(1)}, "params_ema": state},
@@ -63,13 +64,13 @@ def test_either_layout_loads_from_any_container(small, target, tmp_path, layout,
         },
     }[container]
     torch.save(content, tmp_path / "file.pth")
-    load_file_into(target, "rlfn", tmp_path / "file.pth")
+    load_file_into(target, tmp_path / "file.pth")
     assert_same(small, target)
 
 
 def test_the_name_of_a_file_does_not_tell_its_kind(small, target, tmp_path):
     save_file(small.state_dict(), tmp_path / "file.pth")
-    load_file_into(target, "rlfn", tmp_path / "file.pth")
+    load_file_into(target, tmp_path / "file.pth")
     assert_same(small, target)
 
 
@@ -86,15 +87,15 @@ def test_a_file_that_does_not_fit_changes_nothing(small, target, tmp_path, layou
     before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
     state = dict(small.state_dict())
     if layout == "official":
-        state = converter_of("rlfn").save(state)
+        state = converter_of(RLFN).save(state)
     change(state, "head.bias" if layout == "ours" else "conv_1.bias")
     torch.save(state, tmp_path / "file.pth")
     with pytest.raises(CheckpointError) as caught:
-        load_file_into(target, "rlfn", tmp_path / "file.pth")
+        load_file_into(target, tmp_path / "file.pth")
     assert words in str(caught.value)
     assert all(torch.equal(before[name], t) for name, t in target.state_dict().items())
 
 
 def test_a_missing_file_is_named(target, tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"nothing\.pth"):
-        load_file_into(target, family_of("rlfn"), tmp_path / "nothing.pth")
+        load_file_into(target, tmp_path / "nothing.pth")

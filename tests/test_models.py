@@ -6,10 +6,12 @@ from thin import build_thin
 from torch.export import Dim
 
 import sr_zoo
-from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.registry import MODELS, spec_of
 
 ALL = [(name, scale) for name in MODELS for scale in spec_of(name).variants[name].scales]
-FIRST_OF_FAMILY = sorted({family_of(name): name for name in sorted(MODELS, reverse=True)}.values())
+FIRST_OF_FORM = sorted(
+    {spec_of(name).network: name for name in sorted(MODELS, reverse=True)}.values()
+)
 
 
 def image(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -37,7 +39,7 @@ def test_images_of_a_batch_do_not_influence_each_other(name):
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", FIRST_OF_FAMILY)
+@pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_state_dict_round_trip_gives_the_same_network(name):
     scale = max(spec_of(name).variants[name].scales)
     network, twin = build_thin(name, scale).eval(), build_thin(name, scale).eval()
@@ -47,7 +49,7 @@ def test_state_dict_round_trip_gives_the_same_network(name):
         assert torch.equal(network(x), twin(x))
 
 
-@pytest.mark.parametrize("name", FIRST_OF_FAMILY)
+@pytest.mark.parametrize("name", FIRST_OF_FORM)
 @torch.inference_mode()
 def test_half_precision_runs_and_stays_close(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
@@ -77,7 +79,7 @@ EXPORTED = ("rdan", "rlfn", "seemore_b")  # the others take minutes together
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in EXPORTED else pytest.mark.slow) for n in FIRST_OF_FAMILY],
+    [pytest.param(n, marks=() if n in EXPORTED else pytest.mark.slow) for n in FIRST_OF_FORM],
 )
 def test_exports_once_for_every_size_and_batch(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()

@@ -5,8 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import sr_zoo
-from sr_zoo.models.span import SPAN
-from sr_zoo.models.span_train import SPANTrain
+from sr_zoo.models.span import SPAN, SPANTrain
 from sr_zoo.weights.convert import converter_of
 
 
@@ -38,7 +37,7 @@ def test_a_step_lowers_the_loss_and_every_branch_gets_a_gradient(network):
 
 
 def test_converter_leaves_the_merged_convolutions_out(network):
-    converter = converter_of("span_train")
+    converter = converter_of(SPANTrain)
     theirs = converter.save(network.state_dict())
     assert "block_2.c3_r.conv.1.weight" in theirs
     assert "conv_1.sk.bias" in theirs

@@ -1,8 +1,15 @@
-"""BSRN: Blueprint Separable Residual Network.
+"""BSRN: Blueprint Separable Residual Network, and BSRN-S, its small form.
+
+BSRN-S won the model complexity track of NTIRE 2022's efficient SR challenge.
 
 Paper: Li et al., CVPRW 2022, arXiv:2205.05996. RGB in [0, 1], no mean shift.
 """
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import (
@@ -22,6 +29,8 @@ INPUT_COPIES = 4  # the first blueprint convolution reads the image that many ti
 DISTILLATION = 2  # half of the channels leave after each convolution
 ESA_REDUCTION = 4
 CCA_REDUCTION = 16
+GAIN_STD = 0.2  # BSRN-S's channel gains start around 1, in the authors' code
+BiasedBSConv = partial(BSConv, pointwise_bias=True)
 
 
 class ESDB(nn.Module):
@@ -39,15 +48,44 @@ class ESDB(nn.Module):
         return x + self.channel_attention(self.spatial_attention(self.distillation(x)))
 
 
-class BSRN(SRNetwork):
-    """A chain of ESDBs whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+class PlainStrideESA(ESA):
+    """ESA whose strided convolution is a full one, all others blueprint."""
 
-    def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 8) -> None:
+    def __init__(self, channels: int) -> None:
+        reduced = channels // ESA_REDUCTION
+        super().__init__(channels, reduced, act=nn.GELU, conv=BiasedBSConv)
+        self.stride = nn.Conv2d(reduced, reduced, 3, stride=2)
+
+
+class SmallESDB(nn.Module):
+    """ESDB with a learned gain per channel and a 1x1 in place of its channel attention."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.distillation = FeatureDistillation(
+            channels, channels // DISTILLATION, act=nn.GELU, conv=BiasedBSConv
+        )
+        self.attention = PlainStrideESA(channels)
+        self.gain = nn.Parameter(1 + GAIN_STD * torch.randn(channels, 1, 1))
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.project(self.gain * self.attention(self.distillation(x)))
+
+
+class BlueprintNetwork(SRNetwork):
+    """A chain of blocks whose outputs are all fused, between convolutions of the kind `conv`."""
+
+    def __init__(
+        self, scale: int, channels: int, blocks: Iterable[nn.Module], conv: Callable[..., nn.Module]
+    ) -> None:
         super().__init__(scale)
-        self.head = BSConv(INPUT_COPIES * 3, channels, 3, padding=1)
-        self.body = CollectingChain(*(ESDB(channels) for _ in range(num_blocks)))
-        self.fuse_features = nn.Sequential(nn.Conv2d(num_blocks * channels, channels, 1), nn.GELU())
-        self.body_out = BSConv(channels, channels, 3, padding=1)
+        self.head = conv(INPUT_COPIES * 3, channels, 3, padding=1)
+        self.body = CollectingChain(*blocks)
+        self.fuse_features = nn.Sequential(
+            nn.Conv2d(len(self.body) * channels, channels, 1), nn.GELU()
+        )
+        self.body_out = conv(channels, channels, 3, padding=1)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,6 +93,21 @@ class BSRN(SRNetwork):
         shallow = self.head(pad_to_minimum(x, ESA.WINDOW).repeat(1, INPUT_COPIES, 1, 1))
         deep = self.body_out(self.fuse_features(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
+
+
+class BSRN(BlueprintNetwork):
+    """A chain of ESDBs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 8) -> None:
+        super().__init__(scale, channels, (ESDB(channels) for _ in range(num_blocks)), BSConv)
+
+
+class BSRNS(BlueprintNetwork):
+    """A chain of the small blocks; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 48, num_blocks: int = 5) -> None:
+        blocks = (SmallESDB(channels) for _ in range(num_blocks))
+        super().__init__(scale, channels, blocks, BiasedBSConv)
 
 
 SPEC = ArchSpec(
@@ -71,4 +124,12 @@ SPEC = ArchSpec(
     reference_license="MIT",
     grid=ESA.STRIDE,
     global_statistics=True,
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=BSRNS,
+        variants={"bsrn_s": Variant(halo=189, scales=(4,))},
+        global_statistics=False,
+    ),
 )

@@ -8,7 +8,8 @@ DITN and DITN-Tiny are the library's reading of the paper: the same units with l
 DITN-Tiny one of them like DITN-Real, DITN three.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -121,32 +122,11 @@ class UnfoldingUnit(nn.Module):
         return self.spatial(merge(windows, PATCH, (height, width)).permute(0, 3, 1, 2))
 
 
-class DITN(SRNetwork):
-    """A chain of unfolding units under one long skip; (N, 3, H, W) to scale times that.
+class UnfoldingNetwork(SRNetwork):
+    """A chain of unfolding units under one long skip; (N, 3, H, W) to scale times that."""
 
-    Args:
-        scale: Upscaling factor.
-        channels: Feature width.
-        num_units: Unfolding units.
-        num_inner: Layers within patches per unit.
-        num_spatial: Layers across the map per unit.
-        layer_norm: Whether layers are normalised by layer normalisation or, as in DITN-Real, by
-            tanh and a 1x1 convolution.
-    """
-
-    def __init__(
-        self,
-        *,
-        scale: int,
-        channels: int = 60,
-        num_units: int = 1,
-        num_inner: int = 4,
-        num_spatial: int = 4,
-        layer_norm: bool = True,
-    ) -> None:
+    def __init__(self, scale: int, channels: int, units: Iterable[nn.Module]) -> None:
         super().__init__(scale)
-        norm = _layer_norm if layer_norm else _tanh_norm
-        units = [UnfoldingUnit(channels, num_inner, num_spatial, norm) for _ in range(num_units)]
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.Sequential(*units)
         self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
@@ -159,13 +139,53 @@ class DITN(SRNetwork):
         return crop(out, self.scale * height, self.scale * width)
 
 
+class DITN(UnfoldingNetwork):
+    """Units with layer normalisation.
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_units: Unfolding units.
+        num_inner: Layers within patches per unit.
+        num_spatial: Layers across the map per unit.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        num_units: int = 1,
+        num_inner: int = 4,
+        num_spatial: int = 4,
+    ) -> None:
+        units = (
+            UnfoldingUnit(channels, num_inner, num_spatial, _layer_norm) for _ in range(num_units)
+        )
+        super().__init__(scale, channels, units)
+
+
+class DITNReal(UnfoldingNetwork):
+    """Units normalised by tanh and a 1x1 convolution; arguments as for `DITN`."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        num_units: int = 1,
+        num_inner: int = 4,
+        num_spatial: int = 4,
+    ) -> None:
+        units = (
+            UnfoldingUnit(channels, num_inner, num_spatial, _tanh_norm) for _ in range(num_units)
+        )
+        super().__init__(scale, channels, units)
+
+
 SPEC = ArchSpec(
-    network=DITN,
-    variants={
-        "ditn": Variant(halo=154, arguments={"num_units": 3}),
-        "ditn_real": Variant(halo=58, arguments={"layer_norm": False}),
-        "ditn_tiny": Variant(halo=58),
-    },
+    network=DITNReal,
+    variants={"ditn_real": Variant(halo=58)},
     paper=Paper(
         "Unfolding Once is Enough: A Deployment-Friendly Transformer Unit for Super-Resolution",
         "ACM MM",
@@ -176,4 +196,15 @@ SPEC = ArchSpec(
     reference="yongliuy/DITN",
     reference_license="Apache-2.0",
     grid=PATCH[0],
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=DITN,
+        variants={
+            "ditn": Variant(halo=154, arguments={"num_units": 3}),
+            "ditn_tiny": Variant(halo=58),
+        },
+        tags=("transformer", "attention", "reading"),
+    ),
 )

@@ -1,31 +1,112 @@
-"""ECBSR on luminance, the form that is trained: each convolution has edge filters beside it.
+"""ECBSR: a chain of edge-oriented convolutions that fuses into plain ones, for phones.
 
-Paper: Zhang et al., ACM MM 2021. Luminance in [0, 255] inside.
+Each convolution trains with edge filters beside it; `sr_zoo.fuse` turns that form into the plain
+one, tensor names included. The paper's network works on luminance, in [0, 255] inside. ETDS's
+authors compare with a form on RGB in [0, 1] and publish its weights, plain (`ecbsr_rgb_*_plain`)
+and after their equivalent transformation (`ecbsr_rgb_*_et`), which carries the image through every
+layer on four channels more, in place of the skip that phones compute slowly. `ecbsr_m4c16_idt`
+takes up an option of the authors' code that their published networks leave off: convolutions that
+also add their input.
 
-`sr_zoo.fuse` turns it into `ecbsr_plain`.
+Paper: Zhang et al., ACM MM 2021; for the transformed form Chao et al., CVPR 2023.
 """
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ConvChain, EdgeOrientedConv
-from sr_zoo.network import LuminanceNetwork
+from sr_zoo.blocks import ConvChain, EdgeOrientedConv, IdentityEdgeOrientedConv, conv3x3
+from sr_zoo.network import LuminanceNetwork, SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 PIXEL_MAX = 255.0  # the authors train on [0, 255]
+CARRIED = 4  # channels for the image; its three, rounded up for the sake of speed
+ALIGNMENT = 4  # widths are multiples of this, for the same reason
+Conv = Callable[[int, int], nn.Module]
 
 
-class ECBSR(LuminanceNetwork):
-    """A chain of edge-oriented convolutions over the enlarged input."""
+class LuminanceChain(LuminanceNetwork):
+    """A chain of convolutions of the kind `conv`, added to the luminance of each pixel."""
 
-    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+    def __init__(self, scale: int, channels: int, num_blocks: int, conv: Conv) -> None:
         super().__init__(scale)
         widths = (1, *[channels] * (num_blocks + 1), scale**2)
-        self.body = ConvChain(widths, act=nn.PReLU, conv=EdgeOrientedConv)
+        self.body = ConvChain(widths, act=nn.PReLU, conv=conv)
 
     def enlarge(self, luminance: Tensor) -> Tensor:
         luminance = luminance * PIXEL_MAX
         return F.pixel_shuffle(self.body(luminance) + luminance, self.scale) / PIXEL_MAX
+
+
+class ECBSR(LuminanceChain):
+    """The paper's network in training: edge-oriented convolutions over luminance."""
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale, channels, num_blocks, EdgeOrientedConv)
+
+
+class IdentityECBSR(LuminanceChain):
+    """Edge-oriented convolutions that also add their input, over luminance."""
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale, channels, num_blocks, IdentityEdgeOrientedConv)
+
+
+class PlainECBSR(LuminanceChain):
+    """The paper's network deployed: 3x3 convolutions over luminance."""
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale, channels, num_blocks, conv3x3)
+
+
+class RGBChain(SRNetwork):
+    """A chain of convolutions of the kind `conv`, added to the repeats of each pixel."""
+
+    def __init__(self, scale: int, channels: int, num_blocks: int, conv: Conv) -> None:
+        super().__init__(scale)
+        widths = (3, *[channels] * (num_blocks + 1), 3 * scale**2)
+        self.body = ConvChain(widths, act=nn.PReLU, conv=conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        nearest = x.repeat_interleave(self.scale**2, dim=1)
+        return F.pixel_shuffle(self.body(x) + nearest, self.scale)
+
+
+class ECBSRRGB(RGBChain):
+    """The form on RGB in training; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale, channels, num_blocks, EdgeOrientedConv)
+
+
+class PlainECBSRRGB(RGBChain):
+    """The form on RGB deployed; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale, channels, num_blocks, conv3x3)
+
+
+class TransformedECBSR(SRNetwork):
+    """A chain of activated convolutions whose last width is rounded up and cut back.
+
+    With the released weights the last two layers clip the picture to [0, 1].
+    """
+
+    def __init__(self, *, scale: int, channels: int = 16, num_blocks: int = 4) -> None:
+        super().__init__(scale)
+        widths = (3, *[channels + CARRIED] * (num_blocks + 1))
+        out_channels = -(-3 * scale**2 // ALIGNMENT) * ALIGNMENT
+        self.body = nn.Sequential(
+            *(nn.Sequential(conv3x3(a, b), nn.PReLU(b)) for a, b in pairwise(widths)),
+            nn.Sequential(conv3x3(widths[-1], out_channels), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(out_channels, out_channels, 1), nn.ReLU()),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.body(x)[:, : 3 * self.scale**2], self.scale)
 
 
 SPEC = ArchSpec(
@@ -45,4 +126,48 @@ SPEC = ArchSpec(
     tags=("cnn", "mobile", "luminance", "reparameterisable"),
     reference="xindongzhang/ECBSR",
     reference_license="Apache-2.0",
+)
+RGB_VARIANTS = {
+    "ecbsr_rgb_m4c16": Variant(halo=6),
+    "ecbsr_rgb_m4c32": Variant(halo=6, arguments={"channels": 32}),
+    "ecbsr_rgb_m6c40": Variant(halo=8, arguments={"channels": 40, "num_blocks": 6}),
+}
+RGB = replace(
+    SPEC,
+    network=ECBSRRGB,
+    variants=RGB_VARIANTS,
+    tags=("cnn", "mobile", "reparameterisable"),
+    reference="ECNUSR/ETDS",
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=IdentityECBSR,
+        variants={"ecbsr_m4c16_idt": Variant(halo=6, scales=(2,))},
+    ),
+    replace(
+        SPEC,
+        network=PlainECBSR,
+        variants={f"{name}_plain": variant for name, variant in SPEC.variants.items()},
+        tags=("cnn", "mobile", "luminance"),
+    ),
+    RGB,
+    replace(
+        RGB,
+        network=PlainECBSRRGB,
+        variants={f"{name}_plain": variant for name, variant in RGB_VARIANTS.items()},
+        tags=("cnn", "mobile"),
+    ),
+    replace(
+        RGB,
+        network=TransformedECBSR,
+        variants={f"{name}_et": variant for name, variant in RGB_VARIANTS.items()},
+        paper=Paper(
+            "Equivalent Transformation and Dual Stream Network Construction for Mobile Image "
+            "Super-Resolution",
+            "CVPR",
+            2023,
+        ),
+        tags=("cnn", "mobile"),
+    ),
 )

@@ -1,13 +1,15 @@
 """ETDS: a dual-stream network whose second stream carries the image to the end.
 
-Paper: Chao et al., CVPR 2023 (equivalent transformation and dual stream). RGB in [0, 1].
+`sr_zoo.fuse` applies the equivalent transformation, which puts both streams of the trained form
+into one chain of plain convolutions. The authors' deployed form (`etds_*_deploy`), whose weights
+they release, ends in two layers more: they negate, so that their ReLUs clip to [0, 1] from both
+sides. After `sr_zoo.fuse` that is left to the caller, as in every network.
 
-This is the form that is trained. `sr_zoo.fuse` applies the equivalent transformation, which puts
-both streams into one chain of plain convolutions. The authors' deployed form (`etds_deploy`) has
-two layers more that clip to [0, 1]; here that is left to the caller, as in every network.
+Paper: Chao et al., CVPR 2023 (equivalent transformation and dual stream). RGB in [0, 1].
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -18,6 +20,8 @@ from sr_zoo.blocks import conv3x3
 from sr_zoo.blocks.reparam import bias_of, dense_kernel, new_conv, pad_kernel
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
+
+ALIGNMENT = 4  # the deployed form's last width is a multiple of this, for the sake of speed
 
 
 def _carrier(weight: Tensor) -> nn.Conv2d:
@@ -116,6 +120,23 @@ class TransformedETDS(SRNetwork):
         return F.pixel_shuffle(self.body(x), self.scale)
 
 
+class DeployedETDS(SRNetwork):
+    """A chain of convolutions, each with a ReLU, whose surplus channels are cut off."""
+
+    def __init__(self, *, scale: int, channels: int = 32, num_blocks: int = 4) -> None:
+        super().__init__(scale)
+        out_channels = -(-3 * scale**2 // ALIGNMENT) * ALIGNMENT
+        self.head = conv3x3(3, channels)
+        self.body = nn.ModuleList(conv3x3(channels, channels) for _ in range(num_blocks))
+        self.tail = conv3x3(channels, out_channels)
+        self.clip = nn.Conv2d(out_channels, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in (self.head, *self.body, self.tail, self.clip):
+            x = torch.relu(conv(x))
+        return F.pixel_shuffle(x[:, : 3 * self.scale**2], self.scale)
+
+
 SPEC = ArchSpec(
     network=ETDS,
     variants={
@@ -133,4 +154,12 @@ SPEC = ArchSpec(
     tags=("cnn", "mobile", "reparameterisable"),
     reference="ECNUSR/ETDS",
     reference_license="Apache-2.0",
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=DeployedETDS,
+        variants={f"{name}_deploy": variant for name, variant in SPEC.variants.items()},
+        tags=("cnn", "mobile"),
+    ),
 )

@@ -1,8 +1,12 @@
-"""IMDN: Information Multi-Distillation Network.
+"""IMDN: Information Multi-Distillation Network, and IMDN_RTC, its small form.
+
+IMDN_RTC is what the authors entered in the AI in RTC challenge of 2019; it is in their repository
+only.
 
 Paper: Hui et al., ACM MM 2019, arXiv:1909.11856. RGB in [0, 1], no mean shift.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
@@ -21,20 +25,24 @@ DISTILLATION = 4  # a quarter of the channels leaves after each convolution
 CCA_REDUCTION = 16
 
 
+def distillation_block(channels: int, attention: nn.Module) -> nn.Module:
+    """Return the block that both networks repeat."""
+    act = partial(nn.LeakyReLU, LEAKY_SLOPE)
+    return InformationMultiDistillation(
+        channels, channels // DISTILLATION, act=act, attention=attention
+    )
+
+
 class IMDN(SRNetwork):
     """Distillation blocks whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 6) -> None:
         super().__init__(scale)
+        reduced = channels // CCA_REDUCTION
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.body = CollectingChain(
             *(
-                InformationMultiDistillation(
-                    channels,
-                    channels // DISTILLATION,
-                    act=partial(nn.LeakyReLU, LEAKY_SLOPE),
-                    attention=ContrastAwareCALayer(channels, channels // CCA_REDUCTION),
-                )
+                distillation_block(channels, ContrastAwareCALayer(channels, reduced))
                 for _ in range(num_blocks)
             )
         )
@@ -50,6 +58,26 @@ class IMDN(SRNetwork):
         return self.upsampler(shallow + deep)
 
 
+class IMDNRTC(SRNetwork):
+    """The blocks without their attention, in a plain chain under one long skip.
+
+    Shape: (N, 3, H, W) to (N, 3, scale*H, scale*W).
+    """
+
+    def __init__(self, *, scale: int, channels: int = 12, num_blocks: int = 5) -> None:
+        super().__init__(scale)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(
+            *(distillation_block(channels, nn.Identity()) for _ in range(num_blocks))
+        )
+        self.body_out = nn.Conv2d(channels, channels, 1)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shallow = self.head(x)
+        return self.upsampler(shallow + self.body_out(self.body(shallow)))
+
+
 SPEC = ArchSpec(
     network=IMDN,
     variants={"imdn": Variant(halo=27)},
@@ -62,4 +90,13 @@ SPEC = ArchSpec(
     tags=("cnn", "attention", "distillation"),
     reference="Zheng222/IMDN",
     global_statistics=True,
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=IMDNRTC,
+        variants={"imdn_rtc": Variant(halo=22, scales=(2,))},
+        tags=("cnn", "distillation", "mobile"),
+        global_statistics=False,
+    ),
 )

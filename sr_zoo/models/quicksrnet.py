@@ -1,11 +1,14 @@
-"""QuickSRNet: a plain chain of clipped convolutions for phones, small and medium.
+"""QuickSRNet: a plain chain of clipped convolutions for phones, with a 1x1 skip where it is deep.
+
+The small and medium networks have no skip: before training each of their convolutions hands its
+input on. The paper's networks for a scale of 1.5 are here as classes. They are no models of the
+registry, whose scales are whole numbers.
 
 Paper: Berger et al., CVPRW 2023, arXiv:2303.04336. RGB in [0, 1]; the network itself clips its
-output to that. The large network is `quicksrnet_large`.
-
-The paper's network for a scale of 1.5 is here as a class. It is no model of the registry, whose
-scales are whole numbers.
+output to that.
 """
+
+from dataclasses import replace
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,12 +17,13 @@ from sr_zoo.blocks import ClippedConvs, add_identity, conv3x3, crop, pad_to_mult
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
+DOWN, UP = 2, 3  # at a scale of 1.5, 2x2 pixels fold into one cell, which unfolds to 3x3 pixels
+
 
 class QuickSRNet(SRNetwork):
     """3x3 convolutions, then a shuffle; (N, 3, H, W) to (N, 3, scale*H, scale*W) in [0, 1].
 
-    There are no skips: before training each convolution hands its input on, so that the network
-    starts near nearest-neighbour upscaling.
+    The network starts near nearest-neighbour upscaling.
     """
 
     def __init__(self, *, scale: int, channels: int = 32, num_layers: int = 2) -> None:
@@ -31,24 +35,56 @@ class QuickSRNet(SRNetwork):
         return F.pixel_shuffle(self.tail(self.body(x)).clamp(0, 1), self.scale)
 
 
+class QuickSRNetLarge(SRNetwork):
+    """3x3 convolutions and a trained 1x1 skip; (N, 3, H, W) to scale times that, in [0, 1].
+
+    Before training the skip is nearest-neighbour upscaling.
+    """
+
+    def __init__(self, *, scale: int, channels: int = 64, num_layers: int = 11) -> None:
+        super().__init__(scale)
+        self.body = ClippedConvs(3, channels, num_layers + 1)
+        self.tail = conv3x3(channels, 3 * scale**2)
+        self.skip = nn.Conv2d(3, 3 * scale**2, 1)
+        for parameter in self.skip.parameters():
+            nn.init.zeros_(parameter)
+        add_identity(self.skip, scale**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle((self.tail(self.body(x)) + self.skip(x)).clamp(0, 1), self.scale)
+
+
 class QuickSRNetOneAndAHalf(nn.Module):
-    """The form for a scale of 1.5: 2x2 pixels fold into one cell, which unfolds to 3x3 pixels.
+    """`QuickSRNet` for a scale of 1.5.
 
     Shape: (N, 3, H, W) to (N, 3, 1.5*H, 1.5*W), rounded down, in [0, 1].
     """
 
-    DOWN, UP = 2, 3
-
     def __init__(self, *, channels: int = 32, num_layers: int = 2) -> None:
         super().__init__()
         self.body = ClippedConvs(3, channels, num_layers + 1)
-        self.tail = nn.Conv2d(channels * self.DOWN**2, 3 * self.UP**2, 1)
+        self.tail = nn.Conv2d(channels * DOWN**2, 3 * UP**2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2] * self.UP // self.DOWN, x.shape[-1] * self.UP // self.DOWN
-        features = self.body(pad_to_multiple(x, self.DOWN))
-        cells = self.tail(F.pixel_unshuffle(features, self.DOWN)).clamp(0, 1)
-        return crop(F.pixel_shuffle(cells, self.UP), height, width)
+        height, width = x.shape[-2] * UP // DOWN, x.shape[-1] * UP // DOWN
+        cells = self.cells(pad_to_multiple(x, DOWN)).clamp(0, 1)
+        return crop(F.pixel_shuffle(cells, UP), height, width)
+
+    def cells(self, x: Tensor) -> Tensor:
+        """Return the output's 3x3 pixels of every cell, (N, 27, H/2, W/2)."""
+        cells: Tensor = self.tail(F.pixel_unshuffle(self.body(x), DOWN))
+        return cells
+
+
+class QuickSRNetLargeOneAndAHalf(QuickSRNetOneAndAHalf):
+    """`QuickSRNetLarge` for a scale of 1.5; shape as in `QuickSRNetOneAndAHalf`."""
+
+    def __init__(self, *, channels: int = 64, num_layers: int = 11) -> None:
+        super().__init__(channels=channels, num_layers=num_layers)
+        self.skip = nn.Conv2d(3, 3 * UP**2, 3, stride=DOWN, padding=1)
+
+    def cells(self, x: Tensor) -> Tensor:
+        return super().cells(x) + self.skip(x)
 
 
 SPEC = ArchSpec(
@@ -67,4 +103,7 @@ SPEC = ArchSpec(
     tags=("cnn", "mobile"),
     reference="quic/aimet-model-zoo",
     reference_license="BSD-3-Clause",
+)
+OTHER_FORMS = (
+    replace(SPEC, network=QuickSRNetLarge, variants={"quicksrnet_large": Variant(halo=13)}),
 )

@@ -1,16 +1,33 @@
-"""SAFMN: Spatially-Adaptive Feature Modulation Network.
+"""SAFMN: Spatially-Adaptive Feature Modulation Network, and its form for NTIRE 2023.
+
+What was entered to that year's efficient SR challenge (`safmn_ntire`) has no norms, coarser views
+and an image skip; it is in the authors' code only.
 
 Paper: Sun et al., ICCV 2023, arXiv:2302.13800. RGB in [0, 1], no mean shift.
 """
 
-from torch import Tensor, nn
+from dataclasses import replace
 
-from sr_zoo.blocks import SAFM, ConvFFN, LayerNorm2d, PixelShuffleUpsampler, crop, pad_to_minimum
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import (
+    SAFM,
+    ConvFFN,
+    LayerNorm2d,
+    PixelShuffleUpsampler,
+    crop,
+    global_mean,
+    global_size,
+    pad_to_minimum,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 NORM_EPS = 1e-6
 CELLS = (1, 2, 4, 8)
+NTIRE_CELLS = (1, 4, 8, 16)
 FFN_EXPANSION = 2
 
 
@@ -45,6 +62,57 @@ class SAFMN(SRNetwork):
         return crop(out, self.scale * height, self.scale * width)
 
 
+class GlobalResponseNorm(nn.Module):
+    """Weights each channel by its energy over the whole image relative to the other channels'.
+
+    Source: Woo et al., ConvNeXt V2, CVPR 2023, section 4.
+
+    Shape: (N, channels, H, W) to the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = global_size(x)
+        energy = global_mean(x.square()).sqrt() * (height * width) ** 0.5
+        share = energy / (energy.mean(1, keepdim=True) + NORM_EPS)
+        return self.weight * (x * share) + self.bias + x
+
+
+class PlainMixingModule(nn.Module):
+    """SAFM and a convolutional channel mixer, each skipped around; no norms, no biases."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mixer = SAFM(channels, NTIRE_CELLS, bias=False)
+        self.ffn = ConvFFN(channels, FFN_EXPANSION * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mixer(x)
+        return x + self.ffn(x)
+
+
+class SAFMNNTIRE(SRNetwork):
+    """Predicts what bilinear upscaling misses; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 36, num_blocks: int = 8) -> None:
+        super().__init__(scale)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.norm = GlobalResponseNorm(channels)
+        self.body = nn.Sequential(*(PlainMixingModule(channels) for _ in range(num_blocks)))
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        x = pad_to_minimum(x, max(NTIRE_CELLS))
+        base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
+        out = self.upsampler(self.body(self.norm(self.head(x)))) + base
+        return crop(out, self.scale * height, self.scale * width)
+
+
 SPEC = ArchSpec(
     network=SAFMN,
     variants={"safmn": Variant(halo=130)},
@@ -58,4 +126,13 @@ SPEC = ArchSpec(
     reference="sunny2109/SAFMN",
     reference_license="Apache-2.0",
     grid=max(CELLS),
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=SAFMNNTIRE,
+        variants={"safmn_ntire": Variant(halo=258, scales=(4,))},
+        grid=max(NTIRE_CELLS),
+        global_statistics=True,
+    ),
 )

@@ -1,7 +1,13 @@
-"""SAFMN++: SAFMN made faster for the NTIRE 2024 efficient SR challenge.
+"""SAFMN++: SAFMN made faster for the NTIRE 2024 efficient SR challenge, and Light SAFMN++.
 
-Paper: Ren et al., CVPRW 2024, arXiv:2404.10343 (challenge report). RGB in [0, 1], no mean shift.
+The light form has two blocks without their skips, for real-time 4K of AVIF images; its authors'
+weights are trained on AVIF-compressed inputs.
+
+Paper: Ren et al., CVPRW 2024, arXiv:2404.10343 (challenge report); for the light form Conde et
+al., CVPRW 2024, arXiv:2404.16484 (AIS 2024 challenge survey). RGB in [0, 1], no mean shift.
 """
+
+from dataclasses import replace
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +17,7 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 GATED_SHARE = 3  # one in so many channels is gated
+LIGHT_GATED_SHARE = 2
 
 
 class FeatureMixingModule(nn.Module):
@@ -45,6 +52,35 @@ class SAFMNPP(SRNetwork):
         return crop(out, self.scale * height, self.scale * width)
 
 
+class LightMixingModule(nn.Sequential):
+    """The modulation, then a convolutional channel mixer, nothing skipped."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__(
+            SimpleSAFM(channels, channels // LIGHT_GATED_SHARE),
+            ConvFFN(channels, hidden, bias=False),
+        )
+
+
+class LightSAFMNPP(SRNetwork):
+    """A short chain under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self, *, scale: int, channels: int = 32, hidden: int = 48, num_blocks: int = 2
+    ) -> None:
+        super().__init__(scale)
+        blocks = [LightMixingModule(channels, hidden) for _ in range(num_blocks)]
+        self.head = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.body = nn.Sequential(*blocks)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        shallow = self.head(pad_to_minimum(x, SimpleSAFM.CELL))
+        out = self.upsampler(shallow + self.body(shallow))
+        return crop(out, self.scale * height, self.scale * width)
+
+
 SPEC = ArchSpec(
     network=SAFMNPP,
     variants={"safmnpp": Variant(halo=103, scales=(4,))},
@@ -58,4 +94,17 @@ SPEC = ArchSpec(
     reference="sunny2109/SAFMN",
     reference_license="Apache-2.0",
     grid=SimpleSAFM.CELL,
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=LightSAFMNPP,
+        variants={"light_safmnpp": Variant(halo=39, scales=(4,))},
+        paper=Paper(
+            "Real-Time 4K Super-Resolution of Compressed AVIF Images. AIS 2024 Challenge Survey",
+            "CVPRW",
+            2024,
+            "2404.16484",
+        ),
+    ),
 )

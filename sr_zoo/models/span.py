@@ -1,32 +1,67 @@
-"""SPAN: Swift Parameter-free Attention Network, the deployed form of the NTIRE 2024 challenge.
+"""SPAN: Swift Parameter-free Attention Network.
+
+In training (`span_*_train`) each 3x3 convolution is three in a row beside a 1x1; `sr_zoo.fuse`
+turns that into the deployed form, tensor names included. The released weights are of the deployed
+form, as entered in the NTIRE 2024 challenge.
 
 Paper: Wan et al., CVPRW 2024, arXiv:2311.12770. RGB in [0, 1] outside; mean-shifted and in
 [0, 255] units inside up to the last convolution, which answers in [0, 1] by itself.
-
-What `sr_zoo.fuse` makes of `span_train`, tensor names included; the released weights are of this
-form.
 """
 
-from torch import Tensor
+from collections.abc import Callable
+from dataclasses import replace
 
-from sr_zoo.blocks import MeanShift, PixelShuffleUpsampler, SPANTrunk
+from torch import Tensor, nn
+
+from sr_zoo.blocks import MeanShift, PixelShuffleUpsampler, SPANTrunk, conv3x3
+from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 PIXEL_MAX = 255.0
+EXPANSION = 2
 
 
-class SPAN(SRNetwork):
-    """Plain 3x3 convolutions in gated blocks; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+def expanded_conv(in_channels: int, out_channels: int) -> ParallelConvs:
+    """Return a 3x3 convolution between two 1x1 at a larger width, and a 1x1 beside them."""
+    hidden_in, hidden_out = EXPANSION * in_channels, EXPANSION * out_channels
+    deep = nn.Sequential(
+        nn.Conv2d(in_channels, hidden_in, 1, padding=1),
+        nn.Conv2d(hidden_in, hidden_out, 3),
+        nn.Conv2d(hidden_out, out_channels, 1),
+    )
+    return ParallelConvs(
+        in_channels, {"deep": deep, "skip": nn.Conv2d(in_channels, out_channels, 1)}
+    )
 
-    def __init__(self, *, scale: int, channels: int = 28, num_blocks: int = 6) -> None:
+
+class GatedNetwork(SRNetwork):
+    """Gated blocks of convolutions of the kind `conv`."""
+
+    def __init__(
+        self, scale: int, channels: int, num_blocks: int, conv: Callable[[int, int], nn.Module]
+    ) -> None:
         super().__init__(scale)
         self.mean_shift = MeanShift()
-        self.trunk = SPANTrunk(channels, num_blocks)
+        self.trunk = SPANTrunk(channels, num_blocks, conv=conv)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.upsampler(self.trunk(self.mean_shift(x) * PIXEL_MAX))
+
+
+class SPAN(GatedNetwork):
+    """The deployed form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 28, num_blocks: int = 6) -> None:
+        super().__init__(scale, channels, num_blocks, conv3x3)
+
+
+class SPANTrain(GatedNetwork):
+    """The form that is trained; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 28, num_blocks: int = 6) -> None:
+        super().__init__(scale, channels, num_blocks, expanded_conv)
 
 
 SPEC = ArchSpec(
@@ -44,4 +79,12 @@ SPEC = ArchSpec(
     tags=("cnn", "attention"),
     reference="Amazingren/NTIRE2024_ESR",
     reference_license="MIT",
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=SPANTrain,
+        variants={f"{name}_train": variant for name, variant in SPEC.variants.items()},
+        tags=("cnn", "attention", "reparameterisable"),
+    ),
 )

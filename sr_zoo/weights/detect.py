@@ -1,6 +1,6 @@
 """Which network a weight file belongs to, told by the names and shapes of its tensors alone.
 
-Every family is compared in its own layout and, through its converter, in the authors'. A family
+Every architecture is compared in its own layout and, through its converter, in the authors'. It
 needs nothing written for this: named variants are compared as they are, and other sizes are found
 by asking the network's constructor (`sr_zoo.weights.solve`).
 """
@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError
-from sr_zoo.registry import MODELS, family_of, spec_of
+from sr_zoo.registry import MODELS, spec_of, specs_of
 from sr_zoo.spec import ArchSpec
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint
@@ -38,22 +38,27 @@ class Detection:
 
     Attributes:
         model: Name that the file states or of the variant with these arguments; None without one.
-        family: Architecture family.
+        spec: Architecture.
         arguments: Complete arguments of the network's constructor.
         layout: ``"ours"`` or ``"official"``, whose names the tensors have.
     """
 
     model: str | None
-    family: str
+    spec: ArchSpec
     arguments: dict[str, Any]
     layout: str
+
+    @property
+    def name(self) -> str:
+        """The model's name, or that of the architecture's first variant where it has none."""
+        return self.model or min(self.spec.variants)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """The checkpoint's tensors seen as those of one family, under our names."""
+    """The checkpoint's tensors seen as those of one architecture, under our names."""
 
-    family: str
+    spec: ArchSpec
     layout: str
     tensors: Mapping[str, Tensor]
     likeness: float
@@ -121,7 +126,7 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
             "but its tensors are not those of such a network."
         )
     arguments = _as_tuples(arguments)
-    return Detection(name, family_of(name), arguments, "ours")
+    return Detection(name, spec, arguments, "ours")
 
 
 def _largest(value: Any) -> float:
@@ -138,24 +143,26 @@ def _as_tuples(arguments: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
 
 
-FAMILIES = tuple(sorted(set(MODELS.values())))
+@cache
+def _architectures() -> tuple[ArchSpec, ...]:
+    return tuple(spec for family in sorted(set(MODELS.values())) for spec in specs_of(family))
 
 
 def _official(checkpoint: Checkpoint) -> Iterator[_Reading]:
     for tensors in checkpoint.readings():
-        for family in FAMILIES:
-            for converter in layouts_of(family):
+        for spec in _architectures():
+            for converter in layouts_of(spec.network):
                 if converter.unknown(tensors):
                     continue
                 with suppress(CheckpointError):
                     converted = converter.load(tensors)
-                    yield _Reading(family, "official", converted, _likeness(family, converted))
+                    yield _Reading(spec, "official", converted, _likeness(spec, converted))
 
 
 def _ours(checkpoint: Checkpoint) -> Iterator[_Reading]:
-    for family in FAMILIES:
+    for spec in _architectures():
         tensors = checkpoint.tensors
-        yield _Reading(family, "ours", tensors, _likeness(family, tensors))
+        yield _Reading(spec, "ours", tensors, _likeness(spec, tensors))
 
 
 def _pattern(name: str) -> str:
@@ -163,31 +170,26 @@ def _pattern(name: str) -> str:
 
 
 @cache
-def _patterns(family: str) -> frozenset[str]:
-    """Return the tensor names of a family's variants, numbers left out."""
-    spec = _spec(family)
+def _patterns(first: str) -> frozenset[str]:
+    """Return the tensor names of the variants beside a model, numbers left out."""
     return frozenset(
         _pattern(tensor)
-        for name, variant in spec.variants.items()
+        for name, variant in spec_of(first).variants.items()
         for scale in {variant.scales[0], variant.scales[-1]}
-        for tensor in _shapes(family, name, scale)
+        for tensor in _shapes(name, scale)
     )
 
 
 @cache
-def _shapes(family: str, name: str, scale: int) -> Shapes:
-    spec = _spec(family)
+def _shapes(name: str, scale: int) -> Shapes:
+    spec = spec_of(name)
     return shapes_of(spec.network, _variants(spec)[name, scale]) or {}
 
 
-def _likeness(family: str, tensors: Mapping[str, Tensor]) -> float:
+def _likeness(spec: ArchSpec, tensors: Mapping[str, Tensor]) -> float:
     theirs = {_pattern(name) for name in tensors}
-    ours = _patterns(family)
+    ours = _patterns(min(spec.variants))
     return len(theirs & ours) / max(1, len(theirs | ours))
-
-
-def _spec(family: str) -> ArchSpec:
-    return spec_of(next(model for model, module in MODELS.items() if module == family))
 
 
 def _variants(spec: ArchSpec) -> dict[tuple[str, int], Arguments]:
@@ -208,23 +210,23 @@ def _variant_of(spec: ArchSpec, arguments: Arguments) -> str | None:
 def _named(reading: _Reading) -> list[Detection]:
     """Return the variants that have exactly these tensors."""
     return [
-        Detection(name, reading.family, arguments, reading.layout)
-        for (name, scale), arguments in _variants(_spec(reading.family)).items()
-        if _shapes(reading.family, name, scale) == reading.shapes
+        Detection(name, reading.spec, arguments, reading.layout)
+        for (name, scale), arguments in _variants(reading.spec).items()
+        if _shapes(name, scale) == reading.shapes
     ]
 
 
 def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
-    """Return networks of the family in sizes that no variant has, once per scale that fits."""
-    if not reading.patterns <= _patterns(reading.family):
+    """Return networks in sizes that no variant has, once per scale that fits."""
+    spec = reading.spec
+    if not reading.patterns <= _patterns(min(spec.variants)):
         return []
-    spec = _spec(reading.family)
     starts = _starts(reading)
     for start in starts[:1] if thorough else starts:
         found = solve(spec.network, reading.shapes, start, thorough=thorough)
         if found:
             return [
-                Detection(_variant_of(spec, arguments), reading.family, arguments, reading.layout)
+                Detection(_variant_of(spec, arguments), spec, arguments, reading.layout)
                 for arguments in found
             ]
     return []
@@ -234,8 +236,8 @@ def _starts(reading: _Reading) -> list[Arguments]:
     """Return the variants' arguments, those most like the checkpoint first, whatever the scale."""
     target = reading.shapes.items()
     variants = sorted(
-        _variants(_spec(reading.family)).items(),
-        key=lambda item: len(_shapes(reading.family, *item[0]).items() & target),
+        _variants(reading.spec).items(),
+        key=lambda item: len(_shapes(*item[0]).items() & target),
     )
     best = {repr(arguments | {"scale": None}): arguments for _, arguments in variants}
     return list(reversed(best.values()))
@@ -247,11 +249,11 @@ def _only(found: list[Detection], scale: int | None) -> Detection:
     Raises:
         CheckpointError: There are several, or none at `scale`.
     """
-    by_build = {repr((d.family, sorted(d.arguments.items()))): d for d in found}
+    by_build = {repr((d.spec.network, sorted(d.arguments.items()))): d for d in found}
     distinct = [d for d in by_build.values() if scale in (None, d.arguments["scale"])]
     if len(distinct) == 1:
         return distinct[0]
-    names = ", ".join(f"{d.model or d.family} x{d.arguments['scale']}" for d in by_build.values())
+    names = ", ".join(f"{d.name} x{d.arguments['scale']}" for d in by_build.values())
     if not distinct:
         raise CheckpointError(f"These tensors are not of scale {scale}, they fit {names}.")
     raise CheckpointError(
@@ -264,8 +266,7 @@ def _explain(promising: list[_Reading]) -> str:
     if not promising:
         return "No network of the library has tensors with names like these."
     closest = promising[0]
-    variants = _variants(_spec(closest.family))
-    known = {key: _shapes(closest.family, *key) for key in variants}
+    known = {key: _shapes(*key) for key in _variants(closest.spec)}
     name, scale = max(known, key=lambda key: len(known[key].items() & closest.shapes.items()))
     return (
         f"No network of the library has these tensors. The closest is {name} x{scale}, of which "

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from sr_zoo.errors import CheckpointError
-from sr_zoo.registry import family_of, spec_of
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.loading import load_entry_into
 from sr_zoo.weights.manifest import Entry
@@ -32,7 +32,7 @@ def export_entry(entry: Entry, path: Path, layout: str) -> None:
     load_entry_into(network, entry)
     state = network.state_dict()
     if layout == "official":
-        converter = converter_of(family_of(entry.model))
+        converter = converter_of(spec.network)
         if converter is None:
             raise CheckpointError(f"{entry.model} has no layout but ours; use --layout ours")
         state = converter.save(state)

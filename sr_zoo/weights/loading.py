@@ -22,14 +22,11 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 SHOWN = 4  # names that a message lists
 
 
-def load_file_into(
-    network: SRNetwork, family: str, path: str | Path, *, key: str | None = None
-) -> None:
+def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = None) -> None:
     """Load a file in the authors' or in our layout into a network, every tensor of both.
 
     Args:
         network: Changed only if the whole file fits.
-        family: Architecture family, as `sr_zoo.registry.family_of` gives it.
         path: A file that `read_checkpoint` reads.
         key: Which nested state dict of it.
 
@@ -37,16 +34,15 @@ def load_file_into(
         WeightsNotFoundError: There is no such file.
         CheckpointError: The file cannot be read, or a tensor is missing, unexpected or misshapen.
     """
-    state = fit(network, family, read_checkpoint(path, key=key), str(path))
+    state = fit(network, read_checkpoint(path, key=key), str(path))
     network.load_state_dict(state, strict=True)
 
 
-def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) -> dict[str, Tensor]:
+def fit(network: SRNetwork, checkpoint: Checkpoint, source: str) -> dict[str, Tensor]:
     """Return a checkpoint's tensors under the network's names.
 
     Args:
         network: Not changed.
-        family: Architecture family.
         checkpoint: In the authors' or our layout.
         source: What the message of an error calls the checkpoint.
 
@@ -56,7 +52,7 @@ def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) ->
     own = shapes(network.state_dict())
     closest, complaint = -1, ""
     for tensors in checkpoint.readings():
-        for state, problem in _layouts(tensors, family):
+        for state, problem in _layouts(tensors, type(network)):
             problem = "; ".join(filter(None, (problem, differences(shapes(state), own))))
             if not problem:
                 return state
@@ -66,10 +62,12 @@ def fit(network: SRNetwork, family: str, checkpoint: Checkpoint, source: str) ->
     raise CheckpointError(f"{source} does not fit {type(network).__name__}: {complaint}.")
 
 
-def _layouts(tensors: dict[str, Tensor], family: str) -> Iterator[tuple[dict[str, Tensor], str]]:
+def _layouts(
+    tensors: dict[str, Tensor], network: type[SRNetwork]
+) -> Iterator[tuple[dict[str, Tensor], str]]:
     """Yield the tensors as they are, then from each layout's names to ours, or why that fails."""
     yield tensors, ""
-    for converter in layouts_of(family):
+    for converter in layouts_of(network):
         unknown = converter.unknown(tensors)
         known = {name: tensors[name] for name in tensors.keys() - set(unknown)}
         problem = f"{len(unknown)} unexpected: {_first(unknown)}" if unknown else ""
@@ -111,14 +109,14 @@ def load_entry_into(network: SRNetwork, entry: Entry) -> None:
         CheckpointError: It does not fit the network.
     """
     if isinstance(entry.source, Bundled):
-        return load_file_into(network, family_of(entry.model), locate(entry), key=entry.key)
+        return load_file_into(network, locate(entry), key=entry.key)
     converted = Converted(entry, version_of(family_of(entry.model)))
     content = converted.read()
     own = shapes(network.state_dict())
     state = load(content) if content else {}
     if differences(shapes(state), own):
         checkpoint = read_checkpoint(locate(entry), key=entry.key)
-        state = fit(network, family_of(entry.model), checkpoint, entry.id)
+        state = fit(network, checkpoint, entry.id)
         metadata = {"id": entry.id, "source_sha256": entry.sha256}
         converted.write(save({n: t.contiguous() for n, t in state.items()}, metadata))
     network.load_state_dict(state, strict=True)

@@ -1,15 +1,23 @@
 """Someone else's tensor names to ours: one module per architecture family, each with a `CONVERTER`.
 
-That is the authors' layout. A module may add `OTHER_LAYOUTS`, converters of layouts that others
-gave the same weights. A family whose checkpoints exist in our layout only has no module here.
+That is the authors' layout. A module may add `OTHER_FORMS`, the converters of those networks of the
+family (by class name) that `CONVERTER` does not fit, and `OTHER_LAYOUTS`, converters of layouts
+that others gave the weights of the family's main form. A family whose checkpoints exist in our
+layout only has no module here.
 """
+
+from __future__ import annotations
 
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sr_zoo.weights.convert.rules import Converter, Reshape, Rule, nest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Converter", "Reshape", "Rule", "converter_of", "layouts_of", "nest"]
 
@@ -22,16 +30,25 @@ def version_of(family: str) -> str:
     return sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
-def converter_of(family: str) -> Converter | None:
-    """Return the converter of the authors' layout, or None if a family has no layout but ours."""
-    layouts = layouts_of(family)
+def converter_of(network: type[nn.Module]) -> Converter | None:
+    """Return the converter of the authors' layout, or None if there is no layout but ours.
+
+    Args:
+        network: A class in a module of `sr_zoo.models`.
+    """
+    layouts = layouts_of(network)
     return layouts[0] if layouts else None
 
 
-def layouts_of(family: str) -> tuple[Converter, ...]:
-    """Return the converters of all layouts of a family but ours, the authors' first."""
-    name = f"{__name__}.{family}"
+def layouts_of(network: type[nn.Module]) -> tuple[Converter, ...]:
+    """Return the converters of all layouts of a network's weights but ours, the authors' first.
+
+    Args:
+        network: A class in a module of `sr_zoo.models`.
+    """
+    name = f"{__name__}.{network.__module__.rpartition('.')[2]}"
     if find_spec(name) is None:
         return ()
     module = import_module(name)
-    return (module.CONVERTER, *getattr(module, "OTHER_LAYOUTS", ()))
+    form: Converter | None = getattr(module, "OTHER_FORMS", {}).get(network.__name__)
+    return (form,) if form else (module.CONVERTER, *getattr(module, "OTHER_LAYOUTS", ()))

@@ -1,4 +1,4 @@
-"""ABPN as in ECNUSR/ETDS."""
+"""ABPN as in ECNUSR/ETDS, as designed and transformed."""
 
 from sr_zoo.weights.convert.rules import Converter
 

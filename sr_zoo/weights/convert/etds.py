@@ -1,4 +1,4 @@
-"""ETDS as trained in ECNUSR/ETDS."""
+"""ETDS as in ECNUSR/ETDS, in training and deployed."""
 
 from sr_zoo.weights.convert.rules import Converter
 
@@ -13,3 +13,14 @@ CONVERTER = Converter(
         ("conv_residual_last", "residual_tail"),
     ),
 )
+
+OTHER_FORMS = {
+    "DeployedETDS": Converter(
+        rules=(
+            ("conv_first", "head"),
+            ("backbone_convs.{i}", "body.{i}"),
+            ("conv_last", "tail"),
+            ("conv_clip", "clip"),
+        ),
+    )
+}

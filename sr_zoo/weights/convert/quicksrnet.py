@@ -1,5 +1,5 @@
-"""QuickSRNet as in quic/aimet-model-zoo, small and medium."""
+"""QuickSRNet as in quic/aimet-model-zoo."""
 
 from sr_zoo.weights.convert.rules import Converter
 
-CONVERTER = Converter(rules=(("cnn", "body"), ("conv_last", "tail")))
+CONVERTER = Converter(rules=(("cnn", "body"), ("conv_last", "tail"), ("anchor.net", "skip")))

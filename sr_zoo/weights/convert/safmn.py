@@ -1,4 +1,4 @@
-"""SAFMN as in sunny2109/SAFMN."""
+"""SAFMN as in sunny2109/SAFMN, the paper's and NTIRE 2023's form."""
 
 from sr_zoo.weights.convert.rules import Converter, nest
 
@@ -17,3 +17,20 @@ CONVERTER = Converter(
         ("to_img", "upsampler"),
     ),
 )
+
+NTIRE_BLOCK = (
+    ("safm.mfr", "mixer.views"),
+    ("safm.aggr", "mixer.mix"),
+    ("ccm.ccm", "ffn"),
+)
+OTHER_FORMS = {
+    "SAFMNNTIRE": Converter(
+        rules=(
+            ("to_feat", "head"),
+            ("norm.gamma", "norm.weight"),
+            ("norm.beta", "norm.bias"),
+            *nest("feats.{i}", "body.{i}", NTIRE_BLOCK),
+            ("to_img", "upsampler"),
+        ),
+    )
+}

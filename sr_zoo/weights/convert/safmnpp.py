@@ -1,4 +1,4 @@
-"""SAFMN++ as in sunny2109/SAFMN."""
+"""SAFMN++ and its light form as in sunny2109/SAFMN."""
 
 from sr_zoo.weights.convert.rules import Converter, nest
 
@@ -17,3 +17,19 @@ CONVERTER = Converter(
         ("to_img", "upsampler"),
     ),
 )
+
+LIGHT_BLOCK = (
+    ("conv1.proj", "0.expand"),
+    ("conv1.dwconv", "0.view"),
+    ("conv1.out", "0.project"),
+    ("conv2.conv", "1"),
+)
+OTHER_FORMS = {
+    "LightSAFMNPP": Converter(
+        rules=(
+            ("to_feat", "head"),
+            *nest("feats.{i}", "body.{i}", LIGHT_BLOCK),
+            ("to_img", "upsampler"),
+        ),
+    )
+}

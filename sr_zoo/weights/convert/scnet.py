@@ -1,4 +1,4 @@
-"""SCNet as in Aitical/SCNet, the form with bilinear stages."""
+"""SCNet as in Aitical/SCNet, with bilinear stages and with pixel shuffles."""
 
 from sr_zoo.weights.convert.rules import Converter
 
@@ -13,3 +13,17 @@ CONVERTER = Converter(
         ("conv_last", "tail.2"),
     ),
 )
+
+OTHER_FORMS = {
+    "SCNetPS": Converter(
+        rules=(
+            ("conv_first", "head.0"),
+            ("body.{i}.conv1", "body.{i}.expand"),
+            ("body.{i}.conv2", "body.{i}.project"),
+            ("upconv{i+1}.up_layer.0", "upsampler.{i}.0.expand"),
+            ("upconv{i+1}.up_layer.3", "upsampler.{i}.0.project"),
+            ("conv_hr", "tail.0"),
+            ("conv_last", "tail.2"),
+        ),
+    )
+}
