@@ -12,6 +12,7 @@ from sr_zoo.blocks.conv import (
     StripedConv2d,
     add_identity,
     conv3x3,
+    conv_halves,
     shift_channels,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
@@ -98,6 +99,7 @@ __all__ = [
     "channels_first",
     "channels_last",
     "conv3x3",
+    "conv_halves",
     "crop",
     "global_cosine",
     "global_mean",

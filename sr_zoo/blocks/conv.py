@@ -8,6 +8,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[Tensor, Tensor]:
+    """Run a convolution and split its output's channels in two, each half compact in memory.
+
+    That is ``conv(x).chunk(2, dim=1)`` without the copies that the next layers would make of
+    views; of the two it is the weights that are cut, which are small.
+
+    Args:
+        conv: Without groups, padding and stride.
+        x: (N, in_channels, H, W).
+        shuffle: Whether the halves interleave before the split, as by ``nn.ChannelShuffle(2)``.
+
+    Returns:
+        Two maps (N, out_channels / 2, H, W).
+    """
+    tensors = [conv.weight] if conv.bias is None else [conv.weight, conv.bias]
+    if shuffle:
+        tensors = [t.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1) for t in tensors]
+    first, second = zip(*(t.chunk(2) for t in tensors), strict=True)
+    return F.conv2d(x, *first), F.conv2d(x, *second)
+
+
 class StripedConv2d(nn.Sequential):
     """A large depthwise kernel as two strips, 1 x k then k x 1, nothing between them.
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.conv import conv_halves
+
 
 class MLP(nn.Sequential):
     """Feed-forward block of a transformer: a linear layer, an activation, a linear layer.
@@ -72,7 +74,7 @@ class GatedFFN(nn.Module):
         self.project = nn.Conv2d(half, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        values, gates = F.gelu(self.expand(x)).chunk(2, dim=1)
+        values, gates = map(F.gelu, conv_halves(self.expand, x))
         return F.gelu(self.project(values * self.gate(gates)))
 
 

@@ -90,34 +90,36 @@ class MoRE(nn.Module):
     def _chosen_expert(self, x: Tensor, context: Tensor, chosen: Tensor) -> Tensor:
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]
         rank, channels = self.max_rank, x.shape[1]
-        values = _conv_per_image(x, chosen, [e.values for e in experts], rank, channels)
-        modulation = _conv_per_image(context, chosen, [e.context for e in experts], rank, channels)
+        # channels last, as the maps lie in memory where convolutions are fast: no copies
+        pixels, around = (m.permute(0, 2, 3, 1).flatten(1, 2) for m in (x, context))
+        values = _linear_per_image(pixels, chosen, [e.values for e in experts], rank, channels)
+        modulation = _linear_per_image(around, chosen, [e.context for e in experts], rank, channels)
         product = values * modulation
-        return _conv_per_image(product, chosen, [e.expand for e in experts], channels, rank)
+        out = _linear_per_image(product, chosen, [e.expand for e in experts], channels, rank)
+        return out.unflatten(1, (x.shape[2], x.shape[3])).permute(0, 3, 1, 2)
 
 
-def _conv_per_image(
-    x: Tensor, chosen: Tensor, convs: Sequence[nn.Conv2d], rows: int, columns: int
+def _linear_per_image(
+    pixels: Tensor, chosen: Tensor, convs: Sequence[nn.Conv2d], rows: int, columns: int
 ) -> Tensor:
     """Run on each image the 1x1 convolution chosen for it, all filled with zeros to one size.
 
     Args:
-        x: (N, columns, H, W).
+        pixels: (N, H*W, columns).
         chosen: (N,) indices into `convs`.
         convs: To choose from; none has more outputs than `rows` or more inputs than `columns`.
         rows: Output channels.
         columns: Input channels.
 
     Returns:
-        (N, rows, H, W).
+        (N, H*W, rows).
     """
     weights, biases = [], []
     for conv in convs:
         missing = rows - conv.out_channels
         weights.append(F.pad(conv.weight.flatten(1), (0, columns - conv.in_channels, 0, missing)))
         biases.append(
-            F.pad(conv.bias, (0, missing)) if conv.bias is not None else x.new_zeros(rows)
+            F.pad(conv.bias, (0, missing)) if conv.bias is not None else pixels.new_zeros(rows)
         )
     weight, bias = torch.stack(weights)[chosen], torch.stack(biases)[chosen]
-    out = torch.baddbmm(bias[..., None], weight, x.flatten(2))
-    return out.reshape(x.shape[0], rows, x.shape[2], x.shape[3])
+    return torch.baddbmm(bias[:, None], pixels, weight.transpose(1, 2))

@@ -47,6 +47,8 @@ def pad_symmetric(x: Tensor, border: int) -> Tensor:
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:
     """Keep the top left `height` x `width` pixels of (N, C, H, W)."""
+    if not torch.compiler.is_compiling():
+        return x[..., :height, :width]
     # not a slice: torch.export would note whether the slice is the whole image, and its program
     # then refuse all sizes for which that is otherwise
     rows, columns = (torch.arange(side, device=x.device) for side in (height, width))

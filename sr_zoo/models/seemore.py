@@ -6,6 +6,8 @@ Departs from the authors' evaluation code in one point: each image of a batch is
 where theirs is right for single images only.
 """
 
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +18,7 @@ from sr_zoo.blocks import (
     MoRE,
     PixelShuffleUpsampler,
     StripedConv2d,
+    conv_halves,
     crop,
     pad_to_minimum,
     resize_pooled,
@@ -65,14 +68,16 @@ class ExpertMixer(nn.Module):
             nn.GELU(),
             nn.Conv2d(channels, 2 * channels, 1),
         )
-        self.shuffle = nn.ChannelShuffle(2) if shuffle else nn.Identity()
+        self.shuffle = shuffle
         self.values = nn.Sequential(StripedConv2d(channels, 3), nn.GELU())
         self.context = ContextPyramid(channels, depth)
         self.experts = MoRE(channels, ranks)
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        values, context = self.shuffle(self.expand(x)).chunk(2, dim=1)
+        convolve, activate, expand = self.expand
+        hidden = activate(convolve(x))
+        values, context = conv_halves(cast("nn.Conv2d", expand), hidden, shuffle=self.shuffle)
         return self.project(self.experts(self.values(values), self.context(context)))
 
 
@@ -86,7 +91,7 @@ class StripedModulation(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        queries, values = F.gelu(self.expand(x)).chunk(2, dim=1)
+        queries, values = map(F.gelu, conv_halves(self.expand, x))
         return self.project(self.strip(queries) * values)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ShiftConv, add_identity, conv3x3
+from sr_zoo.blocks import ShiftConv, add_identity, conv3x3, conv_halves
 
 
 def test_added_identity_hands_every_channel_on():
@@ -36,3 +36,12 @@ def test_shift_convolution_sees_eight_neighbours_and_not_the_pixel_itself():
 def test_shift_convolution_needs_a_multiple_of_eight_channels():
     with pytest.raises(ValueError, match="multiple of 8, got 12"):
         ShiftConv(12, 12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_halves_of_a_convolution_are_those_of_its_shuffled_output(bias):
+    conv = nn.Conv2d(6, 8, 1, bias=bias)
+    x = torch.rand(2, 6, 4, 5)
+    expected = F.channel_shuffle(conv(x), 2).chunk(2, dim=1)
+    torch.testing.assert_close(conv_halves(conv, x, shuffle=True), expected)
+    torch.testing.assert_close(conv_halves(conv, x), conv(x).chunk(2, dim=1))
