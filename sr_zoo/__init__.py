@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from sr_zoo.errors import SRZooError
     from sr_zoo.fusion import fuse
     from sr_zoo.inference.upscale import Upscaler, upscale
+    from sr_zoo.training.recipe import Recipe
+    from sr_zoo.training.trainer import train
 
 _EXPORTS = {
     "ModelInfo": "sr_zoo.api",
+    "Recipe": "sr_zoo.training.recipe",
     "SRZooError": "sr_zoo.errors",
     "Upscaler": "sr_zoo.inference.upscale",
     "create_model": "sr_zoo.api",
@@ -23,11 +26,13 @@ _EXPORTS = {
     "list_models": "sr_zoo.api",
     "load_model": "sr_zoo.api",
     "model_info": "sr_zoo.api",
+    "train": "sr_zoo.training.trainer",
     "upscale": "sr_zoo.inference.upscale",
 }
 
 __all__ = [
     "ModelInfo",
+    "Recipe",
     "SRZooError",
     "Upscaler",
     "__version__",
@@ -36,6 +41,7 @@ __all__ = [
     "list_models",
     "load_model",
     "model_info",
+    "train",
     "upscale",
 ]
 

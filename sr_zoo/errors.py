@@ -55,6 +55,10 @@ class DeviceError(SRZooError, RuntimeError):
     """The requested device is not present."""
 
 
+class TrainingError(SRZooError, RuntimeError):
+    """A training run had to stop: its loss is no number, or its state cannot be written."""
+
+
 class OptionError(SRZooError, ValueError):
     """An option has a value outside what is allowed."""
 

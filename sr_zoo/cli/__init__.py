@@ -17,6 +17,7 @@ COMMANDS = {
     "info": ("info", "Say what is known of a model."),
     "list": ("models", "List the models of the library."),
     "rate": ("rate", "Have people rate results blindly, or average their ratings."),
+    "train": ("train", "Train or fine-tune a network on folders of images."),
     "upscale": ("upscale", "Upscale images and folders of images."),
     "weights": ("weights", "List, fetch, verify, import and export weight files."),
 }

@@ -61,7 +61,7 @@ SPEC = ArchSpec(
     network=RLFN,
     variants={
         "rlfn": Variant(halo=177, scales=(2, 4)),
-        "rlfn_s": Variant(halo=177, scales=(2, 4), arguments={"channels": 48, "hidden": 48}),
+        "rlfn_s": Variant(halo=177, arguments={"channels": 48, "hidden": 48}),
         "rlfn_ntire": Variant(
             halo=117, scales=(4,), arguments={"channels": 46, "hidden": 48, "num_blocks": 4}
         ),

@@ -1,0 +1,253 @@
+"""Patches to learn from, cut out of images that are decoded and reduced once.
+
+Which patch an iteration sees depends on the seed and on the number of the patch alone, not on
+workers, processes or where a run was stopped: that is what makes resuming exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sr_zoo.errors import ImageReadError, OptionError, SRZooError
+from sr_zoo.evaluation.resize import imresize
+from sr_zoo.imaging import read_image
+from sr_zoo.imaging.folder import READABLE_SUFFIXES
+from sr_zoo.training.recipe import Data
+from sr_zoo.weights.cache import cache_folder
+
+Pixels = NDArray[np.uint8]
+WARNED = 5  # files of which each is named in a warning; the rest is counted
+
+
+@dataclass
+class Images:
+    """The images of a run, decoded, as memory-mapped arrays.
+
+    Attributes:
+        hr: 8-bit RGB (H, W, 3), sides multiples of the scale.
+        lr: The same images reduced.
+        skipped: Why other files are not among them, a sentence each.
+    """
+
+    hr: list[Pixels] = field(default_factory=list)
+    lr: list[Pixels] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def open_images(
+    data: Data, scale: int, *, cache: Path | None = None, progress: Any = iter
+) -> Images:
+    """Decode and reduce the images of a recipe, those that no earlier run has.
+
+    Args:
+        data: Where they are.
+        scale: Upscaling factor.
+        cache: Folder for decoded images (three bytes for a pixel); None for ``training`` in the
+            library's cache.
+        progress: Called with the list of files; returns what to loop over.
+
+    Raises:
+        OptionError: A folder does not exist, or no image of them all can be used.
+    """
+    cache = cache or cache_folder() / "training"
+    files = list(_pairs(data))
+    images = Images()
+    for hr_file, lr_file in progress(files):
+        try:
+            hr, lr = _open_pair(hr_file, lr_file, scale, cache)
+        except SRZooError as error:
+            images.skipped.append(str(error))
+            continue
+        if min(hr.shape[:2]) < data.patch_size:
+            images.skipped.append(
+                f"{hr_file}: {hr.shape[0]}x{hr.shape[1]} pixels are fewer than a patch of "
+                f"{data.patch_size}x{data.patch_size}"
+            )
+            continue
+        images.hr.append(hr)
+        images.lr.append(lr)
+    for reason in images.skipped[:WARNED]:
+        warnings.warn(f"left out of training: {reason}", stacklevel=2)
+    if len(images.skipped) > WARNED:
+        warnings.warn(f"left out of training: {len(images.skipped)} files in all", stacklevel=2)
+    if not images.hr:
+        raise OptionError(
+            f"None of the {len(files)} images in {', '.join(data.train)} can be trained on. "
+            f"{images.skipped[0]}. Use a smaller patch size or larger images."
+        )
+    return images
+
+
+def _pairs(data: Data) -> Iterator[tuple[Path, Path | None]]:
+    """Yield every HR file with its LR file, or with None where that is to be made."""
+    if not data.train:
+        raise OptionError("There is nothing to train on: name a folder of images (--train-dir)")
+    if data.lr and len(data.lr) != len(data.train):
+        raise OptionError(
+            f"data.lr must name one folder for each of the {len(data.train)} in data.train, "
+            f"got {len(data.lr)}"
+        )
+    for number, name in enumerate(data.train):
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise OptionError(f"{name} is no folder of images to train on")
+        files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in READABLE_SUFFIXES]
+        if not files:
+            raise OptionError(
+                f"{name} holds no images to train on; they are recognised by their suffix: "
+                f"{', '.join(sorted(READABLE_SUFFIXES))}"
+            )
+        lr_folder = Path(data.lr[number]).expanduser() if data.lr else None
+        for file in files:
+            yield file, None if lr_folder is None else lr_folder / file.relative_to(folder)
+
+
+def _open_pair(hr_file: Path, lr_file: Path | None, scale: int, cache: Path) -> tuple[Pixels, Any]:
+    """Return an image and its reduction, from the cache if it has them."""
+    state = hr_file.stat()
+    facts = f"{hr_file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()[:32]
+    hr_path, lr_path = cache / f"{key}.npy", cache / f"{key}_x{scale}.npy"
+    if not hr_path.is_file():
+        _keep(hr_path, _decode(hr_file))
+    hr = np.load(hr_path, mmap_mode="r")
+    height, width = (side // scale * scale for side in hr.shape[:2])
+    if not height or not width:
+        raise ImageReadError(f"{hr_file}: {hr.shape[0]}x{hr.shape[1]} pixels are too few")
+    hr = hr[:height, :width]
+    if lr_file is not None:
+        lr = _decode(lr_file)
+        if lr.shape[:2] != (height // scale, width // scale):
+            raise ImageReadError(
+                f"{lr_file}: {lr.shape[0]}x{lr.shape[1]} pixels do not belong to {hr_file} "
+                f"at scale {scale}"
+            )
+        return hr, lr
+    if not lr_path.is_file():
+        _keep(lr_path, imresize(np.array(hr), 1 / scale))
+    return hr, np.load(lr_path, mmap_mode="r")
+
+
+def _decode(file: Path) -> Pixels:
+    pixels = read_image(file).without_alpha().with_dtype(np.uint8).pixels
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def _keep(path: Path, pixels: Pixels) -> None:
+    """Write an array so that another run never reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{np.random.default_rng().integers(1 << 62):x}.npy")
+    try:
+        np.save(temporary, pixels)
+        temporary.replace(path)
+    except OSError as error:
+        raise OptionError(
+            f"Decoded images cannot be kept in {path.parent} ({error.strerror or error}); "
+            "SR_ZOO_CACHE names another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Patches(Dataset[tuple[Tensor, Tensor]]):
+    """Patches by their number in the run: LR and HR, RGB in [0, 1].
+
+    Every image gives one patch in each pass, in an order drawn for the pass.
+    """
+
+    def __init__(
+        self, images: Images, scale: int, *, patch_size: int, augment: bool, seed: int
+    ) -> None:
+        self.images = images
+        self.scale = scale
+        self.side = patch_size // scale
+        self.augment = augment
+        self.seed = seed
+        self._pass = -1
+        self._order = np.arange(0)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        turn, position = divmod(number, len(self.images.hr))
+        if turn != self._pass:
+            order = np.random.default_rng((self.seed, 0, turn))
+            self._pass, self._order = turn, order.permutation(len(self.images.hr))
+        image = self._order[position]
+        rng = np.random.default_rng((self.seed, 1, number))
+        return self._cut(self.images.lr[image], self.images.hr[image], rng)
+
+    def _cut(self, lr: Pixels, hr: Pixels, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        top, left = (int(rng.integers(side - self.side + 1)) for side in lr.shape[:2])
+        small = _square(lr, top, left, self.side)
+        large = _square(hr, top * self.scale, left * self.scale, self.side * self.scale)
+        if self.augment:
+            turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+            small, large = (_turned(x, turns, mirrored) for x in (small, large))
+        return small, large
+
+
+def _square(pixels: Pixels, top: int, left: int, side: int) -> Tensor:
+    square = np.array(pixels[top : top + side, left : left + side])
+    return torch.from_numpy(square).movedim(-1, 0).float() / 255
+
+
+def _turned(x: Tensor, turns: int, mirrored: bool) -> Tensor:
+    x = torch.rot90(x, turns, (-2, -1))
+    return x.flip(-1) if mirrored else x
+
+
+class _Numbers:
+    """The numbers of the patches in each batch of one process, from an iteration on."""
+
+    def __init__(self, start: int, stop: int, batch_size: int, rank: int, world: int) -> None:
+        self.iterations = range(start, stop)
+        self.batch_size, self.rank, self.world = batch_size, rank, world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // self.world
+        for iteration in self.iterations:
+            first = iteration * self.batch_size + self.rank * share
+            yield list(range(first, first + share))
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+
+def batches(
+    patches: Patches,
+    data: Data,
+    *,
+    start: int,
+    stop: int,
+    rank: int = 0,
+    world: int = 1,
+    pin: bool = False,
+) -> Iterable[tuple[Tensor, Tensor]]:
+    """Return the batches of some iterations, this process's share of each.
+
+    Args:
+        patches: What to take them from.
+        data: Batch size and number of workers.
+        start: First iteration, counted from 0.
+        stop: Iteration after the last.
+        rank: Number of this process.
+        world: How many processes share a batch.
+        pin: Whether to put batches where a GPU can fetch them.
+    """
+    return DataLoader(
+        patches,
+        batch_sampler=_Numbers(start, stop, data.batch_size, rank, world),
+        num_workers=data.workers,
+        persistent_workers=data.workers > 0,
+        pin_memory=pin,
+    )

@@ -1,0 +1,48 @@
+"""The state of a run in one file, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sr_zoo.errors import CheckpointError, ImageWriteError, TrainingError
+from sr_zoo.imaging.atomic import remove_leftovers, write_atomically
+
+FILE = "state.pt"
+
+
+def save_state(state: dict[str, Any], folder: Path) -> None:
+    """Write a run's state; whatever happens, the file holds this one or the one before.
+
+    Raises:
+        TrainingError: It cannot be written, for instance because the disk is full.
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    try:
+        write_atomically(folder / FILE, content.getvalue())
+    except ImageWriteError as error:
+        raise TrainingError(
+            f"The state of the run cannot be saved: {error}. Make room and run the same command "
+            f"again: it goes on from the last state saved in {folder}"
+        ) from error
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """Return the state that a run left in its folder, or None if it left none.
+
+    Raises:
+        CheckpointError: The file is no state of a run.
+    """
+    path = folder / FILE
+    remove_leftovers([path])
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch lets out what its unpickler stumbles over
+        raise CheckpointError(f"{path} is no state of a training run ({error})") from error
+    return state
