@@ -248,6 +248,6 @@ def batches(
         patches,
         batch_sampler=_Numbers(start, stop, data.batch_size, rank, world),
         num_workers=data.workers,
-        persistent_workers=data.workers > 0,
+        generator=torch.Generator(),  # else it draws from the one whose state is saved
         pin_memory=pin,
     )

@@ -7,7 +7,7 @@ from sr_zoo.errors import CheckpointError
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.loading import differences, shapes
 
-LEAST_PART = 0.5  # of the network's values
+LEAST_PART = 0.5  # of the network's tensors
 
 
 def warm_start(network: SRNetwork, source: str) -> list[str]:
@@ -20,10 +20,10 @@ def warm_start(network: SRNetwork, source: str) -> list[str]:
         source: What `sr_zoo.load_model` takes.
 
     Returns:
-        The network's tensors that the source has no values for.
+        The network's tensors that the source has nothing for.
 
     Raises:
-        CheckpointError: Less than half of the network's values would come from there.
+        CheckpointError: Less than half of the network's tensors would come from there.
     """
     own = network.state_dict()
     given = {
@@ -31,8 +31,7 @@ def warm_start(network: SRNetwork, source: str) -> list[str]:
         for name, tensor in load_model(source).state_dict().items()
         if name in own and tensor.shape == own[name].shape
     }
-    values = sum(tensor.numel() for tensor in own.values())
-    if sum(tensor.numel() for tensor in given.values()) < LEAST_PART * values:
+    if len(given) < LEAST_PART * len(own):
         problems = differences(shapes(given), shapes(own))
         raise CheckpointError(
             f"{source} is no start for {type(network).__name__}: {problems}. "

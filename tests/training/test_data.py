@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sr_zoo.errors import OptionError
+from sr_zoo.evaluation import imresize
+from sr_zoo.training.data import Patches, batches, open_images
+from sr_zoo.training.recipe import Data
+
+
+def patches(data, scale=2, *, augment=False, seed=0):
+    images = open_images(data, scale)
+    return Patches(images, scale, patch_size=data.patch_size, augment=augment, seed=seed)
+
+
+def test_lr_patches_are_matlabs_and_lie_where_the_hr_patches_do(photos):
+    data = Data(train=(str(photos),), patch_size=96)
+    with Image.open(photos / "0.png") as image:
+        hr = np.asarray(image.convert("RGB"))
+    found = [(lr, large) for lr, large in map(patches(data).__getitem__, range(6))]
+    whole = torch.from_numpy(hr.copy()).permute(2, 0, 1) / 255
+    (lr,) = [lr for lr, large in found if torch.equal(large, whole)]
+    expected = torch.from_numpy(imresize(hr, 0.5)).permute(2, 0, 1) / 255
+    assert torch.equal(lr, expected)
+
+
+def test_cut_patches_match_their_reduction(photos):
+    data = Data(train=(str(photos),), patch_size=48)
+    cut = patches(data, augment=True)
+    for number in range(12):
+        lr, hr = cut[number]
+        reduced = imresize(hr, 0.5).clamp(0, 1)
+        inner = (..., slice(4, -4), slice(4, -4))  # borders saw the image around the patch
+        assert (lr[inner] - reduced[inner]).abs().max() < 2 / 255
+
+
+def test_every_image_comes_once_in_a_pass_in_another_order(photos):
+    cut = patches(Data(train=(str(photos),), patch_size=96))
+    passes = [[float(cut[turn * 6 + i][1].sum()) for i in range(6)] for turn in (0, 1)]
+    assert sorted(passes[0]) == sorted(passes[1])
+    assert len(set(passes[0])) == 6
+    assert passes[0] != passes[1]
+
+
+def test_patches_depend_on_their_number_alone(photos):
+    data = Data(train=(str(photos),), patch_size=32, batch_size=4)
+    whole = list(batches(patches(data, augment=True), data, start=0, stop=4))
+    later = list(batches(patches(data, augment=True), data, start=2, stop=4))
+    for (lr, hr), (lr2, hr2) in zip(whole[2:], later, strict=True):
+        assert torch.equal(lr, lr2)
+        assert torch.equal(hr, hr2)
+    halves = [
+        list(batches(patches(data, augment=True), data, start=0, stop=4, rank=rank, world=2))
+        for rank in (0, 1)
+    ]
+    for (lr, _), (first, _), (second, _) in zip(whole, *halves, strict=True):
+        assert torch.equal(lr, torch.cat((first, second)))
+    assert not torch.equal(patches(data, seed=1)[0][0], patches(data)[0][0])
+
+
+def test_workers_change_nothing(photos):
+    data = Data(train=(str(photos),), patch_size=32, batch_size=4)
+    alone = list(batches(patches(data, augment=True), data, start=0, stop=3))
+    helped = Data(train=(str(photos),), patch_size=32, batch_size=4, workers=2)
+    for (lr, hr), (lr2, hr2) in zip(
+        alone, batches(patches(helped, augment=True), helped, start=0, stop=3), strict=True
+    ):
+        assert torch.equal(lr, lr2)
+        assert torch.equal(hr, hr2)
+
+
+def test_given_pairs_are_used_and_must_fit(photos, tmp_path):
+    reduced = tmp_path / "reduced"
+    (reduced / "more").mkdir(parents=True)
+    for path in photos.rglob("*.png"):
+        side = 47 if path.name == "1.png" else 48
+        Image.new("RGB", (side, side), (255, 0, 0)).save(reduced / path.relative_to(photos))
+    data = Data(train=(str(photos),), lr=(str(reduced),), patch_size=32)
+    with pytest.warns(UserWarning, match=r"1\.png: 47x47 pixels do not belong to"):
+        images = open_images(data, 2)
+    assert len(images.lr) == 5
+    assert images.lr[0][0, 0].tolist() == [255, 0, 0]
+    with pytest.raises(OptionError, match="one folder for each of the 1 in"):
+        open_images(Data(train=(str(photos),), lr=("a", "b")), 2)
+
+
+def test_grey_transparent_and_16_bit_images_become_8_bit_rgb(tmp_path):
+    Image.new("L", (40, 40), 7).save(tmp_path / "grey.png")
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.fromarray(np.full((40, 40), 65535, np.uint16)).save(tmp_path / "deep.png")
+    images = open_images(Data(train=(str(tmp_path),), patch_size=32), 2)
+    assert [image[0, 0].tolist() for image in images.hr] == [[255] * 3, [255] * 3, [7] * 3]
+
+
+def test_damaged_and_small_images_are_left_out_and_counted(photos):
+    for number in range(6):
+        (photos / f"broken{number}.png").write_bytes((photos / "0.png").read_bytes()[:300])
+    Image.new("RGB", (20, 200)).save(photos / "small.png")
+    with pytest.warns(UserWarning, match="left out") as warned:
+        images = open_images(Data(train=(str(photos),), patch_size=32), 2)
+    assert len(images.hr) == 6
+    assert len(images.skipped) == 7
+    assert "200x20 pixels are fewer than a patch of 32x32" in images.skipped[-1]
+    assert str(warned[-1].message) == "left out of training: 7 files in all"
+
+
+def test_folders_without_use(tmp_path, photos):
+    with pytest.raises(OptionError, match="nothing to train on"):
+        open_images(Data(), 2)
+    with pytest.raises(OptionError, match="is no folder of images"):
+        open_images(Data(train=(str(tmp_path / "none"),)), 2)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OptionError, match=r"holds no images to train on; .* suffix: .*\.png"):
+        open_images(Data(train=(str(tmp_path / "empty"),)), 2)
+    for number in range(1, 6):
+        next(photos.rglob(f"{'c' if number == 5 else number}.png")).unlink()
+    with (
+        pytest.raises(OptionError, match="None of the 1 images"),
+        pytest.warns(UserWarning, match="fewer than a patch of 128x128"),
+    ):
+        open_images(Data(train=(str(photos),)), 2)

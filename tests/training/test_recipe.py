@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from sr_zoo.errors import OptionError
+from sr_zoo.training.recipe import Recipe, read_recipe
+
+TOML = """
+model = "rlfn_s"
+scale = 2
+[data]
+train = ["photos"]
+batch_size = 8
+[[losses]]
+name = "l1"
+[[losses]]
+name = "fft_l1"
+weight = 0.1
+[optimizer]
+lr = 1
+[distillation]
+teacher = "rlfn_x2.official"
+"""
+
+
+def test_a_recipe_survives_writing_and_reading(tmp_path):
+    (tmp_path / "mine.toml").write_text(TOML)
+    recipe = read_recipe(tmp_path / "mine.toml")
+    assert (recipe.scale, recipe.data.batch_size, recipe.optimizer.lr) == (2, 8, 1.0)
+    assert [loss.weight for loss in recipe.losses] == [1.0, 0.1]
+    assert recipe.distillation.teacher == "rlfn_x2.official"
+    (tmp_path / "written.json").write_text(json.dumps(recipe.to_mapping()))
+    assert read_recipe(tmp_path / "written.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"modell": "rlfn"}, r"unknown key 'modell'\. Did you mean 'model'\?"),
+        ({"model": "rlfn", "optimizer": {"lrr": 1}}, r"unknown key 'optimizer\.lrr'\. Did you mea"),
+        ({"model": "rlfn", "losses": [{"name": "l1", "wait": 1}]}, r"unknown key 'losses\[0\]\."),
+        ({"model": "rlfn", "data": {"lr_patch": 3}}, r"data takes: train, lr, val, patch_size"),
+        ({"scale": 4}, "'model' is missing"),
+        ({"model": "rlfn", "scale": "4"}, "scale must be of type int, got '4'"),
+        ({"model": "rlfn", "iterations": True}, "iterations must be of type int, got True"),
+        ({"model": "rlfn", "data": {"train": 3}}, r"data\.train must be a list, got 3"),
+        ({"model": "rlfn", "arguments": 3}, "arguments must be a table, got 3"),
+        ({"model": "rlfn", "data": 3}, "data must be a table, got 3"),
+        ({"model": "rlfn", "epochs": 0}, "epochs must be positive, got 0"),
+        ({"model": "rlfn", "scale": 3}, "patch_size .* must be a multiple of the scale 3, got 128"),
+        ({"model": "rlfn", "ema": 1.0}, "ema must be at least 0 and less than 1"),
+        ({"model": "rlfn", "losses": []}, "losses must have at least one entry"),
+        ({"model": "rlfn", "precision": "float61"}, "Did you mean 'float16'"),
+        ({"model": "rlfn", "optimizer": {"name": "adan"}}, r"optimizer\.name must be one of"),
+        ({"model": "rlfn", "schedule": {"name": "cosin"}}, "Did you mean 'cosine'"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_sentence(record, message):
+    with pytest.raises(OptionError, match=message):
+        Recipe.from_mapping(record)
+
+
+def test_missing_and_unreadable_files(tmp_path):
+    with pytest.raises(OptionError, match="There is no recipe"):
+        read_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("model = ")
+    with pytest.raises(OptionError, match="cannot be read as a recipe"):
+        read_recipe(tmp_path / "bad.toml")
+
+
+def test_single_settings_are_changed_by_their_path():
+    recipe = Recipe("rlfn").changed({"optimizer.clip_norm": 1, "distillation.teacher": "rlfn"})
+    assert recipe.optimizer.clip_norm == 1.0
+    assert recipe.distillation.teacher == "rlfn"
+    with pytest.raises(OptionError, match=r"unknown key 'optimizer.clipnorm'"):
+        recipe.changed({"optimizer.clipnorm": 1})
+    with pytest.raises(OptionError, match="model is no table"):
+        recipe.changed({"model.name": 1})
