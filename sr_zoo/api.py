@@ -332,7 +332,7 @@ def pick_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-def _load_unnamed(path: Path) -> SRNetwork:
+def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     """Build the network that a file's tensors belong to, and load them."""
     from sr_zoo.network import Identity
     from sr_zoo.weights.checkpoint import read_checkpoint
@@ -340,7 +340,7 @@ def _load_unnamed(path: Path) -> SRNetwork:
     from sr_zoo.weights.loading import fit
 
     checkpoint = read_checkpoint(path)
-    detection = detect(checkpoint)
+    detection = detect(checkpoint, scale=scale)
     network = detection.spec.network(**detection.arguments)
     state = fit(network, checkpoint, str(path))
     network.load_state_dict(state, strict=True)
@@ -351,6 +351,7 @@ def _load_unnamed(path: Path) -> SRNetwork:
 def load_model(
     source: str | Path,
     *,
+    scale: int | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> SRNetwork:
@@ -362,6 +363,7 @@ def load_model(
     Args:
         source: A manifest id (``"rlfn_x4.official"``), the path of a weight file or of a folder
             that `save_pretrained` wrote, or ``"hf-hub:owner/repo"``.
+        scale: Which upscaling factor to take where a file fits several; None where it fits one.
         device: As for `create_model`.
         dtype: As for `create_model`.
 
@@ -379,7 +381,7 @@ def load_model(
 
     path = Path(source) if Path(source).is_file() else locate_saved(source)
     if path is not None:
-        return _place(_load_unnamed(path), device, dtype)
+        return _place(_load_unnamed(path, scale), device, dtype)
     known = [entry.id for entry in load_manifest().entries]
     if text in known:
         entry = load_manifest().by_id(text)

@@ -21,7 +21,8 @@ from sr_zoo.weights.manifest import load_manifest
 from sr_zoo.weights.solve import _slots, defaults_of, shapes_of
 
 SHARED = Path(os.environ.get("SR_ZOO_SHARED", Path(__file__).parents[2] / "shared")) / "weights"
-FIRST_OF_FORM = sorted({spec_of(n).network: n for n in sorted(MODELS, reverse=True)}.values())
+LEARNED = sorted(name for name, family in MODELS.items() if family != "interpolation")
+FIRST_OF_FORM = sorted({spec_of(n).network: n for n in reversed(LEARNED)}.values())
 
 
 def checkpoint_of(shapes, network=None):
@@ -49,9 +50,10 @@ def test_named_variants_are_recognised(name, layout):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_named_variant_is_recognised(name):
-    check_named(name, "official")
+@pytest.mark.parametrize("layout", ["ours", "official"])
+@pytest.mark.parametrize("name", LEARNED)
+def test_every_named_variant_is_recognised(name, layout):
+    check_named(name, layout)
 
 
 def check_named(name, layout):
@@ -97,9 +99,10 @@ def test_sizes_that_no_variant_has_are_recognised(name, layout):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
-def test_sizes_that_no_variant_has_are_recognised_in_every_form(name, seed):
-    check_odd_size(name, "official", seed)
+def test_sizes_that_no_variant_has_are_recognised_in_every_form(name, layout, seed):
+    check_odd_size(name, layout, seed)
 
 
 def check_odd_size(name, layout, seed):
@@ -170,6 +173,26 @@ def test_the_authors_files_are_recognised_and_load():
             assert (detection.model, detection.arguments["scale"]) == (entry.model, entry.scale)
             network = spec_of(entry.model).network(**detection.arguments)
             load_file_into(network, file, key=entry.key)
+
+
+def test_one_file_for_several_scales_is_loaded_at_the_one_asked_for(tmp_path):
+    torch.manual_seed(0)
+    state = sr_zoo.create_model("carn_m", 2, pretrained=False).state_dict()
+    torch.save(state, tmp_path / "carn_m.pth")
+    with pytest.raises(CheckpointError, match=r"carn_m x2, carn_m x3.*load_model\(FILE, scale="):
+        sr_zoo.load_model(tmp_path / "carn_m.pth")
+    network = sr_zoo.load_model(tmp_path / "carn_m.pth", scale=3)
+    assert (network.identity.name, network.scale) == ("carn_m", 3)
+    with pytest.raises(CheckpointError, match="not of scale 8"):
+        sr_zoo.load_model(tmp_path / "carn_m.pth", scale=8)
+
+
+def test_an_outline_has_the_shapes_of_the_network():
+    for name in ("awsrn_s", "ecbsr_m4c16", "swinir_light"):
+        arguments = spec_of(name).variants[name].resolve(2)
+        network = spec_of(name).network(**arguments)
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        assert shapes_of(type(network), arguments) == shapes
 
 
 @pytest.mark.parametrize("layout", ["ours", "official"])

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
@@ -23,13 +23,14 @@ from sr_zoo.registry import MODELS, spec_of, specs_of
 from sr_zoo.spec import ArchSpec
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint
-from sr_zoo.weights.convert import layouts_of
-from sr_zoo.weights.loading import Shapes, differences, shapes
+from sr_zoo.weights.convert import Converter, layouts_of
+from sr_zoo.weights.loading import Shapes, differences, first, shapes
 from sr_zoo.weights.manifest import load_manifest
 from sr_zoo.weights.solve import Arguments, defaults_of, shapes_of, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
-ALIKE = 0.35  # share of name patterns in common from which a family is looked at
+KNOWN = 0.35  # share of a file's name patterns that a network must have for it to be looked at
+USED = 0.1  # share of a converter's rules that a file must use; few general ones match anything
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,44 @@ class Detection:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The checkpoint's tensors seen as those of one architecture, under our names."""
+    """The checkpoint's tensors seen as those of one architecture.
+
+    Attributes:
+        spec: The architecture.
+        converter: From the tensors' layout to ours; None if they have our names.
+        tensors: As in the file.
+        known: Share of the name patterns that the architecture has.
+        used: Share of the converter's rules that some name falls under.
+    """
 
     spec: ArchSpec
-    layout: str
+    converter: Converter | None
     tensors: Mapping[str, Tensor]
-    likeness: float
+    known: float
+    used: float
 
     @property
+    def layout(self) -> str:
+        return "ours" if self.converter is None else "official"
+
+    @cached_property
+    def unknown(self) -> list[str]:
+        """Names in the file that have no place in the architecture."""
+        return [] if self.converter is None else self.converter.unknown(self.tensors)
+
+    @cached_property
     def shapes(self) -> Shapes:
-        return shapes(self.tensors)
+        """What is known, under our names; nothing where the tensors do not fit together."""
+        if self.converter is None:
+            return shapes(self.tensors)
+        known = {name: self.tensors[name] for name in self.tensors.keys() - set(self.unknown)}
+        with suppress(CheckpointError):
+            return shapes(self.converter.load(known))
+        return {}
 
     @property
     def patterns(self) -> set[str]:
-        return {_pattern(name) for name in self.tensors}
+        return {_pattern(name) for name in self.shapes}
 
 
 def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
@@ -85,22 +110,41 @@ def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
     """
     if checkpoint.metadata.get("architecture") in MODELS and "arguments" in checkpoint.metadata:
         return _from_metadata(checkpoint)
-    promising: list[_Reading] = []
-    found: list[Detection] = []
-    for readings in (_official(checkpoint), _ours(checkpoint)):  # the quicker one first
-        alike = [reading for reading in readings if reading.likeness >= ALIKE]
-        promising += alike
-        found = found or [detection for reading in alike for detection in _named(reading)]
-        if found:
-            break
-    promising.sort(key=lambda reading: -reading.likeness)
+    readings = sorted(_readings(checkpoint), key=lambda r: (r.known, r.used), reverse=True)
+    whole = [reading for reading in readings if reading.known == 1]
+    found = [detection for reading in whole for detection in _named(reading)]
     if not found:
-        quick = (_sized(reading, thorough=False) for reading in promising)
-        thorough = (_sized(reading, thorough=True) for reading in promising[:2])
+        whole = [reading for reading in whole if reading.patterns <= _patterns(reading.spec)]
+        quick = (_sized(reading, thorough=False) for reading in whole)
+        thorough = (_sized(reading, thorough=True) for reading in whole[:2])
         found = next(filter(None, chain(quick, thorough)), [])
     if not found:
-        raise CheckpointError(_explain(promising))
+        raise CheckpointError(_explain(readings))
     return _only(_known_file(checkpoint, found) or found, scale)
+
+
+def _readings(checkpoint: Checkpoint) -> Iterator[_Reading]:
+    """Yield the architectures that the names may be of, without building any but a few."""
+    for tensors in checkpoint.readings():
+        examples = {_pattern(name): name for name in tensors}
+        for spec in _architectures():
+            for converter in layouts_of(spec.network):
+                known, used = converter.familiarity(examples.values(), ours=False)
+                if known >= KNOWN and used >= USED:
+                    yield _Reading(spec, converter, tensors, known, used)
+            known, used = _familiarity(spec, examples)
+            if known >= KNOWN and used >= USED:
+                yield _Reading(spec, None, tensors, known, used)
+
+
+def _familiarity(spec: ArchSpec, examples: Mapping[str, str]) -> tuple[float, float]:
+    """Return how far the names are our names of an architecture, as `Converter.familiarity`."""
+    layouts = layouts_of(spec.network)
+    if layouts:
+        return layouts[0].familiarity(examples.values(), ours=True)
+    own = _patterns(spec)
+    common = len(own & examples.keys())
+    return common / max(1, len(examples)), common / max(1, len(own))
 
 
 def _known_file(checkpoint: Checkpoint, found: list[Detection]) -> list[Detection]:
@@ -148,33 +192,20 @@ def _architectures() -> tuple[ArchSpec, ...]:
     return tuple(spec for family in sorted(set(MODELS.values())) for spec in specs_of(family))
 
 
-def _official(checkpoint: Checkpoint) -> Iterator[_Reading]:
-    for tensors in checkpoint.readings():
-        for spec in _architectures():
-            for converter in layouts_of(spec.network):
-                if converter.unknown(tensors):
-                    continue
-                with suppress(CheckpointError):
-                    converted = converter.load(tensors)
-                    yield _Reading(spec, "official", converted, _likeness(spec, converted))
-
-
-def _ours(checkpoint: Checkpoint) -> Iterator[_Reading]:
-    for spec in _architectures():
-        tensors = checkpoint.tensors
-        yield _Reading(spec, "ours", tensors, _likeness(spec, tensors))
-
-
 def _pattern(name: str) -> str:
     return re.sub(r"\d+", "#", name)
 
 
+def _patterns(spec: ArchSpec) -> frozenset[str]:
+    return _patterns_beside(min(spec.variants))
+
+
 @cache
-def _patterns(first: str) -> frozenset[str]:
-    """Return the tensor names of the variants beside a model, numbers left out."""
+def _patterns_beside(model: str) -> frozenset[str]:
+    """Return the tensor names of a model and of the variants beside it, numbers left out."""
     return frozenset(
         _pattern(tensor)
-        for name, variant in spec_of(first).variants.items()
+        for name, variant in spec_of(model).variants.items()
         for scale in {variant.scales[0], variant.scales[-1]}
         for tensor in _shapes(name, scale)
     )
@@ -184,12 +215,6 @@ def _patterns(first: str) -> frozenset[str]:
 def _shapes(name: str, scale: int) -> Shapes:
     spec = spec_of(name)
     return shapes_of(spec.network, _variants(spec)[name, scale]) or {}
-
-
-def _likeness(spec: ArchSpec, tensors: Mapping[str, Tensor]) -> float:
-    theirs = {_pattern(name) for name in tensors}
-    ours = _patterns(min(spec.variants))
-    return len(theirs & ours) / max(1, len(theirs | ours))
 
 
 def _variants(spec: ArchSpec) -> dict[tuple[str, int], Arguments]:
@@ -212,15 +237,33 @@ def _named(reading: _Reading) -> list[Detection]:
     return [
         Detection(name, reading.spec, arguments, reading.layout)
         for (name, scale), arguments in _variants(reading.spec).items()
-        if _shapes(name, scale) == reading.shapes
+        if _may_be(name, reading) and _shapes(name, scale) == reading.shapes
     ]
+
+
+def _may_be(name: str, reading: _Reading) -> bool:
+    """Tell from one scale of a variant whether the others are worth building."""
+    variant = reading.spec.variants[name]
+    if variant.scale_arguments:
+        return True
+    wrong = _differing(_shapes(name, variant.scales[0]), reading.shapes)
+    return wrong <= _scaled(min(reading.spec.variants))
+
+
+@cache
+def _scaled(name: str) -> set[str]:
+    """Return the tensors of a model that depend on the scale, numbers left out."""
+    scales = spec_of(name).variants[name].scales
+    return _differing(_shapes(name, scales[0]), _shapes(name, scales[-1]))
+
+
+def _differing(one: Shapes, other: Shapes) -> set[str]:
+    return {_pattern(name) for name, _ in one.items() ^ other.items()}
 
 
 def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
     """Return networks in sizes that no variant has, once per scale that fits."""
     spec = reading.spec
-    if not reading.patterns <= _patterns(min(spec.variants)):
-        return []
     starts = _starts(reading)
     for start in starts[:1] if thorough else starts:
         found = solve(spec.network, reading.shapes, start, thorough=thorough)
@@ -256,19 +299,27 @@ def _only(found: list[Detection], scale: int | None) -> Detection:
     names = ", ".join(f"{d.name} x{d.arguments['scale']}" for d in by_build.values())
     if not distinct:
         raise CheckpointError(f"These tensors are not of scale {scale}, they fit {names}.")
+    one_model = len({d.name for d in distinct}) == 1
+    how = (
+        "load_model(FILE, scale=SCALE)"
+        if one_model
+        else "create_model(NAME, SCALE, checkpoint=FILE)"
+    )
     raise CheckpointError(
         f"These tensors fit {len(distinct)} networks: {names}. "
-        "sr_zoo.create_model(NAME, SCALE, checkpoint=FILE) loads the file as the one you name."
+        f"sr_zoo.{how} loads the file as the one you choose."
     )
 
 
-def _explain(promising: list[_Reading]) -> str:
-    if not promising:
+def _explain(readings: list[_Reading]) -> str:
+    if not readings:
         return "No network of the library has tensors with names like these."
-    closest = promising[0]
+    closest = readings[0]
     known = {key: _shapes(*key) for key in _variants(closest.spec)}
     name, scale = max(known, key=lambda key: len(known[key].items() & closest.shapes.items()))
+    unknown = f"{len(closest.unknown)} unexpected: {first(closest.unknown)}"
+    problems = (unknown if closest.unknown else "", differences(closest.shapes, known[name, scale]))
     return (
         f"No network of the library has these tensors. The closest is {name} x{scale}, of which "
-        f"{differences(closest.shapes, known[name, scale])}."
+        f"{'; '.join(filter(None, problems))}."
     )

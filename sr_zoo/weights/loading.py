@@ -70,7 +70,7 @@ def _layouts(
     for converter in layouts_of(network):
         unknown = converter.unknown(tensors)
         known = {name: tensors[name] for name in tensors.keys() - set(unknown)}
-        problem = f"{len(unknown)} unexpected: {_first(unknown)}" if unknown else ""
+        problem = f"{len(unknown)} unexpected: {first(unknown)}" if unknown else ""
         try:
             yield converter.load(known), problem
         except CheckpointError as error:
@@ -93,10 +93,11 @@ def differences(state: Shapes, own: Shapes) -> str:
         if name in state and state[name] != shape
     ]
     groups = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
-    return "; ".join(f"{len(names)} {kind}: {_first(names)}" for kind, names in groups if names)
+    return "; ".join(f"{len(names)} {kind}: {first(names)}" for kind, names in groups if names)
 
 
-def _first(names: list[str]) -> str:
+def first(names: list[str]) -> str:
+    """Return the first few names, for a message."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 

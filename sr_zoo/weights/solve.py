@@ -1,7 +1,7 @@
 """Which constructor arguments give a network tensors of these names and shapes.
 
-No table per network: the constructor itself is asked. It runs on the meta device, where a network
-costs no memory, with one argument changed at a time. What that changes (the sizes of tensors, how
+No table per network: the constructor itself is asked. It runs on outlines, which take
+no memory, one argument changed at a time. What that changes (the sizes of tensors, how
 many numbered children a module has) says how far the argument is from the value sought, as in
 Newton's method; arguments that several sizes depend on follow once the others are settled. The
 answer is checked: all names and all shapes must be equal.
@@ -33,22 +33,30 @@ SCAN = 65  # arguments that enter by a floor division and the like are tried one
 REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)
 
 
-class _NoInitialisation(TorchFunctionMode):
-    """Leaves weights as they were allocated: most of the time of building a network goes there."""
+class _Outline(TorchFunctionMode):
+    """Builds networks whose weights are on the meta device, uninitialised: sizes without numbers.
+
+    Tables that a constructor computes stay on the CPU. There they cost little, while torch computes
+    on the meta device in Python, with modules that take seconds to import.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func is torch.empty:  # what every layer of torch allocates its weights by
+            return func(*args, **kwargs | {"device": "meta"})
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        if func is torch.linalg.vector_norm:
+            return torch.sum(*args, **kwargs)  # of the same shape, and compiled
         return func(*args, **kwargs)
 
 
 def shapes_of(network: type[SRNetwork], arguments: Arguments) -> Shapes | None:
     """Return names and shapes of a network's tensors, or None if it refuses the arguments."""
     try:
-        with torch.device("meta"), _NoInitialisation():
+        with _Outline():
             state = network(**arguments).state_dict()
     except REFUSALS:
         return None

@@ -1,9 +1,9 @@
 """Someone else's tensor names to ours: one module per architecture family, each with a `CONVERTER`.
 
 That is the authors' layout. A module may add `OTHER_FORMS`, the converters of those networks of the
-family (by class name) that `CONVERTER` does not fit, and `OTHER_LAYOUTS`, converters of layouts
-that others gave the weights of the family's main form. A family whose checkpoints exist in our
-layout only has no module here.
+family (by class name) that `CONVERTER` does not fit, None where such a network has no layout but
+ours, and `OTHER_LAYOUTS`, converters of layouts that others gave the weights of the family's main
+form. A family whose checkpoints exist in our layout only has no module here.
 """
 
 from __future__ import annotations
@@ -50,5 +50,8 @@ def layouts_of(network: type[nn.Module]) -> tuple[Converter, ...]:
     if find_spec(name) is None:
         return ()
     module = import_module(name)
-    form: Converter | None = getattr(module, "OTHER_FORMS", {}).get(network.__name__)
-    return (form,) if form else (module.CONVERTER, *getattr(module, "OTHER_LAYOUTS", ()))
+    forms: dict[str, Converter | None] = getattr(module, "OTHER_FORMS", {})
+    if network.__name__ in forms:
+        form = forms[network.__name__]
+        return () if form is None else (form,)
+    return (module.CONVERTER, *getattr(module, "OTHER_LAYOUTS", ()))

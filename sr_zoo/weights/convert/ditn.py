@@ -31,3 +31,5 @@ CONVERTER = Converter(
         ("upsample", "upsampler"),
     ),
 )
+
+OTHER_FORMS = {"DITN": None}  # the library's reading

@@ -10,7 +10,7 @@ same kind, every rule runs in both directions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -61,6 +61,10 @@ class _Direction:
             values = {k: int(v) - offsets[k] for k, v in match.groupdict().items()}
             return _fill(target, values) + name[match.end() :]
         return None
+
+    def rule_of(self, name: str) -> int | None:
+        """Return which rule a name falls under."""
+        return next((i for i, (regex, *_) in enumerate(self.rules) if regex.match(name)), None)
 
 
 def _fill(pattern: str, values: Mapping[str, int]) -> str:
@@ -116,6 +120,22 @@ class Converter:
     def unknown(self, names: Iterable[str]) -> list[str]:
         """Return the names that are neither ignored nor have a rule."""
         return [n for n in names if not self._ignores(n) and self._to_ours.rename(n) is None]
+
+    def familiarity(self, names: Collection[str], *, ours: bool) -> tuple[float, float]:
+        """Return the share of names that the rules know, and of rules that the names use.
+
+        Args:
+            names: Of tensors.
+            ours: Whether to take them for our names; for the authors' otherwise.
+        """
+        direction = self._to_theirs if ours else self._to_ours
+        known, used = 0, set()
+        for name in names:
+            whole = not ours or self._pieces(name) is None
+            rule = direction.rule_of(name if whole else f"{name}.0")
+            known += rule is not None or (not ours and self._ignores(name))
+            used |= {rule} - {None}
+        return known / max(1, len(names)), len(used) / max(1, len(self.rules))
 
     def _ignores(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self.ignore)
