@@ -142,12 +142,25 @@ def _psnr(a: Tensor, b: Tensor) -> float:
 
 
 def _ssim(a: Tensor, b: Tensor) -> float:
+    return float(similarity(a, b).mean())
+
+
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """Return the structural similarity at each place where the window fits.
+
+    Args:
+        a: (C, H, W), white at 255; gradients pass through.
+        b: Likewise.
+
+    Returns:
+        (C, H-10, W-10).
+    """
     mean_a, mean_b, square_a, square_b, product = _blur(torch.stack((a, b, a * a, b * b, a * b)))
     c1, c2 = STABILISERS
     luminances = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     variances = square_a - mean_a**2 + square_b - mean_b**2
     structures = (2 * (product - mean_a * mean_b) + c2) / (variances + c2)
-    return float((luminances * structures).mean())
+    return luminances * structures
 
 
 def _blur(maps: Tensor) -> Tensor:

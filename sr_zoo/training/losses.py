@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.evaluation.metrics import PEAK, similarity
+from sr_zoo.evaluation.resize import imresize
 from sr_zoo.training import recipe
 
 
@@ -47,7 +51,121 @@ class FFTL1(ImageLoss):
         return torch.view_as_real(spectrum).abs().mean()
 
 
-LOSSES: dict[str, type[ImageLoss]] = {"fft_l1": FFTL1, "l1": L1, "l2": L2}
+class Charbonnier(ImageLoss):
+    """Mean of sqrt(d^2 + eps^2): L1 that is smooth at zero.
+
+    Source: Lai et al., LapSRN, CVPR 2017.
+    """
+
+    def __init__(self, *, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return ((output - target).square() + self.eps**2).sqrt().mean()
+
+
+class TotalVariation(ImageLoss):
+    """Mean absolute difference of neighbouring output pixels, along rows plus along columns.
+
+    Smooths whatever the target is. Source: Rudin et al., Physica D 1992, in its anisotropic form.
+    """
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return sum((side.abs().mean() for side in differences(output)), target.new_zeros(()))
+
+
+class Edge(ImageLoss):
+    """Mean absolute difference of the gradients (differences of neighbours) along both axes."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        # linear: the difference of the gradients is the gradient of the difference
+        return sum((d.abs().mean() for d in differences(output - target)), output.new_zeros(()))
+
+
+class SSIM(ImageLoss):
+    """One minus the mean structural similarity of the three channels.
+
+    Source: Wang et al., IEEE TIP 2004; constants and window as the library measures it.
+    """
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return 1 - similarity(output.flatten(0, 1) * PEAK, target.flatten(0, 1) * PEAK).mean()
+
+
+class BalancedDiversity(ImageLoss):
+    """L1 weighted by local texture: flat regions, which are learned first, count less.
+
+    The weight of a pixel is floor + g / mean(g), divided by its mean over the patch, where g is the
+    target's gradient magnitude averaged over 7 x 7 pixels. A reading of Yu et al., WBSR, NeurIPS
+    2024, which names such a loss and gives no formula.
+
+    Args:
+        floor: Weight of a pixel without texture before normalising.
+    """
+
+    WINDOW = 7
+
+    def __init__(self, *, floor: float = 0.5) -> None:
+        super().__init__()
+        self.floor = floor
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        grey = F.pad(target.mean(1, keepdim=True), (0, 1, 0, 1), mode="replicate")
+        down, right = grey.diff(dim=-2)[..., :-1], grey.diff(dim=-1)[..., :-1, :]
+        magnitude = (down.square() + right.square()).sqrt()
+        half = self.WINDOW // 2
+        texture = F.avg_pool2d(magnitude, self.WINDOW, 1, half, count_include_pad=False)
+        smallest = torch.finfo(texture.dtype).tiny  # a flat patch has no texture to divide by
+        weight = self.floor + texture / texture.mean((-2, -1), keepdim=True).clamp(min=smallest)
+        weight = weight / weight.mean((-2, -1), keepdim=True)
+        return (weight * (output - target).abs()).mean()
+
+
+class Contrastive(ImageLoss):
+    """Distance to the target over distance to the bicubically enlarged LR patch, as features.
+
+    The features are those of two random, fixed 3x3 convolutions with a tanh between them, which
+    keep the detail that networks trained to recognise things drop. Source: Kong et al., RLFN, CVPRW
+    2022; the number of feature channels is ours.
+    """
+
+    uses_lr = True
+    EPS = 1e-7  # where the enlarged patch is perfect already
+
+    def __init__(self, *, channels: int = 64) -> None:
+        super().__init__()
+        layers = (nn.Conv2d(3, channels, 3), nn.Tanh(), nn.Conv2d(channels, channels, 3))
+        self.features = nn.Sequential(*layers).requires_grad_(False)
+
+    def forward(self, output: Tensor, target: Tensor, lr: Tensor) -> Tensor:
+        negative = imresize(lr, size=(target.shape[-2], target.shape[-1]))
+        of_output, of_target, of_negative = map(self.features, (output, target, negative))
+        near = (of_output - of_target).abs().mean()
+        return near / ((of_output - of_negative).abs().mean() + self.EPS)
+
+
+def differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each pixel's difference to its upper and to its left neighbour."""
+    return x.diff(dim=-2), x.diff(dim=-1)
+
+
+LOSSES: dict[str, type[ImageLoss] | str] = {
+    "balanced_diversity": BalancedDiversity,
+    "charbonnier": Charbonnier,
+    "content": "sr_zoo.training.perceptual.Content",
+    "contrastive": Contrastive,
+    "edge": Edge,
+    "fft_l1": FFTL1,
+    "gan": "sr_zoo.training.adversarial.GAN",
+    "l1": L1,
+    "l2": L2,
+    "relativistic_gan": "sr_zoo.training.adversarial.RelativisticGAN",
+    "ssim": SSIM,
+    "texture": "sr_zoo.training.perceptual.Texture",
+    "total_variation": TotalVariation,
+    "uncertainty": "sr_zoo.training.uncertainty.Uncertainty",
+}
 
 
 class Criterion(nn.Module):
@@ -84,7 +202,11 @@ def build_loss(loss: recipe.Loss) -> ImageLoss:
             f"Unknown loss {loss.name!r}.{did_you_mean(loss.name, LOSSES)} "
             f"Known are {', '.join(LOSSES)}"
         )
+    found = LOSSES[loss.name]
+    if isinstance(found, str):  # built on this module
+        module, _, name = found.rpartition(".")
+        found = getattr(import_module(module), name)
     try:
-        return LOSSES[loss.name](**loss.arguments)
+        return found(**loss.arguments)
     except (TypeError, ValueError) as error:
         raise OptionError(f"loss {loss.name!r}: {error}") from error

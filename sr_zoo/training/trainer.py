@@ -21,6 +21,7 @@ from sr_zoo.api import create_model, pick_device
 from sr_zoo.errors import OptionError, TrainingError
 from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.network import SRNetwork
+from sr_zoo.training.adversarial import GAN
 from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.distillation import Teacher
 from sr_zoo.training.distributed import Processes, joined
@@ -244,6 +245,9 @@ class Run:
         if not bool(torch.isfinite(means).all()):
             raise TrainingError(self._keep_batch(lr, hr, dict(zip(losses, means[1:], strict=True))))
         self._learn(total)
+        for loss in self.criterion.losses.values():
+            if isinstance(loss, GAN):
+                loss.learn(output.detach().float(), hr)
         self.iteration += 1
         for name, value in zip(("", *losses), means.tolist(), strict=True):
             self._sums[name] += value
