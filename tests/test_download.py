@@ -1,12 +1,17 @@
+"""Files of which the size is not known beforehand, and networks that are not there."""
+
+import contextlib
 import hashlib
+import socket
 import threading
+import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sr_zoo.errors import DownloadError
-from sr_zoo.evaluation.download import fetch
+from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
+from sr_zoo.weights.download import Remote, download
 
 CONTENT = bytes(range(256)) * 64
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -36,6 +41,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+
+def fetch(url, target, sha256=DIGEST):
+    download(Remote("image.png", url, sha256), target)
+
+
 @pytest.fixture
 def served():
     state = {"ranges": [], "cut": 0}
@@ -50,29 +65,69 @@ def served():
 
 def test_a_file_is_fetched_once(served, tmp_path):
     target = tmp_path / "folder" / "image.png"
-    fetch(served["url"], target, DIGEST)
-    fetch(served["url"], target, DIGEST)
+    fetch(served["url"], target)
+    fetch(served["url"], target)
     assert target.read_bytes() == CONTENT
     assert len(served["ranges"]) == 1
     assert [path.name for path in target.parent.iterdir()] == ["image.png"]
 
 
 def test_a_broken_download_goes_on_where_it_stopped(served, tmp_path):
-    served["cut"] = 1
-    with pytest.raises(DownloadError, match=r"bytes early.*goes on where it stopped"):
-        fetch(served["url"], tmp_path / "image.png", DIGEST)
-    fetch(served["url"], tmp_path / "image.png", DIGEST)
+    served["cut"] = 3
+    with pytest.raises(
+        DownloadError, match=r"image\.png could not be.*goes on where this one stopped"
+    ):
+        fetch(served["url"], tmp_path / "image.png")
+    fetch(served["url"], tmp_path / "image.png")
     assert (tmp_path / "image.png").read_bytes() == CONTENT
-    assert served["ranges"] == ["bytes=0-", f"bytes={len(CONTENT) // 2}-"]
+    size = len(CONTENT)
+    starts = [0, size // 2, size - size // 4, size - size // 8]
+    assert served["ranges"] == [f"bytes={start}-" for start in starts]
 
 
 def test_another_file_is_refused_and_removed(served, tmp_path):
-    with pytest.raises(DownloadError, match=f"its SHA-256 is {DIGEST}, not 0000"):
-        fetch(served["url"], tmp_path / "image.png", "0" * 64)
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(WeightsIntegrityError, match=f"is not 0000.* but {DIGEST}"):
+        fetch(served["url"], tmp_path / "here" / "image.png", "0" * 64)
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_offline_is_obeyed(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
-        fetch("https://example.invalid/a.png", tmp_path / "a.png", DIGEST)
+        fetch("https://example.invalid/a.png", tmp_path / "a.png")
+
+
+@pytest.fixture
+def black_hole():
+    """Yield a port of which the queue is full, so that the kernel answers no further knock."""
+    with socket.socket() as listener, contextlib.ExitStack() as filling:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            knocker = filling.enter_context(socket.socket())
+            knocker.setblocking(False)
+            knocker.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_where_packets_vanish_the_error_comes_at_once(black_hole, tmp_path):
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"did not answer within 0\.8 s \(SR_ZOO_TIMEOUT"):
+        fetch(f"http://127.0.0.1:{black_hole}/a.png", tmp_path / "a.png")
+    assert time.monotonic() - started < 1
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):
+    never = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: never.wait(10) and [])
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"example\.org:443 did not answer"):
+        fetch("https://example.org/a.png", tmp_path / "a.png")
+    never.set()
+    assert time.monotonic() - started < 1
+
+
+def test_patience_is_a_number(monkeypatch, served, tmp_path):
+    monkeypatch.setenv("SR_ZOO_TIMEOUT", "soon")
+    with pytest.raises(OptionError, match="SR_ZOO_TIMEOUT must be a number of seconds"):
+        fetch(served["url"], tmp_path / "a.png")

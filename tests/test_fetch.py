@@ -251,6 +251,16 @@ locate(entry)
 """
 
 
+def test_processes_that_want_the_same_file_fetch_it_once(server):
+    server.behaviour = "slow"
+    entry = entry_for()
+    command = [sys.executable, "-c", FETCHER, entry.sha256, str(entry.bytes)]
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert path_of(entry).read_bytes() == CONTENT
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "kills", [4, pytest.param(200, marks=pytest.mark.slow)], ids=["4 kills", "200 kills"]
 )

@@ -18,9 +18,15 @@ from zipfile import BadZipFile, ZipFile
 
 from tqdm import tqdm
 
-from sr_zoo.errors import DownloadError, OptionError, SRZooError, did_you_mean
+from sr_zoo.errors import (
+    DownloadError,
+    OptionError,
+    SRZooError,
+    WeightsIntegrityError,
+    did_you_mean,
+)
 from sr_zoo.evaluation.datasets import EvalSet, open_folder
-from sr_zoo.evaluation.download import fetch
+from sr_zoo.weights.download import Remote, download
 
 IMAGES = Path(__file__).with_name("benchmarks.json")
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip"
@@ -146,7 +152,7 @@ def _plain(name: str) -> str:
 def _collected(name: str) -> Callable[[Path, int], None]:
     """Return what fetches a data set image by image; a killed download goes on where it stopped."""
 
-    def download(path: Path, scale: int) -> None:
+    def fetch_images(path: Path, scale: int) -> None:
         facts = json.loads(IMAGES.read_text(encoding="utf-8"))[name]
         # HR images cropped to multiples of 3 exist only for some; of 2, which suits 4 too, for all
         factor = 3 if scale % 3 == 0 and "3" in facts["sha256"] else 2
@@ -155,16 +161,24 @@ def _collected(name: str) -> Callable[[Path, int], None]:
         digests = facts["sha256"][str(factor)]
         for number, digest in enumerate(tqdm(digests, desc=name, unit="image", leave=False), 1):
             url = facts["url"].format(factor=factor, number=number)
-            fetch(url, partial / url.rpartition("/")[2], digest)
+            _fetch(url, partial / url.rpartition("/")[2], digest)
         partial.rename(path / f"image_SRF_{factor}")
 
-    return download
+    return fetch_images
+
+
+def _fetch(url: str, target: Path, sha256: str) -> None:
+    advice = f"Unset HF_HUB_OFFLINE if it is set, or put the images into {target.parent.parent}."
+    try:
+        download(Remote(url.rpartition("/")[2], url, sha256, advice=advice), target)
+    except WeightsIntegrityError as error:
+        raise DownloadError(str(error)) from error
 
 
 def _div2k(path: Path, _scale: int) -> None:
     _say_license("DIV2K-val", DIV2K_LICENSE)
     archive = path / DIV2K_URL.rpartition("/")[2]
-    fetch(DIV2K_URL, archive, DIV2K_SHA256)
+    _fetch(DIV2K_URL, archive, DIV2K_SHA256)
     partial = path / "DIV2K_valid_HR.part"
     partial.mkdir(exist_ok=True)
     try:
