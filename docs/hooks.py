@@ -1,6 +1,14 @@
-"""Fills the pages' tables from the registry and the manifest when the documentation is built."""
+"""Makes pages and tables from the registry and the manifest when the documentation is built."""
 
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
+
+import family_pages
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
 from sr_zoo.api import ModelInfo, list_models, model_info
 from sr_zoo.spec import TAGS
@@ -8,6 +16,40 @@ from sr_zoo.weights.manifest import Entry
 
 MODELS_MARK = "<!-- table of models -->"
 TAGS_MARK = "<!-- table of tags -->"
+ALL_MODELS = "models.md"
+MERMAID = "javascripts/mermaid.js"
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the families' pages behind the page of all models."""
+    families = [{family_pages.title(f): family_pages.path(f)} for f in family_pages.families()]
+    config.nav = [
+        {name: [page, {"Families": families}]} if page == ALL_MODELS else item
+        for item in config.nav or []
+        for name, page in item.items()
+    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page per family, and the script that draws their diagrams.
+
+    The theme would fetch that script from elsewhere; a package of the documentation's requirements,
+    whose version is pinned, holds it too.
+    """
+    for family in family_pages.families():
+        text = family_pages.page(family)
+        files.append(File.generated(config, family_pages.path(family), content=text))
+    script = Path(str(distribution("mermaidx").locate_file("mermaidx/assets/mermaid.js")))
+    files.append(File.generated(config, MERMAID, content=script.read_bytes()))
+    return files
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """Load the script for diagrams where there is one."""
+    if 'class="mermaid"' not in html:
+        return html
+    return f'{html}\n<script src="{get_relative_url(MERMAID, page.url)}"></script>\n'
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -32,9 +74,8 @@ def _row(info: ModelInfo) -> str:
         paper = f"[{paper}](https://arxiv.org/abs/{info.paper.arxiv})"
     halo = f"{info.halo}" if info.tile_exact else f"{info.halo}*"
     scales = " ".join(f"x{scale}" for scale in info.scales)
-    return (
-        f"| `{info.name}` | {scales} | {paper} | {', '.join(info.tags)} | {halo} | {_all(info)} |"
-    )
+    name = f"[`{info.name}`]({family_pages.path(info.family)})"
+    return f"| {name} | {scales} | {paper} | {', '.join(info.tags)} | {halo} | {_all(info)} |"
 
 
 def _all(info: ModelInfo) -> str:

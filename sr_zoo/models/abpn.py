@@ -1,12 +1,21 @@
-"""ABPN: anchor-based plain net, a chain of 3x3 convolutions over the enlarged input.
+"""ABPN: anchor-based plain net for phones, a chain of 3x3 convolutions.
 
-The paper's network runs in 8-bit integers; these are the floating-point ones that ETDS's authors
-compare with and publish weights of: as designed, and after their equivalent transformation
-(`abpn_*_et`), which carries the image through every layer on four channels more, in place of the
-skip that phones compute slowly.
+All convolutions work at LR size on few channels, with ReLU between them and no skip inside, so that
+an integer accelerator runs them without waiting. What they give is added to each pixel's repeats,
+the anchors, and one pixel shuffle makes the picture. The paper's network runs in 8-bit integers;
+these are the floating-point ones that ETDS's authors compare with and publish weights of: as
+designed, and after their equivalent transformation (`abpn_*_et`), which carries the image through
+every layer on four channels more, in place of the skip that phones compute slowly.
 
-Paper: Du et al., CVPRW 2021, arXiv:2105.09750; for the transformed form Chao et al., CVPR 2023.
-RGB in [0, 1].
+```mermaid
+flowchart LR
+  x([image]) --> head["3x3, ReLU"] --> body["4 or 6 times: 3x3, ReLU"] --> tail["3x3, ReLU, 3x3"]
+  tail --> add((+)) --> shuffle["pixel shuffle"] --> y([HR image])
+  x --> anchors["repeat each pixel"] --> add
+```
+
+Paper: Du et al., CVPRW 2021, arXiv:2105.09750; for the transformed form Chao et al., CVPR 2023. RGB
+in [0, 1].
 """
 
 from dataclasses import replace

@@ -1,5 +1,19 @@
 """AsConvSR: convolutions whose kernels are assembled anew for each image.
 
+An assembled convolution holds several candidate kernels and mixes them, output channel by output
+channel, in shares that a small control branch reads off the whole image; it then costs as much as
+one convolution. Three of them in a row share the control branch and work on pixels folded 2x2. What
+they give is added to the repeated input.
+
+```mermaid
+flowchart LR
+  x([image]) --> head["fold 2x2, 3x3"] --> convs["3 assembled 3x3"] --> tail["3x3, unfold"]
+  head --> mean["mean over the image"] --> control["1x1, ReLU, 1x1, softmax"]
+  control -- shares --> convs
+  tail --> add((+)) --> shuffle["pixel shuffle"] --> y([HR image])
+  x --> repeats["repeat each colour"] --> add
+```
+
 Paper: Guo et al., CVPRW 2023, arXiv:2305.03387. RGB in [0, 1], no mean shift.
 
 The authors' code is not public. Layer sizes, three candidate kernels, the softmax over them and the

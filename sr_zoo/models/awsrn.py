@@ -1,4 +1,20 @@
-"""AWSRN: Adaptive Weighted Super-Resolution Network.
+"""AWSRN: adaptive weighted super-resolution network.
+
+Every residual unit scales its input and what it adds by learned numbers of their own, and so does
+every block around it, so that training decides what each is worth. A block fuses the outputs of all
+its units by one 3x3 convolution. Convolutions of four sizes, weighted too, then turn features into
+pixels; as they add up, `sr_zoo.fuse` merges them into a single one.
+
+```mermaid
+flowchart LR
+  x([features]) --> u1["unit 1"] --> u2["unit 2"] --> u3["unit 3"] --> u4["unit 4"]
+  u1 & u2 & u3 & u4 --> fuse["concatenate, 3x3, scale"] --> add((+)) --> y([features])
+  x --> skip["scale"] --> add
+  subgraph unit
+    a([input]) --> wide["3x3, ReLU, 3x3, scale"] --> sum((+)) --> b([output])
+    a --> keep["scale"] --> sum
+  end
+```
 
 Paper: Wang, Li and Shi, 2019, arXiv:1904.02358. RGB in [0, 1] outside; inside the mean is
 subtracted and the rest doubled, so that it spans about [-1, 1].

@@ -1,6 +1,19 @@
-"""BSRN: Blueprint Separable Residual Network, and BSRN-S, its small form.
+"""BSRN: blueprint separable residual network, and BSRN-S, its small form.
 
-BSRN-S won the model complexity track of NTIRE 2022's efficient SR challenge.
+RFDN's distillation with every 3x3 convolution replaced by a blueprint separable one: a 1x1 that
+mixes channels, then a depthwise 3x3. Spatial attention (ESA) and contrast-aware channel attention
+(CCA) gate what a block distilled. BSRN-S, which won the model complexity track of NTIRE 2022's
+efficient SR challenge, has a learned gain per channel and a 1x1 in place of the channel attention.
+
+```mermaid
+flowchart LR
+  x([features]) --> r1["BSConv + input, GELU"] --> r2["BSConv + input, GELU"]
+  r2 --> r3["BSConv + input, GELU"] --> last["BSConv, GELU"]
+  x & r1 & r2 --> part["each: 1x1, GELU"]
+  part & last --> fuse["concatenate, 1x1"] --> esa["ESA"] --> cca["CCA"]
+  cca --> add((+)) --> y([features])
+  x --> add
+```
 
 Paper: Li et al., CVPRW 2022, arXiv:2205.05996. RGB in [0, 1], no mean shift.
 """

@@ -1,10 +1,24 @@
-"""CARN: Cascading Residual Network.
+"""CARN: cascading residual network.
+
+Residual blocks in a cascade: behind each, a 1x1 convolution mixes the cascade's input with what all
+blocks so far gave, so that early features reach the end by short ways. The network is itself a
+cascade of three such cascades. CARN-M groups its 3x3 convolutions and applies one residual block
+three times with the same weights.
+
+```mermaid
+flowchart LR
+  x([features]) --> b1["block 1"] --> m1["1x1, ReLU"] --> b2["block 2"] --> m2["1x1, ReLU"]
+  m2 --> b3["block 3"] --> m3["1x1, ReLU"] --> y([features])
+  x --> m1 & m2 & m3
+  b1 --> m2 & m3
+  b2 --> m3
+```
 
 Paper: Ahn, Kang and Sohn, ECCV 2018, arXiv:1803.08664. RGB in [0, 1], mean-shifted inside.
 
 The authors' weights serve x2, x3 and x4 at once: a network of any scale holds the upsamplers of all
 of them and runs its own, so that one file loads whole at each scale. The others get no gradient.
-The ``_single`` forms, trained for one scale, hold one upsampler.
+The `carn_single` and `carn_m_single` forms, trained for one scale, hold one upsampler.
 """
 
 from collections.abc import Iterable, Sequence

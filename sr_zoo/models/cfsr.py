@@ -1,9 +1,23 @@
 """CFSR: a ConvFormer, a transformer's layout with large convolutions in place of self-attention.
 
+A large depthwise convolution gathers what lies around each pixel and multiplies the pixel's values,
+which is self-attention's work at a cost linear in the picture's size. The feed-forward block sees
+its neighbours too, through a depthwise 3x3 that is meant to keep edges. Both are normalised before,
+scaled channel by channel and skipped around.
+
+```mermaid
+flowchart LR
+  x([features]) --> n1["norm"] --> context["1x1, GELU, depthwise 9x9"] --> mul((*))
+  n1 --> values["1x1"] --> mul --> p1["1x1, scale"] --> a1((+))
+  x --> a1 --> n2["norm"] --> expand["1x1, GELU"] --> edge["depthwise 3x3, GELU"] --> s((+))
+  expand --> s --> p2["1x1, scale"] --> a2((+)) --> y([features])
+  a1 --> a2
+```
+
 Paper: Wu et al., IEEE TIP 2024, arXiv:2401.05633. RGB in [0, 1], mean-shifted inside.
 
-Departs from the paper in one point: its edge-preserving depthwise convolution is the merged one,
-a plain 3x3, as in the authors' released network and weights.
+Departs from the paper in one point: its edge-preserving depthwise convolution is the merged one, a
+plain 3x3, as in the authors' released network and weights.
 """
 
 import torch

@@ -1,5 +1,19 @@
 """CRAFT: cross-refinement adaptive feature modulation transformer.
 
+Low frequencies go through attention in flat and in upright windows, half of the channels each; high
+ones through a 3x3 convolution on one half and a max pool on the other. Attention among channels
+then fuses them: the high frequencies ask, the low ones answer. A feed-forward block in which one
+half gates the other ends each round.
+
+```mermaid
+flowchart LR
+  x([features]) --> low["2 blocks: 4x16 and 16x4 window attention, MLP"] --> add((+))
+  x --> high["3x3 on one half, max pool and 1x1 on the other, GELU, 1x1, add input"]
+  low -- "key, value" --> cross["channel attention"]
+  high -- query --> cross --> add --> ffn["norm, gated feed-forward"] --> a2((+)) --> y([features])
+  add --> a2
+```
+
 Paper: Li et al., ICCV 2023, arXiv:2308.05022. RGB in [0, 1], mean-shifted inside; mirrored to a
 multiple of 16 inside, as the authors' test code does.
 

@@ -1,5 +1,19 @@
 """DAT: dual aggregation transformer, light.
 
+Blocks that attend between the pixels of wide and tall windows alternate with blocks that attend
+between channels over the whole picture. Inside each, a depthwise convolution runs beside the
+attention, and the two gate each other: one by channel, the other by pixel. Half of the hidden
+features of the feed-forward block gates the other half by its neighbours.
+
+```mermaid
+flowchart LR
+  x([features]) --> n1["norm, queries, keys, values"] --> att["attention of pixels or channels"]
+  n1 -- values --> local["depthwise 3x3, norm, GELU"]
+  att & local --> gates["each gates the other, sum, linear"] --> a1((+))
+  x --> a1 --> ffn["norm, spatially gated feed-forward"] --> a2((+)) --> y([features])
+  a1 --> a2
+```
+
 Paper: Chen et al., ICCV 2023, arXiv:2308.03364. RGB in [0, 1], mean-shifted inside.
 
 The authors' dynamic position bias is left out. Where a half of the features is narrower than 32

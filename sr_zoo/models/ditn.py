@@ -1,5 +1,21 @@
 """DITN: deployment-friendly image transformer network, and DITN-Real and DITN-Tiny.
 
+The picture is unfolded once into 8x8 patches, in which channels attend to each other, and folded
+once again; other transformers do so in every layer. Behind that, layers across the whole map gate
+features by what a depthwise 5x5 and a dilated 7x7 see around them. Both kinds have a gated
+feed-forward block.
+
+```mermaid
+flowchart LR
+  x([features]) --> unfold["unfold to 8x8 patches"]
+  unfold --> inner["4 layers: channel attention in the patch, feed-forward"] --> fold["fold"]
+  fold --> context["norm, 1x1, depthwise 5x5, dilated 7x7, 1x1"] --> mul((*)) --> p["1x1, scale"]
+  fold --> values["norm, 1x1"] --> mul
+  p --> a1((+)) --> ffn["norm, gated feed-forward, add input"] --> more["3 such layers more"]
+  fold --> a1
+  more --> y([features])
+```
+
 Paper: Liu et al., ACM MM 2023, arXiv:2308.02794. RGB in [0, 1], no mean shift; mirrored to a
 multiple of 8 inside.
 

@@ -1,5 +1,20 @@
 """DRSAN: dynamic residual self-attention network.
 
+Residual blocks are joined to all features before them by skips whose weights the image decides: one
+number per skip, predicted from the group's input and averaged over the picture. What a block adds
+also gates its sum, through a sigmoid and without parameters. A 1x1 convolution fuses all features
+of a group.
+
+```mermaid
+flowchart LR
+  x([features]) --> b["PReLU, 3x3, PReLU, 3x3"] --> add((+)) --> mul((*)) --> next["further blocks"]
+  b --> gate["sigmoid"] --> mul
+  x --> w["1x1, PReLU, 1x1, mean over the image"] -- "skip weights" --> skip["weighted skips"]
+  x --> skip --> add
+  next --> fuse["concatenate, 1x1"] --> y([features])
+  x & mul --> fuse
+```
+
 Paper: Park et al., IEEE Transactions on Multimedia 2021, arXiv:2112.04488. RGB in [0, 1], no mean
 shift. The authors' code is TensorFlow 1; ours computes the same graph.
 """

@@ -1,12 +1,24 @@
 """ECBSR: a chain of edge-oriented convolutions that fuses into plain ones, for phones.
 
-Each convolution trains with edge filters beside it; `sr_zoo.fuse` turns that form into the plain
-one, tensor names included. The paper's network works on luminance, in [0, 255] inside. ETDS's
-authors compare with a form on RGB in [0, 1] and publish its weights, plain (`ecbsr_rgb_*_plain`)
-and after their equivalent transformation (`ecbsr_rgb_*_et`), which carries the image through every
-layer on four channels more, in place of the skip that phones compute slowly. `ecbsr_m4c16_idt`
-takes up an option of the authors' code that their published networks leave off: convolutions that
-also add their input.
+Each 3x3 convolution trains with a wider one squeezed through 1x1 and with Sobel and Laplacian
+filters beside it, all added up. As everything in such a block is linear, `sr_zoo.fuse` turns it
+into one 3x3 convolution, tensor names of the plain form included. The chain works at LR size, its
+output is added to each pixel's value, and one pixel shuffle makes the picture.
+
+```mermaid
+flowchart LR
+  x([features]) --> plain["3x3"] --> add((+)) --> act["PReLU"] --> y([features])
+  x --> wide["1x1, 3x3"] --> add
+  x --> sx["1x1, Sobel across"] --> add
+  x --> sy["1x1, Sobel down"] --> add
+  x --> lap["1x1, Laplacian"] --> add
+```
+
+The paper's network works on luminance, in [0, 255] inside. ETDS's authors compare with a form on
+RGB in [0, 1] and publish its weights, plain (`ecbsr_rgb_*_plain`) and after their equivalent
+transformation (`ecbsr_rgb_*_et`), which carries the image through every layer on four channels
+more, in place of the skip that phones compute slowly. `ecbsr_m4c16_idt` takes up an option of the
+authors' code that their published networks leave off: convolutions that also add their input.
 
 Paper: Zhang et al., ACM MM 2021; for the transformed form Chao et al., CVPR 2023.
 """

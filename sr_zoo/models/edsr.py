@@ -1,4 +1,15 @@
-"""EDSR: Enhanced Deep Super-Resolution network, in its baseline size.
+"""EDSR: enhanced deep super-resolution network, in its baseline size.
+
+A deep residual network without batch normalisation, which costs memory and fixes the range of the
+features. Sixteen residual blocks of two 3x3 convolutions stand under one long skip; pixel shuffles
+enlarge at the end. It is the skeleton that most later networks start from, and what their tables
+compare with.
+
+```mermaid
+flowchart LR
+  x([features]) --> a["3x3"] --> relu["ReLU"] --> b["3x3"] --> add((+)) --> y([features])
+  x --> add
+```
 
 Paper: Lim et al., CVPRW 2017, arXiv:1707.02921. RGB in [0, 1] outside; inside [0, 255],
 mean-shifted.

@@ -1,5 +1,20 @@
 """ELAN: efficient long-range attention network.
 
+Shift convolutions, 1x1 convolutions of channels that are moved by a pixel, gather local features.
+Group-wise multi-scale self-attention (GMSA) lets three groups of channels attend in windows of 4, 8
+and 16 pixels, the queries being the keys too. ELAN-light, drawn here, uses each attention map a
+second time, so that only values have to be computed.
+
+```mermaid
+flowchart LR
+  x([features]) --> l1["shift conv, ReLU, shift conv"] --> a1((+))
+  x --> a1 --> gmsa["attention in 4x4, 8x8, 16x16 windows"] --> a2((+))
+  a1 --> a2 --> l2["shift conv, ReLU, shift conv"] --> a3((+))
+  a2 --> a3 --> shared["the same maps, new values"] --> a4((+)) --> y([features])
+  gmsa -- maps --> shared
+  a3 --> a4
+```
+
 Paper: Zhang et al., ECCV 2022, arXiv:2203.06697. RGB in [0, 1] outside, [0, 255] and mean-shifted
 inside.
 """

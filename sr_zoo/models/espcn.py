@@ -1,5 +1,15 @@
 """ESPCN: the network that brought the sub-pixel convolution.
 
+All convolutions run at LR size; the last gives as many channels as the output has pixels per input
+pixel, and a pixel shuffle puts them in their places. Before it, networks enlarged the image first
+and worked at HR size. Two convolutions with tanh precede it.
+
+```mermaid
+flowchart LR
+  x([image]) --> a["5x5, tanh"] --> b["3x3, tanh"] --> c["3x3"]
+  c --> shuffle["pixel shuffle"] --> sigmoid["sigmoid"] --> y([HR image])
+```
+
 Paper: Shi et al., CVPR 2016, arXiv:1609.05158. RGB in [0, 1].
 
 Departs from the paper as ETDS's authors do, whose weights it takes: RGB instead of luminance, and a

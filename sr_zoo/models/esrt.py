@@ -1,5 +1,23 @@
 """ESRT: efficient super-resolution transformer.
 
+A small convolutional backbone works on low and high frequencies apart: what an average pool keeps
+is low and is refined at half size, five times with the same weights; what it loses is high. A
+single transformer layer on overlapping 3x3 patches follows, which attends within quarters of the
+image to save memory. Learned scales weigh the skips everywhere.
+
+```mermaid
+flowchart LR
+  x([features]) --> enter["ARFB"] --> pool["average pool"] --> low["ARFB, 5 times"] --> up["resize"]
+  enter --> minus["minus the pooled"] --> high["ARFB"]
+  pool -- resized --> minus
+  up & high --> fuse["concatenate, 1x1, ReLU"] --> ca["channel attention"] --> leave["ARFB"]
+  leave --> add((+)) --> y([features])
+  x --> add
+```
+
+An ARFB (adaptive residual feature block) is two scaled residual units, fused, channel-gated,
+convolved and added.
+
 Paper: Lu et al., CVPRW 2022, arXiv:2108.11084. RGB in [0, 1], no mean shift.
 
 Departs from the authors' evaluation code in one point: theirs never shows the network a whole image

@@ -1,9 +1,19 @@
 """ETDS: a dual-stream network whose second stream carries the image to the end.
 
-`sr_zoo.fuse` applies the equivalent transformation, which puts both streams of the trained form
-into one chain of plain convolutions. The authors' deployed form (`etds_*_deploy`), whose weights
-they release, ends in two layers more: they negate, so that their ReLUs clip to [0, 1] from both
-sides. After `sr_zoo.fuse` that is left to the caller, as in every network.
+A chain of 3x3 convolutions makes the details, and a narrow second stream, which starts out as the
+image itself, hands it from layer to layer and adds to the first one on the way. `sr_zoo.fuse`
+applies the equivalent transformation, which puts both streams of the trained form into one chain of
+plain convolutions: no skip is left, which phones compute slowly. The authors' deployed form
+(`etds_*_deploy`), whose weights they release, ends in two layers more: they negate, so that their
+ReLUs clip to [0, 1] from both sides. After `sr_zoo.fuse` that is left to the caller, as in every
+network.
+
+```mermaid
+flowchart LR
+  f([details]) --> backbone["3x3"] --> add((+)) --> relu1["ReLU"] --> f2([details])
+  r([image stream]) --> inject["3x3"] --> add
+  r --> residual["3x3"] --> relu2["ReLU"] --> r2([image stream])
+```
 
 Paper: Chao et al., CVPR 2023 (equivalent transformation and dual stream). RGB in [0, 1].
 """

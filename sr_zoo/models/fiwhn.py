@@ -1,7 +1,23 @@
 """FIWHN: feature interaction weighted hybrid network.
 
-Paper: Li et al., IEEE Transactions on Multimedia 2024, arXiv:2212.14181. RGB in [0, 1] outside,
-[0, 255] and mean-shifted inside.
+Two streams of wide residual units gate each other by the mean and the deviation of each channel,
+and what they distil is fused. Three such blocks run twice with the same weights, and a transformer
+on overlapping patches sits between the two runs. Learned scales weigh the skips.
+
+```mermaid
+flowchart LR
+  x([features]) --> ea["unit, leaky ReLU"] --> ra["unit"] -- gated --> mb((+))
+  x --> mb --> eb["unit, leaky ReLU"]
+  x -- gated --> ma((+))
+  ra --> ma -- gated --> ob((+))
+  eb --> rb["unit"] --> ob
+  rb -- gated --> oa((+))
+  ma --> oa --> la["times sigmoid of 1x1, unit"] --> fuse["concatenate, fuse"] --> y([features])
+  ob --> lb["times sigmoid of 1x1, unit"] --> fuse
+```
+
+Paper: Li et al., IEEE Transactions on Multimedia 2024, arXiv:2212.14181. RGB in [0, 1] outside, [0,
+255] and mean-shifted inside.
 
 Departs from the authors' evaluation code in one point: theirs never shows the network a whole image
 but cuts it into overlapping quadrants; here that is left to tiling.

@@ -1,5 +1,15 @@
 """FSRCNN: SRCNN made fast by working at LR size in few channels.
 
+A 5x5 convolution extracts features, a 1x1 squeezes them to a few channels, and 3x3 convolutions map
+them there. A 1x1 widens the result again, and a transposed convolution turns it into pixels at HR
+size. SRCNN enlarges the image first; doing so last makes this network many times faster.
+
+```mermaid
+flowchart LR
+  x([image]) --> head["5x5, PReLU"] --> squeeze["1x1, PReLU"] --> map["4 times: 3x3, PReLU"]
+  map --> widen["1x1, PReLU"] --> up["transposed 9x9"] --> y([HR image])
+```
+
 Paper: Dong et al., ECCV 2016, arXiv:1608.00367. RGB in [0, 1].
 
 Departs from the paper as ETDS's authors do, whose weights it takes: RGB instead of luminance.

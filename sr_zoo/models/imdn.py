@@ -1,7 +1,19 @@
-"""IMDN: Information Multi-Distillation Network, and IMDN_RTC, its small form.
+"""IMDN: information multi-distillation network, and IMDN_RTC, its small form.
 
-IMDN_RTC is what the authors entered in the AI in RTC challenge of 2019; it is in their repository
-only.
+After each 3x3 convolution a quarter of the channels leaves the chain and the rest is refined
+further; the four quarters together are gated by contrast-aware channel attention (CCA), mixed by a
+1x1 and added to the input. The outputs of all blocks are fused before the upsampler. IMDN_RTC, what
+the authors entered in the AI in RTC challenge of 2019, is narrow, without attention and in a plain
+chain; it is in their repository only.
+
+```mermaid
+flowchart LR
+  x([features]) --> c1["3x3, leaky ReLU"] -- "3/4" --> c2["3x3, leaky ReLU"]
+  c2 -- "3/4" --> c3["3x3, leaky ReLU"] -- "3/4" --> c4["3x3"]
+  c1 & c2 & c3 -- "1/4" --> cat["concatenate"]
+  c4 --> cat --> cca["CCA"] --> mix["1x1"] --> add((+)) --> y([features])
+  x --> add
+```
 
 Paper: Hui et al., ACM MM 2019, arXiv:1909.11856. RGB in [0, 1], no mean shift.
 """

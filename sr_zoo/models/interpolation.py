@@ -1,7 +1,17 @@
-"""Interpolation by fixed kernels: the first row of every table, and what networks must beat.
+"""Interpolation: fixed kernels, the first row of every table and what networks must beat.
 
-Equal to MATLAB's `imresize`, which makes the field's LR images: pixel centres at half-integers,
-borders mirrored, no clipping. Nothing is learned, so there are no weights.
+Each output pixel is a weighted sum of the input pixels around it; the kernel says by which weights:
+cubic, Lanczos with three lobes, or the nearest pixel alone. Equal to MATLAB's `imresize`, which
+makes the field's LR images: pixel centres at half-integers, borders mirrored, no clipping. Nothing
+is learned, so there are no weights.
+
+```mermaid
+flowchart LR
+  x([image]) --> rows["weigh rows"] --> columns["weigh columns"] --> y([HR image])
+  kernel["kernel at each distance"] --> rows & columns
+```
+
+Paper: Keys, TASSP 1981 (cubic). RGB in any range.
 """
 
 from collections.abc import Callable

@@ -1,11 +1,22 @@
 """IPT: image processing transformer.
 
+One transformer, encoder and decoder over the tokens of a patch, serves several tasks; each has a
+convolutional head, a tail and an embedding that asks the decoder for its output. It was made to be
+trained once on much data and fine-tuned afterwards. The transformer knows patches of one size only:
+larger images are cut into overlapping patches and put together from their middles, as the authors'
+evaluation code does; smaller ones are filled up by repeating the last row and column.
+
+```mermaid
+flowchart LR
+  x([patch]) --> head["head: 3x3, two 5x5 residual blocks"]
+  head --> tokens["3x3 tokens, linear, positions"] --> encoder["encoder: attention, MLP"]
+  encoder --> decoder["decoder: two attentions, MLP"]
+  task["task embedding"] -- queries --> decoder --> mlp["MLP, fold"] --> add((+))
+  head --> add --> tail["tail: pixel shuffles, 3x3"] --> y([HR patch])
+```
+
 Paper: Chen et al., CVPR 2021, arXiv:2012.00364. RGB in [0, 1] outside, [0, 255] and mean-shifted
 inside.
-
-The transformer knows patches of one size only. Larger images are cut into overlapping patches and
-put together from their middles, as the authors' evaluation code does; smaller ones are filled up by
-repeating the last row and column.
 """
 
 from collections.abc import Sequence

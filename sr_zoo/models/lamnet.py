@@ -1,5 +1,20 @@
 """LAMNet: linear adaptive mixer network.
 
+Each pixel sums up the row around it, near pixels one by one and far ones in twos and fours, by
+weights that are predicted for it; then the same along columns. That is attention at a cost linear
+in the picture's size. A 1x1 branch mixes channels beside it, and the two branches gate each other.
+
+```mermaid
+flowchart LR
+  x([features]) --> enter["1x1, split"] --> rows["weighted sum of the row"]
+  rows --> columns["weighted sum of the column"] --> mul1((*)) --> leave["concatenate, 1x1"]
+  enter --> mlp["1x1, ReLU, 1x1"] --> mul2((*)) --> leave --> y([features])
+  columns -- "means over the image" --> sg["sigmoid per pixel"] --> mul2
+  mlp --> sg
+  mlp -- "mean over channels" --> cg["sigmoid per channel"] --> mul1
+  columns --> cg
+```
+
 Paper: Hu et al., IEEE TIP 2025, arXiv:2409.17597. RGB in [0, 1], mean-shifted inside.
 
 Departs from the authors' code in one point: their CUDA operator for attention along a line is plain

@@ -1,5 +1,19 @@
 """MobileSR: window attention and inverted residual convolutions in turn.
 
+A transformer block without shifts or position bias lets the pixels of an 8x8 window see each other;
+a depthwise convolution before it tells them where they are. The inverted residual block after it
+carries information across the windows' borders. What five such pairs give predicts what bilinear
+upscaling misses.
+
+```mermaid
+flowchart LR
+  x([features]) --> pos["add depthwise 3x3"] --> n1["norm"] --> att["8x8 window attention"]
+  att --> a1((+)) --> mlp["norm, MLP"] --> a2((+))
+  pos --> a1 --> a2
+  a2 --> inv["1x1, leaky ReLU, depthwise 3x3, leaky ReLU, 1x1"] --> a3((+)) --> y([features])
+  a2 --> a3
+```
+
 Paper: Li et al., CVPRW 2022, arXiv:2205.05675 (NTIRE 2022 efficient SR report, team NJUST_ESR). RGB
 in [0, 1], no mean shift.
 """

@@ -1,5 +1,19 @@
 """Omni-SR: omni aggregation networks for lightweight image super-resolution.
 
+Omni self-attention lets pixels attend to pixels and then channels to channels, in the same group. A
+group of layers does so at three scales: a convolutional block sees near, windows see farther, and a
+grid of pixels that are spread evenly sees the whole picture. Enhanced spatial attention (ESA) gates
+what comes out.
+
+```mermaid
+flowchart LR
+  x([features]) --> local["1x1, depthwise 3x3, channel gate, 1x1, add input"]
+  local --> meso["windows: pixel attention, FFN, channel attention, FFN"]
+  meso --> grid["grid: pixel attention, FFN, channel attention, FFN"] --> conv["1x1"]
+  conv --> add((+)) --> esa["ESA"] --> y([features])
+  x --> add
+```
+
 Paper: Wang et al., CVPR 2023, arXiv:2304.10244. RGB in [0, 1] outside, [-1, 1] inside, as the
 authors' training and test scripts feed it.
 """

@@ -1,7 +1,20 @@
-"""PAN: Pixel Attention Network.
+"""PAN: pixel attention network.
 
-Paper: Zhao et al., ECCVW 2020, arXiv:2010.01073. RGB in [0, 1], no mean shift; the image itself,
-enlarged bilinearly, is added to the output.
+Pixel attention gates every value by a 1x1 convolution of its own pixel: neither a channel's average
+nor a spatial map, but a gate for each place and channel at once. In a block it gates one of two
+halves, the other is convolved plainly. The upsampler repeats pixels and gates what it convolves
+from them in the same way; the image itself, enlarged bilinearly, is added to the output.
+
+```mermaid
+flowchart LR
+  x([features]) --> plain["1x1, leaky ReLU, 3x3, leaky ReLU"] --> cat["concatenate, 1x1"]
+  x --> enter["1x1, leaky ReLU"] --> values["3x3"] --> mul((*)) --> leave["3x3, leaky ReLU"] --> cat
+  enter --> gate["1x1, sigmoid"] --> mul
+  cat --> add((+)) --> y([features])
+  x --> add
+```
+
+Paper: Zhao et al., ECCVW 2020, arXiv:2010.01073. RGB in [0, 1], no mean shift.
 """
 
 import torch

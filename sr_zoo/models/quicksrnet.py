@@ -1,11 +1,24 @@
 """QuickSRNet: a plain chain of clipped convolutions for phones, with a 1x1 skip where it is deep.
 
-The small and medium networks have no skip: before training each of their convolutions hands its
-input on. The paper's networks for a scale of 1.5 are here as classes. They are no models of the
-registry, whose scales are whole numbers.
+Every 3x3 convolution is followed by a clip to [0, 1], which integers represent well, and starts as
+the identity, so that the network trains without skips around its layers. The large network adds a
+1x1 of the input before the pixel shuffle, in place of the identity in the last layer. The output is
+clipped to [0, 1] by the network itself.
 
-Paper: Berger et al., CVPRW 2023, arXiv:2303.04336. RGB in [0, 1]; the network itself clips its
-output to that.
+```mermaid
+flowchart LR
+  x([image]) --> body["3, 6 or 12 times: 3x3, clip"] --> tail["3x3"] --> add((+))
+  x -. large only .-> skip["1x1"] -.-> add
+  add --> clip["clip"] --> shuffle["pixel shuffle"] --> y([HR image])
+```
+
+The paper's networks for a scale of 1.5 are here as classes, `QuickSRNetOneAndAHalf` and
+`QuickSRNetLargeOneAndAHalf` of `sr_zoo.models.quicksrnet`, to build, train and load the authors'
+weights into. They are no models of the registry, whose scales are whole numbers. To enlarge
+pictures 1.5 times, `sr_zoo.Upscaler(network, scale=1.5)` takes any network and reduces what it
+gives.
+
+Paper: Berger et al., CVPRW 2023, arXiv:2303.04336. RGB in [0, 1].
 """
 
 from dataclasses import replace

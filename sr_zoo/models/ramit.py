@@ -1,5 +1,20 @@
 """RAMiT: reciprocal attention mixing transformer.
 
+Some heads attend between pixels in windows, the others between channels over the whole image, side
+by side; the values of each kind are multiplied by what the other said in the block before. Three
+stages run at falling sizes, the features of all of them are fused at full size, and a fourth stage
+follows. A mix of all stages' attention gates its output.
+
+```mermaid
+flowchart LR
+  x([features]) --> qkv["1x1: queries, keys, values"]
+  qkv --> spatial["pixels in 8x8 windows"] & channel["channels over the image"]
+  h1([helper by channel]) -- times values --> spatial
+  h2([helper by pixel]) -- times values --> channel
+  spatial & channel --> mix["concatenate, mix, norm"] --> a1((+)) --> ffn["MLP, norm"] --> a2((+))
+  x --> a1 --> a2 --> y([features])
+```
+
 Paper: Choi et al., CVPRW 2024, arXiv:2305.11474. RGB in [0, 1], normalised by mean and deviation
 inside; mirrored to a multiple of 32 inside, the last row and column repeated, as the authors' test
 code does.

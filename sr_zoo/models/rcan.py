@@ -1,4 +1,16 @@
-"""RCAN: Residual Channel Attention Network.
+"""RCAN: residual channel attention network.
+
+Channel attention gates each channel by its average over the whole image, so that informative ones
+count more. Two hundred such blocks stand in groups of twenty, with a skip around each block, each
+group and all of them together, which is what makes training at this depth work. It is no efficient
+network, but what most of them are compared with.
+
+```mermaid
+flowchart LR
+  x([features]) --> convs["3x3, ReLU, 3x3"] --> mul((*)) --> add((+)) --> y([features])
+  convs --> mean["mean over the image"] --> gate["1x1, ReLU, 1x1, sigmoid"] --> mul
+  x --> add
+```
 
 Paper: Zhang et al., ECCV 2018, arXiv:1807.02758. RGB in [0, 1] outside; inside [0, 255],
 mean-shifted.

@@ -1,5 +1,17 @@
 """RDAN: residual distillation attention network, designed for this library; no paper.
 
+Three activated 3x3 convolutions in a chain are all fused by a 1x1 and gated channel by channel. The
+outputs of all blocks are fused too, and one spatial attention (ESA) at the end of the chain,
+instead of one per block, gates what they give. It joins RFDN's collecting of features with RCAN's
+channel attention.
+
+```mermaid
+flowchart LR
+  x([features]) --> a["3x3, ReLU"] --> b["3x3, ReLU"] --> c["3x3, ReLU"]
+  a & b & c --> fuse["concatenate, 1x1"] --> gate["channel attention"] --> add((+))
+  x --> add --> y([features])
+```
+
 RGB in [0, 1], no mean shift.
 """
 

@@ -1,4 +1,17 @@
-"""RFDN: Residual Feature Distillation Network.
+"""RFDN: residual feature distillation network.
+
+IMDN's distillation by other means: instead of splitting channels off, a 1x1 beside each convolution
+takes a part out of the chain, and every convolution adds its input. The parts are fused and gated
+by enhanced spatial attention (ESA). A block has no skip around it; the outputs of all blocks are
+fused before the upsampler.
+
+```mermaid
+flowchart LR
+  x([features]) --> r1["3x3 + input, leaky ReLU"] --> r2["3x3 + input, leaky ReLU"]
+  r2 --> r3["3x3 + input, leaky ReLU"] --> last["3x3, leaky ReLU"]
+  x & r1 & r2 --> part["each: 1x1, leaky ReLU"]
+  part & last --> fuse["concatenate, 1x1"] --> esa["ESA"] --> y([features])
+```
 
 Paper: Liu, Tang and Wu, ECCVW 2020, arXiv:2009.11551. RGB in [0, 1] outside, [0, 255] inside.
 

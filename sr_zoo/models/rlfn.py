@@ -1,4 +1,18 @@
-"""RLFN: Residual Local Feature Network.
+"""RLFN: residual local feature network.
+
+RFDN's idea without its distillation: three activated 3x3 convolutions in a row refine the features,
+and nothing leaves the chain early, so that little has to be kept in memory. Every block ends in
+enhanced spatial attention (ESA), which sees far at the price of a strongly pooled map. The form
+with four blocks (`rlfn_ntire`) won the runtime track of NTIRE 2022's efficient SR challenge.
+
+```mermaid
+flowchart LR
+  x([features]) --> convs["3 times: 3x3, leaky ReLU"] --> add((+)) --> project["1x1"]
+  x --> add
+  project --> squeeze["1x1"] --> pool["3x3 stride 2, max pool, 3x3, resize"] --> sum((+))
+  squeeze --> skip["1x1"] --> sum --> gate["1x1, sigmoid"] --> mul((*)) --> y([features])
+  project --> mul
+```
 
 Paper: Kong et al., CVPRW 2022, arXiv:2205.07514. RGB in [0, 1] outside, [0, 255] inside.
 """

@@ -1,7 +1,19 @@
-"""SAFMN: Spatially-Adaptive Feature Modulation Network, and its form for NTIRE 2023.
+"""SAFMN: spatially-adaptive feature modulation network, and its form for NTIRE 2023.
 
-What was entered to that year's efficient SR challenge (`safmn_ntire`) has no norms, coarser views
-and an image skip; it is in the authors' code only.
+The channels are split in four, and each part is seen at a coarseness of its own: max-pooled to
+cells, convolved depthwise and resized back, so that one layer sees near and far. Together they gate
+the features that they came from. A 3x3 and a 1x1 convolution mix the channels afterwards. What was
+entered to that year's efficient SR challenge (`safmn_ntire`) has no norms, coarser views and an
+image skip; it is in the authors' code only.
+
+```mermaid
+flowchart LR
+  x([features]) --> n1["norm"] --> views["4 parts: max pool by 1, 2, 4, 8; depthwise 3x3; resize"]
+  views --> gate["concatenate, 1x1, GELU"] --> mul((*)) --> a1((+))
+  n1 --> mul
+  x --> a1 --> ffn["norm, 3x3, GELU, 1x1"] --> a2((+)) --> y([features])
+  a1 --> a2
+```
 
 Paper: Sun et al., ICCV 2023, arXiv:2302.13800. RGB in [0, 1], no mean shift.
 """

@@ -1,10 +1,21 @@
 """SAFMN++: SAFMN made faster for the NTIRE 2024 efficient SR challenge, and Light SAFMN++.
 
-The light form has two blocks without their skips, for real-time 4K of AVIF images; its authors'
-weights are trained on AVIF-compressed inputs.
+One coarse view takes the place of SAFMN's four, and only a third of the channels is gated by it;
+the others pass. One skip stands around a block, and neither norms nor biases are left. The light
+form has two blocks without their skips, half of their channels gated, for real-time 4K of AVIF
+images; its authors' weights are trained on AVIF-compressed inputs.
 
-Paper: Ren et al., CVPRW 2024, arXiv:2404.10343 (challenge report); for the light form Conde et
-al., CVPRW 2024, arXiv:2404.16484 (AIS 2024 challenge survey). RGB in [0, 1], no mean shift.
+```mermaid
+flowchart LR
+  x([features]) --> expand["3x3"] -- "1/3" --> view["max pool by 8, depthwise 3x3, resize, GELU"]
+  expand -- "1/3" --> mul((*)) --> mix["concatenate, GELU, 1x1"]
+  view --> mul
+  expand -- "2/3" --> mix --> ffn["3x3, GELU, 1x1"] --> add((+)) --> y([features])
+  x --> add
+```
+
+Paper: Ren et al., CVPRW 2024, arXiv:2404.10343 (challenge report); for the light form Conde et al.,
+CVPRW 2024, arXiv:2404.16484 (AIS 2024 challenge survey). RGB in [0, 1], no mean shift.
 """
 
 from dataclasses import replace

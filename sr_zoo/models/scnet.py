@@ -1,7 +1,16 @@
 """SCNet: a fully 1x1 convolutional network; channels shifted by a pixel bring neighbours together.
 
-Features are enlarged bilinearly in the paper's form, and by pixel shuffles in another of the
-authors' (`scnet_t_ps`).
+All convolutions are 1x1, the cheapest there are; between two of them each eighth of the channels
+moves by one pixel, in one of eight directions, so that the second sees a 3x3 surrounding. The
+features are enlarged bilinearly in the paper's form, and by pixel shuffles in another of the
+authors' (`scnet_t_ps`). The network predicts what bilinear upscaling misses.
+
+```mermaid
+flowchart LR
+  x([features]) --> a["1x1, ReLU"] --> shift["shift 8 groups by a pixel"] --> b["1x1"]
+  b --> add((+)) --> y([features])
+  x --> add
+```
 
 Paper: Wu et al., Machine Intelligence Research 2024, arXiv:2307.16140. RGB in [0, 1], no mean
 shift.

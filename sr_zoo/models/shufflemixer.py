@@ -1,5 +1,19 @@
 """ShuffleMixer: large depthwise convolutions between point-wise layers that see half the channels.
 
+A large depthwise kernel sees far at little cost; the point-wise layers before and after it mix only
+half of the channels, and a channel shuffle hands the halves around. Two such layers and a 3x3
+convolution make a block. The network predicts what bilinear upscaling misses.
+
+```mermaid
+flowchart LR
+  x([features]) --> m1["norm, MLP on one half, shuffle"] --> a1((+)) --> dw["depthwise 7x7"]
+  x --> a1
+  dw --> m2["norm, MLP on one half, shuffle"] --> a2((+)) --> again["the same again"]
+  dw --> a2
+  again --> a3((+)) --> convs["3x3, SiLU, 1x1"] --> a4((+)) --> y([features])
+  x --> a3 --> a4
+```
+
 Paper: Sun et al., NeurIPS 2022, arXiv:2205.15175. RGB in [0, 1], no mean shift.
 """
 

@@ -1,4 +1,19 @@
-"""SMFANet: Self-Modulation Feature Aggregation Network.
+"""SMFANet: self-modulation feature aggregation network.
+
+Half of the features is gated by a max-pooled view of its surroundings and by the variance of each
+channel over the image, an approximation of self-attention at little cost. The other half goes
+through small convolutions that keep the local detail which pooling loses. In the feed-forward block
+a quarter of the hidden channels sees its neighbours.
+
+```mermaid
+flowchart LR
+  x([features]) --> split["normalise, 1x1, split"] --> mul((*)) --> s((+)) --> p["1x1"] --> a1((+))
+  split --> view["max pool by 8, depthwise 3x3"] --> gate["sum, 1x1, GELU, resize"] --> mul
+  split --> var["variance over the image"] --> gate
+  split --> local["depthwise 3x3, 1x1, GELU, 1x1"] --> s
+  x --> a1 --> ffn["normalise, 1x1, GELU, 3x3 on a quarter, GELU, 1x1"] --> a2((+))
+  a1 --> a2 --> y([features])
+```
 
 Paper: Zheng et al., ECCV 2024. RGB in [0, 1], no mean shift.
 """

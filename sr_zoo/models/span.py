@@ -1,11 +1,21 @@
-"""SPAN: Swift Parameter-free Attention Network.
+"""SPAN: swift parameter-free attention network.
 
-In training (`span_*_train`) each 3x3 convolution is three in a row beside a 1x1; `sr_zoo.fuse`
-turns that into the deployed form, tensor names included. The released weights are of the deployed
-form, as entered in the NTIRE 2024 challenge.
+The last of three convolutions gates itself: its output passes through a sigmoid that is shifted to
+be odd, which strengthens what is strong and needs no parameters. Plain 3x3 convolutions are all
+that runs. In training (`span_*_train`) each is three in a row beside a 1x1; `sr_zoo.fuse` turns
+that into the deployed form, tensor names included. The released weights are of the deployed form,
+as entered in the NTIRE 2024 challenge.
 
-Paper: Wan et al., CVPRW 2024, arXiv:2311.12770. RGB in [0, 1] outside; mean-shifted and in
-[0, 255] units inside up to the last convolution, which answers in [0, 1] by itself.
+```mermaid
+flowchart LR
+  x([features]) --> a["3x3, SiLU"] --> b["3x3, SiLU"] --> c["3x3"]
+  c --> add((+)) --> mul((*)) --> y([features])
+  x --> add
+  c --> gate["sigmoid - 0.5"] --> mul
+```
+
+Paper: Wan et al., CVPRW 2024, arXiv:2311.12770. RGB in [0, 1] outside; mean-shifted and in [0, 255]
+units inside up to the last convolution, which answers in [0, 1] by itself.
 """
 
 from collections.abc import Callable

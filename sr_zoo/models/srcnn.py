@@ -1,8 +1,18 @@
 """SRCNN: the first convolutional network for super-resolution.
 
+The image is enlarged bicubically first; three convolutions then extract patches, map them and put
+the picture together, which is sparse coding written as a network. Luminance alone passes through
+them. The configuration is the one that later papers compare with: kernels of 9, 5 and 5 pixels, 64
+and 32 features.
+
+```mermaid
+flowchart LR
+  x([luminance]) --> up["bicubic"] --> a["9x9, ReLU"] --> b["5x5, ReLU"] --> c["5x5"]
+  c --> y([HR luminance])
+```
+
 Paper: Dong et al., TPAMI 2016, arXiv:1501.00092. Luminance in [0, 1], enlarged bicubically first.
 
-The configuration that later papers compare with: kernels of 9, 5 and 5 pixels, 64 and 32 features.
 Departs from the paper in that convolutions pad, so that the picture keeps its size.
 """
 

@@ -1,5 +1,18 @@
 """SRFormer: permuted self-attention for single image super-resolution, lightweight.
 
+Every pixel gives a quarter of a key and of a value, and a 2x2 square of pixels joins its quarters
+into one of each: windows of 16x16 pixels then cost what windows of 8x8 do. A depthwise 5x5 inside
+the feed-forward block brings back local detail. The rest is SwinIR's trunk.
+
+```mermaid
+flowchart LR
+  x([features]) --> n1["norm, 16x16 windows"] --> q["queries: one per pixel"] --> att["attention"]
+  n1 --> kv["keys, values: one per 2x2 pixels"] --> att --> a1((+))
+  x --> a1 --> expand["norm, linear, GELU"] --> dw["depthwise 5x5, GELU"] --> s((+))
+  expand --> s --> linear["linear"] --> a2((+)) --> y([features])
+  a1 --> a2
+```
+
 Paper: Zhou et al., ICCV 2023, arXiv:2303.09735. RGB in [0, 1], mean-shifted inside.
 """
 

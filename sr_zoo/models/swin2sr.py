@@ -1,10 +1,22 @@
 """Swin2SR: SwinV2 transformer for compressed image super-resolution and restoration, lightweight.
 
+SwinIR's trunk with the blocks of Swin V2: attention by the cosine of queries and keys, a position
+bias computed from the offset's logarithm, and norms behind each part instead of before. Training is
+steadier for it, and the bias carries over to windows of other sizes. The authors released weights
+for x2 only.
+
+```mermaid
+flowchart LR
+  x([features]) --> windows["8x8 windows, every second block shifted"] --> att["cosine attention"]
+  bias["MLP of log offsets"] --> att --> n1["norm"] --> a1((+))
+  x --> a1 --> mlp["MLP"] --> n2["norm"] --> a2((+)) --> y([features])
+  a1 --> a2
+```
+
 Paper: Conde et al., ECCV Workshops 2022, arXiv:2209.11345. RGB in [0, 1], mean-shifted inside.
 
-The authors released weights for x2 only. Their test script mirrors images that need no padding by
-a whole window; here as in their network's own forward, an image is mirrored only as far as it
-takes.
+Their test script mirrors images that need no padding by a whole window; here as in their network's
+own forward, an image is mirrored only as far as it takes.
 """
 
 import math

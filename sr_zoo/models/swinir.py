@@ -1,5 +1,18 @@
 """SwinIR: image restoration using Swin Transformer, lightweight and classical super-resolution.
 
+Pixels attend to each other in 8x8 windows, which every second block shifts by half, so that
+information crosses their borders. Blocks stand in groups that end in a 3x3 convolution, with a skip
+around each group and one around all of them. The classical form is three times as wide and enlarges
+in stages; the lightweight one goes from features to pixels in one step.
+
+```mermaid
+flowchart LR
+  x([features]) --> n1["norm"] --> att["attention in 8x8 windows"] --> a1((+))
+  x --> a1 --> n2["norm"] --> mlp["MLP"] --> a2((+)) --> y([features])
+  a1 --> a2
+  bias["learned bias per offset"] --> att
+```
+
 Paper: Liang et al., ICCV Workshops 2021, arXiv:2108.10257. RGB in [0, 1], mean-shifted inside.
 
 The authors' test script mirrors images that need no padding by a whole window, edge pixels

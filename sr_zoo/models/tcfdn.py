@@ -1,11 +1,23 @@
 """TCFDN: a hybrid of transformer and CNN with multi-level feature distillation.
 
+RFDN's block with its refining convolutions replaced by pairs of Swin layers, whose feed-forward
+blocks are convolutional. Before each pair a 1x1 takes a part out of the chain; the parts are fused
+and gated by enhanced spatial attention (ESA). The outputs of all blocks are fused before the
+upsampler.
+
+```mermaid
+flowchart LR
+  x([features]) --> s1["Swin pair"] --> s2["Swin pair"] --> s3["Swin pair"] --> last["3x3"]
+  x & s1 & s2 --> part["each: 1x1"]
+  part & last --> fuse["concatenate, 1x1"] --> esa["ESA"] --> add((+)) --> y([features])
+  x --> add
+```
+
 Paper: Ren et al., Displays 2023; no public code. RGB in [0, 1], mean-shifted inside; mirrored to a
 multiple of 8 inside.
 
-This is the library's reading: RFDN's block with its refining convolutions replaced by pairs of Swin
-layers with convolutional feed-forward blocks. Widths, depths and windows are choices, not the
-paper's; it claims no published number.
+This is the library's reading. Widths, depths and windows are choices, not the paper's; it claims no
+published number.
 """
 
 import torch

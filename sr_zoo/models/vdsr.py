@@ -1,7 +1,16 @@
 """VDSR: the first very deep network for super-resolution; it learns what interpolation misses.
 
-Paper: Kim, Lee and Lee, CVPR 2016, arXiv:1511.04587. Luminance in [0, 1], enlarged bicubically
-first.
+Twenty 3x3 convolutions run at HR size on luminance that is enlarged bicubically first. What they
+give is added to it: the network learns the residual alone, which is what made this depth train. One
+network serves all scales, since the input always has the output's size.
+
+```mermaid
+flowchart LR
+  x([luminance]) --> up["bicubic"] --> body["19 times: 3x3, ReLU"] --> tail["3x3"] --> add((+))
+  up --> add --> y([HR luminance])
+```
+
+Paper: Kim, Lee and Lee, CVPR 2016, arXiv:1511.04587. Luminance in [0, 1].
 """
 
 from torch import Tensor, nn
