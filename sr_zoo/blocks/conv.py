@@ -25,8 +25,8 @@ def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[T
     tensors = [conv.weight] if conv.bias is None else [conv.weight, conv.bias]
     if shuffle:
         tensors = [t.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1) for t in tensors]
-    first, second = zip(*(t.chunk(2) for t in tensors), strict=True)
-    return F.conv2d(x, *first), F.conv2d(x, *second)
+    half = conv.out_channels // 2
+    return F.conv2d(x, *(t[:half] for t in tensors)), F.conv2d(x, *(t[half:] for t in tensors))
 
 
 class StripedConv2d(nn.Sequential):
