@@ -22,11 +22,20 @@ def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[T
     Returns:
         Two maps (N, out_channels / 2, H, W).
     """
-    tensors = [conv.weight] if conv.bias is None else [conv.weight, conv.bias]
+    weight, bias = conv.weight, conv.bias
     if shuffle:
-        tensors = [t.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1) for t in tensors]
+        weight = _interleave(weight)
+        bias = bias if bias is None else _interleave(bias)
     half = conv.out_channels // 2
-    return F.conv2d(x, *(t[:half] for t in tensors)), F.conv2d(x, *(t[half:] for t in tensors))
+    return (
+        F.conv2d(x, weight[:half], bias if bias is None else bias[:half]),
+        F.conv2d(x, weight[half:], bias if bias is None else bias[half:]),
+    )
+
+
+def _interleave(rows: Tensor) -> Tensor:
+    """Take the rows of the first and the second half in turns."""
+    return rows.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1)
 
 
 class StripedConv2d(nn.Sequential):

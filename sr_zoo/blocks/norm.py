@@ -23,6 +23,11 @@ class LayerNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            # spelt out, compilers fuse it without moving the channels to the end and back
+            centred = x - x.mean(1, keepdim=True)
+            scaled = centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
+            return scaled * self.weight[:, None, None] + self.bias[:, None, None]
         last = x.permute(0, 2, 3, 1)
         return F.layer_norm(last, self.weight.shape, self.weight, self.bias, self.eps).permute(
             0, 3, 1, 2

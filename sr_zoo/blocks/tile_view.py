@@ -149,6 +149,16 @@ def current_view() -> TileView | None:
     return _CURRENT.get()
 
 
+@contextmanager
+def whole_image() -> Iterator[None]:
+    """Make forward passes inside the block take what they are given for a whole image."""
+    token = _CURRENT.set(None)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
 def resize_pooled(
     cells: Tensor,
     size: tuple[int, int],

@@ -21,6 +21,9 @@ def command(
     ),
     scale: float | None = typer.Option(None, help="Upscaling factor; 4 where a model leaves it."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
+    dtype: str = typer.Option("auto", help="float32, bfloat16, float16, or auto."),
+    runtime: str = typer.Option("auto", help="torch, compile, or auto."),
+    verbose: bool = typer.Option(False, "--verbose", help="Say what runs the network, and why."),
     tile: str = typer.Option("auto", help="Side of the tiles in pixels, auto, or off."),
     self_ensemble: bool = typer.Option(
         False, "--self-ensemble", help="Average over flips and rotations (eight times slower)."
@@ -48,8 +51,16 @@ def command(
 
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a file's faults are told by its own line
     upscaler = Upscaler(
-        model, scale, device=device, tile=parse_tile(tile), self_ensemble=self_ensemble
+        model,
+        scale,
+        device=device,
+        dtype=dtype,
+        runtime=runtime,
+        tile=parse_tile(tile),
+        self_ensemble=self_ensemble,
     )
+    if verbose:
+        typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
     options = FileOptions(
         format=format,
         quality=quality,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,15 @@ from torch import Tensor
 from sr_zoo.blocks import TileView
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.network import SRNetwork
+
+
+class Enlarges(Protocol):
+    """A network, or a program that stands for one."""
+
+    scale: int
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        """Enlarge (N, 3, H, W), RGB in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Tiling:
 
 
 def run_tiled(
-    network: SRNetwork,
+    network: Enlarges,
     image: Tensor,
     tiling: Tiling,
     write: Callable[[tuple[int, int], Tensor], None],
@@ -68,7 +78,7 @@ def run_tiled(
     """Run a network over an image tile by tile.
 
     Args:
-        network: In evaluation mode.
+        network: In evaluation mode, or what runs it.
         image: (N, 3, H, W), RGB in [0, 1], on the network's device.
         tiling: How to cut.
         write: Receives the position (top, left) in the output and the pixels (N, 3, h, w) of each
@@ -89,7 +99,7 @@ def run_tiled(
         advance()
 
 
-def _run(network: SRNetwork, image: Tensor, view: TileView) -> Tensor:
+def _run(network: Enlarges, image: Tensor, view: TileView) -> Tensor:
     top, left = view.origin
     height, width = view.size
     with view.active():

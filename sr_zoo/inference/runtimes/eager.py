@@ -1,0 +1,67 @@
+"""PyTorch, operation by operation or compiled by torch itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from sr_zoo.blocks.tile_view import whole_image
+from sr_zoo.inference.runtimes.runner import Runner
+from sr_zoo.network import SRNetwork
+from sr_zoo.weights.cache import cache_folder
+
+
+class TorchRunner(Runner):
+    """Runs the network itself, over channels-last memory.
+
+    Args:
+        network: In evaluation mode, float32, on the device to use. It is kept and laid out anew,
+            its values stay.
+        dtype: Floating-point type to compute in; anything but float32 takes a copy.
+    """
+
+    name = "torch"
+    sees_views = True
+
+    def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+        self.scale = network.scale
+        self._dtype = dtype
+        self._network: Callable[[Tensor], Tensor] = _channels_last(
+            network if dtype == torch.float32 else deepcopy(network).to(dtype)
+        )
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        image = image.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        return self._network(image).float()
+
+
+class CompiledRunner(TorchRunner):
+    """Runs the network as `torch.compile` translates it, for all sizes at once.
+
+    torch keeps what it compiles on disk, so that the next process starts faster. The first image
+    waits for the compiler.
+    """
+
+    name = "compile"
+    sees_views = False
+
+    def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "runtimes" / "torch"))
+        super().__init__(network, dtype)
+        self._network = torch.compile(self._network, dynamic=True)
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        with whole_image():
+            return super().__call__(image)
+
+
+def _channels_last(network: SRNetwork) -> SRNetwork:
+    """Lay the weights of 2-d convolutions out as they run fastest."""
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return network

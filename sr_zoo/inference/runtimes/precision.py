@@ -1,0 +1,96 @@
+"""Which floating-point type a network may run in without its pictures suffering.
+
+What is known comes from real weights on Set14 and lies in `precisions.json`;
+`benchmarks/precision.py` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from sr_zoo.errors import OptionError
+from sr_zoo.network import SRNetwork
+
+MEASURED = Path(__file__).with_name("precisions.json")
+LARGEST_CHANGE = 0.01  # dB of PSNR against the original
+LEAST_AGREEMENT = 50.0  # dB of PSNR against the float32 output
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a type costs a network, over all images of Set14.
+
+    Attributes:
+        change: Largest difference to the PSNR that float32 reaches, in dB.
+        agreement: PSNR of the output against that of float32, in dB, of the worst image.
+    """
+
+    change: float
+    agreement: float
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the type may be chosen without being asked for."""
+        return self.change <= LARGEST_CHANGE and self.agreement >= LEAST_AGREEMENT
+
+
+@cache
+def measured_losses() -> dict[str, dict[str, Loss]]:
+    """Return what was measured: model name to type to loss."""
+    table = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return {
+        model: {name: Loss(**loss) for name, loss in losses.items()}
+        for model, losses in table.items()
+    }
+
+
+def pick_dtype(
+    asked: torch.dtype | str | None, network: SRNetwork, device: torch.device
+) -> torch.dtype:
+    """Return the type to compute in.
+
+    Args:
+        asked: ``"auto"`` for the fastest that the device computes natively and that was measured to
+            be harmless for this model; a type or its name for that one; None for float32.
+        network: Known to the table by its `identity`.
+        device: Where it will run.
+
+    Raises:
+        OptionError: `asked` is no floating-point type that networks run in.
+    """
+    if asked is None:
+        return torch.float32
+    if isinstance(asked, torch.dtype):
+        asked = str(asked).removeprefix("torch.")
+    if asked in TYPES:
+        return TYPES[asked]
+    if asked != "auto":
+        raise OptionError(f"dtype must be one of auto, {', '.join(TYPES)}, got {asked!r}")
+    losses = measured_losses().get(network.identity.name, {}) if network.identity else {}
+    for name in _native(device):
+        if name in losses and losses[name].harmless:
+            return TYPES[name]
+    return torch.float32
+
+
+def _native(device: torch.device) -> tuple[str, ...]:
+    """Return the types below float32 that a device computes fast, best first."""
+    if device.type == "cuda":
+        return ("float16", "bfloat16") if torch.cuda.is_bf16_supported() else ("float16",)
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return ("bfloat16",)
+    return ()
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AMX, or AVX-512 with BF16)."""
+    return any(
+        bool(torch.cpu.get_capabilities().get(feature)) for feature in ("amx_bf16", "avx512_bf16")
+    )

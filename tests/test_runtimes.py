@@ -1,0 +1,65 @@
+"""What runs a network, and in which floating-point type."""
+
+import pytest
+import torch
+
+import sr_zoo
+from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes import precision
+from sr_zoo.inference.runtimes.precision import Loss, pick_dtype
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def network():
+    return sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo")
+
+
+def test_an_unknown_runtime_is_refused_with_the_known_ones(network):
+    with pytest.raises(OptionError, match=r"'touch'.* Did you mean 'torch'.*Runtimes: auto"):
+        sr_zoo.Upscaler(network, runtime="touch")
+
+
+def test_an_unknown_type_is_refused_with_the_known_ones(network):
+    with pytest.raises(OptionError, match="one of auto, float32, bfloat16, float16, got 'int8'"):
+        sr_zoo.Upscaler(network, dtype="int8")
+
+
+def test_the_choice_is_told_in_a_sentence(network):
+    upscaler = sr_zoo.Upscaler(network, dtype=torch.bfloat16, runtime="torch")
+    assert upscaler.runtime_reason == "torch in bfloat16: as asked for"
+    assert (upscaler.runtime, upscaler.dtype) == ("torch", "bfloat16")
+
+
+def test_half_precision_that_overflows_is_redone_in_float32_and_told_once(network):
+    with torch.no_grad():
+        network.head.weight.mul_(1e4)  # beyond float16, far from float32's limit
+    image = torch.rand(2, 3, 16, 16)
+    expected = sr_zoo.Upscaler(network, dtype=None).tensor(image)
+    upscaler = sr_zoo.Upscaler(network, dtype="float16")
+    with pytest.warns(RuntimeWarning, match="float16 overflows") as told:
+        output = upscaler.tensor(image)  # of two images
+    assert torch.equal(output, expected)
+    assert len(told) == 1
+
+
+def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch):
+    def losses(change, agreement):
+        return lambda: {"rlfn_s": {"bfloat16": Loss(change, agreement)}}
+
+    monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
+    for change, agreement, expected in (
+        (0.01, 50.0, torch.bfloat16),
+        (0.02, 60.0, torch.float32),
+        (0.001, 49.9, torch.float32),
+    ):
+        monkeypatch.setattr(precision, "measured_losses", losses(change, agreement))
+        assert pick_dtype("auto", network, CPU) == expected
+    monkeypatch.setattr(precision, "measured_losses", dict)
+    assert pick_dtype("auto", network, CPU) == torch.float32
+
+
+def test_a_processor_without_bfloat16_stays_in_float32(network, monkeypatch):
+    monkeypatch.setattr(precision, "_native", lambda device: ())
+    assert pick_dtype("auto", network, CPU) == torch.float32
