@@ -63,3 +63,10 @@ def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch
 def test_a_processor_without_bfloat16_stays_in_float32(network, monkeypatch):
     monkeypatch.setattr(precision, "_native", lambda device: ())
     assert pick_dtype("auto", network, CPU) == torch.float32
+
+
+def test_a_network_of_another_type_keeps_it(network):
+    network.to(torch.bfloat16)
+    assert sr_zoo.Upscaler(network).dtype == "bfloat16"
+    assert sr_zoo.Upscaler(network, dtype=None).dtype == "bfloat16"
+    assert sr_zoo.Upscaler(network, dtype="float32").dtype == "float32"

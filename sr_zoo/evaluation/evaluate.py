@@ -215,6 +215,8 @@ class _Run:
         self._upscaler = Upscaler(
             candidate.network,
             device=device,
+            dtype=None,
+            runtime="torch",
             tile=options.tile,
             self_ensemble=options.self_ensemble,
         )

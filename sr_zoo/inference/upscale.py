@@ -73,8 +73,8 @@ class Upscaler:
             factor below the network's own is reached by an antialiased reduction of its output.
         device: ``"auto"`` for CUDA where present, or any torch device.
         dtype: Floating-point type to compute in: ``"auto"`` for the fastest that this device
-            computes natively and that costs this model no more than 0.01 dB, else a type or its
-            name, or None for float32.
+            computes natively and that costs this model no more than 0.01 dB; else a type, its
+            name, or None for that of the network.
         runtime: ``"torch"``, ``"compile"`` (`torch.compile`), or ``"auto"``; what was taken and why
             is in the attribute `runtime_reason`.
         tile: Side of the tiles in LR pixels, without halo; ``"auto"`` to fit the memory, None for
@@ -109,7 +109,7 @@ class Upscaler:
         if exact_passes < 0:
             raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
         chosen_device = pick_device(device)
-        network = fuse(_network(model, scale)).to(chosen_device, torch.float32)
+        network = fuse(_network(model, scale)).to(chosen_device)
         chosen_dtype = pick_dtype(dtype, network, chosen_device)
         self.network = network
         self.scale = network.scale if scale is None else scale

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.tile_view import whole_image
+from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
@@ -19,9 +20,9 @@ class TorchRunner(Runner):
     """Runs the network itself, over channels-last memory.
 
     Args:
-        network: In evaluation mode, float32, on the device to use. It is kept and laid out anew,
-            its values stay.
-        dtype: Floating-point type to compute in; anything but float32 takes a copy.
+        network: In evaluation mode, on the device to use. It is kept and laid out anew, its values
+            stay.
+        dtype: Floating-point type to compute in; another than the network's takes a copy.
     """
 
     name = "torch"
@@ -31,7 +32,7 @@ class TorchRunner(Runner):
         self.scale = network.scale
         self._dtype = dtype
         self._network: Callable[[Tensor], Tensor] = _channels_last(
-            network if dtype == torch.float32 else deepcopy(network).to(dtype)
+            network if dtype_of(network) == dtype else deepcopy(network).to(dtype)
         )
 
     def __call__(self, image: Tensor, /) -> Tensor:

@@ -64,8 +64,9 @@ def pick_dtype(
     Raises:
         OptionError: `asked` is no floating-point type that networks run in.
     """
-    if asked is None:
-        return torch.float32
+    own = dtype_of(network)
+    if asked is None or (asked == "auto" and own != torch.float32):
+        return own
     if isinstance(asked, torch.dtype):
         asked = str(asked).removeprefix("torch.")
     if asked in TYPES:
@@ -77,6 +78,12 @@ def pick_dtype(
         if name in losses and losses[name].harmless:
             return TYPES[name]
     return torch.float32
+
+
+def dtype_of(network: SRNetwork) -> torch.dtype:
+    """Return the floating-point type of a network's weights; float32 if it has none."""
+    weight = next(network.parameters(), None)
+    return torch.float32 if weight is None else weight.dtype
 
 
 def _native(device: torch.device) -> tuple[str, ...]:
