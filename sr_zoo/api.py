@@ -334,6 +334,7 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     """Build the network that a file's tensors belong to, and load them."""
+    from sr_zoo.fusion import fuse
     from sr_zoo.network import Identity
     from sr_zoo.weights.checkpoint import read_checkpoint
     from sr_zoo.weights.detect import detect
@@ -342,9 +343,11 @@ def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     checkpoint = read_checkpoint(path)
     detection = detect(checkpoint, scale=scale)
     network = detection.spec.network(**detection.arguments)
+    network.identity = Identity(detection.name, detection.arguments)
+    if detection.fused:
+        network = fuse(network)
     state = fit(network, checkpoint, str(path))
     network.load_state_dict(state, strict=True)
-    network.identity = Identity(detection.name, detection.arguments)
     return network.eval()
 
 

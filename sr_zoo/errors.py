@@ -39,6 +39,10 @@ class DownloadError(SRZooError, OSError):
     """A weight file could not be fetched."""
 
 
+class UploadError(SRZooError, OSError):
+    """Weights could not be uploaded."""
+
+
 class ImageReadError(SRZooError, OSError):
     """An image file is missing, damaged, or no image."""
 

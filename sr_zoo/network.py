@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,17 +49,53 @@ class SRNetwork(nn.Module):
         self.scale = scale
         self.identity: Identity | None = None
 
-    def save_pretrained(self, folder: str | Path, *, license: str | None = None) -> None:
-        """Write the network so that `sr_zoo.load_model(folder)` builds it again."""
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        license: str | None = None,
+        trained_on: tuple[str, ...] = (),
+        metrics: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        """Write the network so that `sr_zoo.load_model(folder)` builds it again.
+
+        Args:
+            folder: Made if it does not exist.
+            license: SPDX identifier of the weights, or None if there is none to state.
+            trained_on: Data sets.
+            metrics: Data set to ``{"psnr_y": dB, "ssim_y": ...}``; the model card states them.
+        """
+        from sr_zoo.weights.card import Facts
         from sr_zoo.weights.hub import save_pretrained
 
-        save_pretrained(self, folder, license=license)
+        save_pretrained(self, folder, Facts(license, trained_on, metrics or {}))
 
-    def push_to_hub(self, repo: str, *, license: str | None = None) -> str:
-        """Upload the network to a repository of the Hub; return what `load_model` takes."""
-        from sr_zoo.weights.hub import push_to_hub
+    def push_to_hub(
+        self,
+        repo: str,
+        *,
+        private: bool = False,
+        license: str | None = None,
+        trained_on: tuple[str, ...] = (),
+        metrics: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> str:
+        """Upload the network to a repository of the Hub; return what `load_model` takes.
 
-        return push_to_hub(self, repo, license=license)
+        Args:
+            repo: ``"owner/name"``, made if it does not exist.
+            private: Whether a new repository is for its owner only.
+            license: As for `save_pretrained`, and so the rest.
+            trained_on: Data sets.
+            metrics: Scores by data set.
+
+        Raises:
+            UploadError: The Hub is out of reach, or refuses.
+        """
+        from sr_zoo.weights.card import Facts
+        from sr_zoo.weights.hub import PREFIX, push_to_hub
+
+        facts = Facts(license, trained_on, metrics or {})
+        return f"{PREFIX}{repo}@{push_to_hub(self, repo, facts, private=private)}"
 
 
 class LuminanceNetwork(SRNetwork):

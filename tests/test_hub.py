@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 import sr_zoo
 from sr_zoo.errors import ModelArgumentError, WeightsNotFoundError
@@ -19,6 +20,26 @@ def test_a_saved_network_comes_back(tmp_path):
     card = (tmp_path / "saved" / "README.md").read_text()
     assert "library_name: sr_zoo" in card
     assert "license: apache-2.0" in card
+
+
+def test_a_fused_network_comes_back_fused(tmp_path):
+    network = sr_zoo.create_model("ecbsr_m4c16", 2, pretrained=False, fuse=True)
+    network.save_pretrained(tmp_path)
+    loaded = sr_zoo.load_model(tmp_path)
+    assert loaded.identity == network.identity
+    assert loaded.identity.fused
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert "deployed form" in (tmp_path / "README.md").read_text()
+
+
+def test_a_card_states_what_its_writer_knows(tmp_path):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    metrics = {"Set5": {"psnr_y": 38.1, "ssim_y": 0.9611}, "Mine": {"psnr_y": 30.0}}
+    network.save_pretrained(tmp_path, trained_on=("DIV2K",), metrics=metrics)
+    data = ModelCard.load(tmp_path / "README.md").data
+    assert data.datasets == ["DIV2K"]
+    assert data.license is None
+    assert [r.metric_value for r in data.eval_results] == [38.1, 0.9611, 30.0]
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path):

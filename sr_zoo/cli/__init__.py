@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": ("eval", "Measure networks as papers do."),
     "info": ("info", "Say what is known of a model."),
     "list": ("models", "List the models of the library."),
+    "publish": ("publish", "Upload weight files to the Hub."),
     "rate": ("rate", "Have people rate results blindly, or average their ratings."),
     "train": ("train", "Train or fine-tune a network on folders of images."),
     "upscale": ("upscale", "Upscale images and folders of images."),

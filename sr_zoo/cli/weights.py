@@ -16,7 +16,8 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 IDS = typer.Argument(help="Ids such as rlfn_x4.official, or patterns such as 'rlfn*'.")
 
 
-def _entries(patterns: list[str]) -> list[Entry]:
+def entries_of(patterns: list[str]) -> list[Entry]:
+    """Return the manifest entries that ids or patterns name."""
     chosen: dict[str, Entry] = {}
     for pattern in patterns:
         matching = [e for e in load_manifest().entries if fnmatchcase(e.id, pattern)]
@@ -53,7 +54,7 @@ def path(entry_id: str = typer.Argument(help="For instance rlfn_x4.official.")) 
 def fetch(ids: list[str] = IDS) -> None:
     """Download weight files into the cache."""
     failed = 0
-    for entry in _entries(ids):
+    for entry in entries_of(ids):
         try:
             typer.echo(f"{entry.id}: {locate(entry)}")
         except SRZooError as error:
@@ -69,7 +70,7 @@ def verify(
 ) -> None:
     """Compare the files on this machine with the manifest; without ids, all that are here."""
     bad = 0
-    for entry in _entries(ids or ["*"]):
+    for entry in entries_of(ids or ["*"]):
         if not path_of(entry).is_file():
             if ids:
                 bad += 1

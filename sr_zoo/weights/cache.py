@@ -37,6 +37,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HF_HOME", cache / "huggingface")).expanduser() / "sr_zoo"
 
 
+def hub_cache() -> Path | None:
+    """Return the folder for repositories of the Hub; None for the one all of its users share."""
+    return cache_folder() / "hub" if "SR_ZOO_CACHE" in os.environ else None
+
+
 def path_of(entry: Entry) -> Path:
     """Return where the file of an entry is, or will be once it is fetched."""
     if isinstance(entry.source, Bundled):

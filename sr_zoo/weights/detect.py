@@ -42,12 +42,14 @@ class Detection:
         spec: Architecture.
         arguments: Complete arguments of the network's constructor.
         layout: ``"ours"`` or ``"official"``, whose names the tensors have.
+        fused: Whether they are of the deployed form that `sr_zoo.fuse` gives.
     """
 
     model: str | None
     spec: ArchSpec
     arguments: dict[str, Any]
     layout: str
+    fused: bool = False
 
     @property
     def name(self) -> str:
@@ -164,13 +166,15 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
     tensors = shapes(checkpoint.tensors)
     limit = max(LARGEST, *(size for shape in tensors.values() for size in shape))
     plausible = isinstance(arguments, dict) and _largest(arguments) <= limit
-    if not plausible or shapes_of(spec.network, _as_tuples(arguments)) != tensors:
+    fused = checkpoint.metadata.get("fused") == "true"  # shapes are then compared after fusing
+    own = shapes_of(spec.network, _as_tuples(arguments)) if plausible else None
+    if own is None or (own != tensors and not fused):
         raise CheckpointError(
             f"The file's metadata say {name} with the arguments {arguments}, "
             "but its tensors are not those of such a network."
         )
     arguments = _as_tuples(arguments)
-    return Detection(name, spec, arguments, "ours")
+    return Detection(name, spec, arguments, "ours", fused)
 
 
 def _largest(value: Any) -> float:

@@ -3,106 +3,188 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from safetensors.torch import save_file
 
-from sr_zoo.errors import ModelArgumentError, WeightsNotFoundError
+import sr_zoo
+from sr_zoo.errors import (
+    DownloadError,
+    ModelArgumentError,
+    UploadError,
+    WeightsIntegrityError,
+    WeightsNotFoundError,
+)
 from sr_zoo.network import SRNetwork
+from sr_zoo.weights.cache import hub_cache, sha256_of
+from sr_zoo.weights.card import Facts, model_card
+from sr_zoo.weights.download import check_reachable, is_offline
+from sr_zoo.weights.fetch import endpoint
 
 PREFIX = "hf-hub:"
 FILE = "model.safetensors"
+FOREIGN = "pytorch_model.bin"  # what older repositories of other libraries have in its place
 
 
-def save_pretrained(network: SRNetwork, folder: str | Path, *, license: str | None = None) -> None:
+def save_pretrained(
+    network: SRNetwork, folder: str | Path, facts: Facts, *, source: str | None = None
+) -> None:
     """Write a network so that `sr_zoo.load_model(folder)` builds it again.
 
     Args:
         network: Built by `sr_zoo.create_model` or `sr_zoo.load_model`.
         folder: Made if it does not exist; files of these names in it are replaced.
-        license: SPDX identifier of the weights, or None if there is none to state.
+        facts: What the files say of the weights.
+        source: What the model card loads; None for the folder.
 
     Raises:
         ModelArgumentError: The network does not know which model it is.
     """
-    if network.identity is None:
+    identity = network.identity
+    if identity is None:
         raise ModelArgumentError(
             f"This {type(network).__name__} was built by calling its class, so its arguments are "
             "not known; build it with sr_zoo.create_model."
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = {
-        "architecture": network.identity.name,
-        "arguments": json.dumps(network.identity.arguments, sort_keys=True),
-        "scale": str(network.scale),
-        **({"license": license} if license else {}),
+    config: dict[str, Any] = {
+        "architecture": identity.name,
+        "arguments": identity.arguments,
+        "scale": network.scale,
+        "fused": identity.fused,
+        **({"license": facts.license} if facts.license else {}),
+        **facts.origin,
     }
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    temporary = folder / f"{FILE}.part"
-    save_file(state, temporary, metadata=config)
+    temporary = folder / f".{FILE}.part"
+    save_file(state, temporary, metadata={k: _as_text(value) for k, value in config.items()})
     temporary.replace(folder / FILE)
-    readable = {**config, "arguments": network.identity.arguments, "scale": network.scale}
-    (folder / "config.json").write_text(json.dumps(readable, indent=1) + "\n", encoding="utf-8")
-    card = _card(network.identity.name, network.scale, license)
+    config = {"library_name": "sr_zoo", "library_version": sr_zoo.__version__, **config}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    card = model_card(identity, facts, source or folder.as_posix())
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _card(name: str, scale: int, license: str | None) -> str:
-    header = ["library_name: sr_zoo", "pipeline_tag: image-to-image"]
-    header += [f"license: {license.lower()}"] if license else []
-    return "\n".join(
-        [
-            "---",
-            *header,
-            "---",
-            "",
-            f"# {name} x{scale}",
-            "",
-            "```python",
-            "import sr_zoo",
-            "",
-            'model = sr_zoo.load_model("hf-hub:OWNER/REPOSITORY")  # or the path of this folder',
-            "```",
-            "",
-        ]
-    )
+def _as_text(value: Any) -> str:
+    """Return a value as metadata of a safetensors file keep it."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def push_to_hub(network: SRNetwork, repo: str, *, license: str | None = None) -> str:
-    """Upload a network to a repository of the Hub, made if it does not exist; return its address.
+def push_to_hub(network: SRNetwork, repo: str, facts: Facts, *, private: bool = False) -> str:
+    """Upload a network to a repository of the Hub, made if it does not exist.
+
+    Returns:
+        The commit.
 
     Raises:
         ModelArgumentError: The network does not know which model it is.
+        UploadError: The Hub is out of reach, or refuses.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
 
+    if is_offline():
+        raise UploadError(f"{repo} cannot be uploaded while HF_HUB_OFFLINE is set.")
     with TemporaryDirectory() as folder:
-        save_pretrained(network, folder, license=license)
-        card = Path(folder, "README.md")
-        card.write_text(card.read_text(encoding="utf-8").replace("OWNER/REPOSITORY", repo), "utf-8")
-        api = HfApi()
-        api.create_repo(repo, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder)
-    return f"hf-hub:{repo}"
+        save_pretrained(network, folder, facts, source=f"{PREFIX}{repo}")
+        try:
+            check_reachable(endpoint(), repo, "HF_ENDPOINT names another Hub.")
+            api = HfApi(endpoint=endpoint())
+            api.create_repo(repo, exist_ok=True, private=private)
+            files = [CommitOperationAdd(path.name, path) for path in Path(folder).iterdir()]
+            commit = api.create_commit(repo, files, commit_message="Upload weights of sr_zoo")
+        except Exception as error:
+            if not _is_of_hub(error):
+                raise
+            raise UploadError(
+                f"{repo} could not be uploaded to {endpoint()}: {_first_line(error)}. Its owner's "
+                "token with the right to write belongs into HF_TOKEN (or run `hf auth login`)."
+            ) from error
+    return commit.oid
+
+
+def _is_of_hub(error: Exception) -> bool:
+    """Return whether an error comes from the Hub's client or from the connection."""
+    package = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError | RuntimeError | ValueError) or package.startswith(
+        ("huggingface", "httpx")
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def locate_saved(source: str | Path) -> Path | None:
     """Return the weight file of a saved folder or a Hub repository, None if `source` is neither.
 
     Raises:
-        WeightsNotFoundError: The folder holds no network.
+        WeightsNotFoundError: The folder or repository holds no network.
+        DownloadError: The Hub is out of reach or refuses, and nothing is in its cache.
+        WeightsIntegrityError: The file in the cache is damaged.
     """
     text = str(source)
     if text.startswith(PREFIX):
-        from huggingface_hub import hf_hub_download
-
         repo, _, revision = text.removeprefix(PREFIX).partition("@")
-        return Path(hf_hub_download(repo, FILE, revision=revision or None))
+        return _from_hub(repo, revision or None)
     folder = Path(source)
     if not folder.is_dir():
         return None
-    if not (folder / FILE).is_file():
-        raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
-    return folder / FILE
+    for name in (FILE, FOREIGN):
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
+
+
+def _from_hub(repo: str, revision: str | None) -> Path:
+    """Return a file of a repository, from the cache where there is no network."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    unreachable = "HF_HUB_OFFLINE is set" if is_offline() else _unreachable(repo)
+    for name in (FILE, FOREIGN):
+        try:
+            path = hf_hub_download(
+                repo,
+                name,
+                revision=revision,
+                endpoint=endpoint(),
+                cache_dir=hub_cache(),
+                local_files_only=bool(unreachable),
+            )
+            return _verified(Path(path))
+        except LocalEntryNotFoundError as error:
+            reason: Exception | str = unreachable or _first_line(error)
+        except EntryNotFoundError:
+            reason = ""
+        except Exception as error:
+            if not _is_of_hub(error):
+                raise
+            raise DownloadError(
+                f"{repo} could not be fetched from {endpoint()}: {_first_line(error)}. Check the "
+                "name; a private or gated repository needs its terms accepted and HF_TOKEN."
+            ) from error
+    if reason:
+        raise DownloadError(f"{repo} is not on this machine, and {reason}")
+    raise WeightsNotFoundError(f"{repo} holds neither {FILE} nor {FOREIGN}.")
+
+
+def _unreachable(repo: str) -> str:
+    try:
+        check_reachable(endpoint(), repo, "HF_ENDPOINT names a mirror.")
+    except DownloadError as error:
+        return str(error)
+    return ""
+
+
+def _verified(path: Path) -> Path:
+    """Compare a large file with its name in the Hub's cache, which is its SHA-256."""
+    blob = path.resolve()
+    if re.fullmatch("[0-9a-f]{64}", blob.name) and sha256_of(blob) != blob.name:
+        blob.unlink()
+        raise WeightsIntegrityError(f"{path} was damaged and has been removed; try again.")
+    return path

@@ -132,6 +132,15 @@ class Entry:
         path = self.source.url if isinstance(self.source, Url) else self.source.file
         return path.rpartition("/")[2]
 
+    @property
+    def address(self) -> str:
+        """Where the file was published, for people."""
+        if isinstance(self.source, Hub):
+            return f"https://huggingface.co/{self.source.repo}/tree/{self.source.revision}"
+        if isinstance(self.source, Bundled):
+            return "trained by sr_zoo"
+        return self.source.url if isinstance(self.source, Url) else self.source.page
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Entry:
         """Build an entry from its record in the manifest."""

@@ -1,0 +1,122 @@
+"""Model cards: what a saved network says of itself, to people and to the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sr_zoo.network import Identity
+from sr_zoo.registry import spec_of
+from sr_zoo.spec import Paper
+from sr_zoo.weights.manifest import Entry, Score
+
+MEASURES = {"psnr_y": ("psnr", "PSNR on Y (dB)"), "ssim_y": ("ssim", "SSIM on Y")}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of weights beside their numbers.
+
+    Attributes:
+        license: SPDX identifier, or None if there is none to state.
+        trained_on: Data sets.
+        metrics: Data set to ``psnr_y`` (dB) and ``ssim_y``, by the papers' protocol.
+        origin: Where the weights come from: a manifest id, the file's address and its SHA-256.
+    """
+
+    license: str | None = None
+    trained_on: tuple[str, ...] = ()
+    metrics: Mapping[str, Score] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entry: Entry) -> Facts:
+        """Return what the manifest knows of an entry's weights."""
+        origin = {"id": entry.id, "source": entry.address, "source_sha256": entry.sha256}
+        return cls(entry.license, entry.trained_on, entry.metrics, origin)
+
+
+def model_card(identity: Identity, facts: Facts, source: str) -> str:
+    """Return the README of a saved network, metadata for the Hub first.
+
+    Args:
+        identity: Which network it is.
+        facts: About its weights.
+        source: What `sr_zoo.create_model` takes to load it.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    scale = identity.arguments["scale"]
+    title = f"{identity.name} x{scale}"
+    results = [
+        EvalResult(
+            task_type="image-to-image",
+            task_name=f"Super-resolution x{scale}",
+            dataset_type=dataset.lower(),
+            dataset_name=dataset,
+            metric_type=MEASURES[measure][0],
+            metric_name=MEASURES[measure][1],
+            metric_value=value,
+        )
+        for dataset, scores in facts.metrics.items()
+        for measure, value in scores.items()
+    ]
+    data = ModelCardData(
+        library_name="sr_zoo",
+        pipeline_tag="image-to-image",
+        license=facts.license.lower() if facts.license else None,
+        datasets=list(facts.trained_on) or None,
+        tags=["super-resolution", "image-upscaling"],
+        model_name=title if results else None,
+        eval_results=results or None,
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n{_text(title, identity, facts, source)}"
+
+
+def _text(title: str, identity: Identity, facts: Facts, source: str) -> str:
+    spec = spec_of(identity.name)
+    parts = [f"# {title}", _citation(spec.paper)]
+    if identity.fused:
+        parts.append("In its deployed form: branches that only training needs are merged.")
+    parts.append(
+        "\n".join(
+            [
+                "```python",
+                "import sr_zoo",
+                "",
+                f'model = sr_zoo.create_model("{source}")',
+                'sr_zoo.upscale("photo.png", model=model).save("bigger.png")',
+                "```",
+            ]
+        )
+    )
+    if facts.metrics:
+        parts.append(_table(facts.metrics))
+    if facts.trained_on:
+        parts.append(f"Trained on {', '.join(facts.trained_on)}.")
+    if facts.origin:
+        parts.append("\n".join(f"- {key}: {value}" for key, value in facts.origin.items()))
+    if spec.reference:
+        parts.append(f"The authors' code: https://github.com/{spec.reference}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _citation(paper: Paper) -> str:
+    where = f"{paper.title}, {paper.venue} {paper.year}"
+    return (
+        f"{where}, [arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})."
+        if (paper.arxiv)
+        else f"{where}."
+    )
+
+
+def _table(metrics: Mapping[str, Score]) -> str:
+    rows = [
+        f"| {dataset} | {scores['psnr_y']:.2f} | {_ssim(scores)} |"
+        for dataset, scores in metrics.items()
+    ]
+    return "\n".join(["| Data set | PSNR (dB) | SSIM |", "|---|---|---|", *rows])
+
+
+def _ssim(scores: Score) -> str:
+    return f"{scores['ssim_y']:.4f}" if "ssim_y" in scores else "-"
