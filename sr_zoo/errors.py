@@ -63,6 +63,10 @@ class TrainingError(SRZooError, RuntimeError):
     """A training run had to stop: its loss is no number, or its state cannot be written."""
 
 
+class ExportError(SRZooError, RuntimeError):
+    """A network could not be exported, or an exported file cannot be used."""
+
+
 class OptionError(SRZooError, ValueError):
     """An option has a value outside what is allowed."""
 

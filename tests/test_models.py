@@ -3,7 +3,6 @@
 import pytest
 import torch
 from thin import build_thin
-from torch.export import Dim
 
 import sr_zoo
 from sr_zoo.registry import MODELS, spec_of
@@ -72,24 +71,3 @@ def test_create_model_remembers_how_a_network_was_built():
     }
     twin = type(network)(**identity.arguments)
     assert twin.state_dict().keys() == network.state_dict().keys()
-
-
-EXPORTED = ("rdan", "rlfn", "seemore_b")  # the others take minutes together
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in EXPORTED else pytest.mark.slow) for n in FIRST_OF_FORM],
-)
-def test_exports_once_for_every_size_and_batch(name):
-    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
-    side = {"min": 33, "max": 4096}  # from 33 pixels on, no network's padding takes another path
-    program = torch.export.export(
-        network,
-        (image(2, 3, 48, 56),),
-        dynamic_shapes=({0: Dim("batch", max=64), 2: Dim("h", **side), 3: Dim("w", **side)},),
-        prefer_deferred_runtime_asserts_over_guards=True,
-    )
-    x = image(3, 3, 37, 61)
-    with torch.inference_mode():
-        torch.testing.assert_close(program.module()(x), network(x), atol=1e-5, rtol=1e-5)

@@ -27,7 +27,7 @@ def pad_to_multiple(x: Tensor, multiple: int, *, repeat_edge: bool = False) -> T
     for dim in (-2, -1):
         length = x.shape[dim]
         period = 2 * length if repeat_edge else max(2 * (length - 1), 1)
-        cells = torch.arange(next_multiple(length, multiple), device=x.device) % period
+        cells = _wrap(torch.arange(next_multiple(length, multiple), device=x.device), period)
         mirrored = period - 1 - cells if repeat_edge else period - cells
         x = x.index_select(dim, torch.minimum(cells, mirrored))
     return x
@@ -40,9 +40,15 @@ def pad_symmetric(x: Tensor, border: int) -> Tensor:
     """
     for dim in (-2, -1):
         length = x.shape[dim]
-        cells = torch.arange(-border, length + border, device=x.device) % (2 * length)
+        cells = _wrap(torch.arange(-border, length + border, device=x.device), 2 * length)
         x = x.index_select(dim, torch.minimum(cells, 2 * length - 1 - cells))
     return x
+
+
+def _wrap(cells: Tensor, period: int) -> Tensor:
+    """Return the remainders of `cells` by `period`, from 0 on."""
+    # by a tensor: the ONNX exporter knows no remainder by a number that depends on a size
+    return cells % torch.full_like(cells[:1], period)
 
 
 def crop(x: Tensor, height: int, width: int) -> Tensor:

@@ -242,7 +242,7 @@ class Upscaler:
         return None if fits else self._tiling
 
     def _make_tiling(self) -> Tiling:
-        halo, grid, global_statistics = _locality(self.network)
+        halo, grid, global_statistics = locality(self.network)
         if global_statistics:
             halo = min(halo, INEXACT_HALO)
         if isinstance(self.tile, int):
@@ -328,8 +328,12 @@ def _integer(scale: float, model: str) -> int:
     return min(larger) if larger else math.ceil(scale)
 
 
-def _locality(network: SRNetwork) -> tuple[int, int, bool]:
-    """Return halo and grid of a network, and whether it averages over the whole image."""
+def locality(network: SRNetwork) -> tuple[int, int, bool]:
+    """Return halo and grid of a network, and whether it averages over the whole image.
+
+    Raises:
+        OptionError: The network was built by hand.
+    """
     identity = network.identity
     if identity is None:
         raise OptionError(

@@ -59,7 +59,7 @@ class PatchChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x.flatten(2).transpose(1, 2)).transpose(1, 2)
-        query, key, value = qkv.chunk(3, dim=1)  # (N, C, pixels): channels are the tokens
+        query, key, value = qkv[:, None].chunk(3, dim=2)  # (N, 1, C, pixels): channels are tokens
         query = F.normalize(query, dim=-1) * self.temperature
         out = F.scaled_dot_product_attention(query, F.normalize(key, dim=-1), value, scale=1.0)
         return self.project(out.reshape(x.shape))

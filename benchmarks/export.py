@@ -1,0 +1,91 @@
+"""Which networks can be exported to what, and how close the files come to PyTorch.
+
+Exports each network of the library, with random weights, at scale 4 or its largest, and compares
+the files with PyTorch at several sizes. Prints a markdown table; docs/measured/export.md holds it:
+``python benchmarks/export.py docs/measured/export.json > docs/measured/export.md``
+
+The JSON file keeps what was measured, so that a run goes on where it was stopped, and measures only
+what is named: ``python benchmarks/export.py docs/measured/export.json rlfn craft``
+"""
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from sr_zoo import create_model, fuse, list_models, model_info
+from sr_zoo.errors import ExportError
+from sr_zoo.export import openvino
+from sr_zoo.export.exporting import FORMATS, SIZES, TOLERANCE, compare, open_exported
+from sr_zoo.export.facts import facts_of
+from sr_zoo.export.program import capture
+
+SCALE = 4
+
+
+def measure(name: str, folder: Path) -> dict[str, Any]:
+    """Export one network to all formats; return the largest difference, or what went wrong."""
+    scales = model_info(name).scales
+    torch.manual_seed(0)
+    network = create_model(name, SCALE if SCALE in scales else max(scales), pretrained=False)
+    facts = facts_of(network)
+    row: dict[str, Any] = {"scale": network.scale}
+    try:
+        program = capture(fuse(network))
+    except ExportError as error:
+        return {**row, **dict.fromkeys(FORMATS, str(error))}
+    files = {to: folder / f"network{import_module(form).SUFFIX}" for to, form in FORMATS.items()}
+    for to, form in FORMATS.items():
+        try:
+            if to == "openvino":
+                openvino.convert(files["onnx"], facts, files[to])  # as its `write` does
+            else:
+                import_module(form).write(program, facts, files[to])
+            comparisons = compare(network, open_exported(files[to]), SIZES)
+        except ExportError as error:
+            row[to] = str(error)
+        else:
+            row[to] = TOLERANCE * max(c.difference / c.allowed for c in comparisons)
+    return row
+
+
+def cell(value: float | str) -> str:
+    """Return what the table says of one file."""
+    return value if isinstance(value, str) else f"{value:.0e}"
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Return the page's text."""
+    sizes = ", ".join(" x ".join(map(str, (n, 3, *sides))) for n, *sides in SIZES)
+    lines = [
+        f"Largest difference from PyTorch over inputs of {sizes}, "
+        "as a share of the largest output, at least of 1:",
+        "",
+        "| model | " + " | ".join(FORMATS) + " |",
+        "|---" * (len(FORMATS) + 1) + "|",
+    ]
+    for name, row in sorted(rows.items()):
+        cells = " | ".join(cell(row[to]) for to in FORMATS)
+        lines.append(f"| `{name}` x{row['scale']} | {cells} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing, or what is named, and print the table."""
+    journal = Path(sys.argv[1])
+    named = sys.argv[2:]
+    rows: dict[str, Any] = json.loads(journal.read_text()) if journal.exists() else {}
+    for name in named or [name for name in list_models() if name not in rows]:
+        with TemporaryDirectory() as folder:
+            rows[name] = measure(name, Path(folder))
+        print(name, rows[name], file=sys.stderr, flush=True)
+        journal.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

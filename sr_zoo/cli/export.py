@@ -1,0 +1,39 @@
+"""`sr-zoo export`: networks as files that run without this library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def command(
+    model: str = typer.Argument(help="Model name, weight id, weight file, folder or hf-hub:..."),
+    to: str = typer.Option("onnx", "--to", help="onnx, openvino or torch-export."),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", help="File to write; named after model and scale by default."
+    ),
+    scale: int = typer.Option(4, help="Upscaling factor, for model names."),
+    untrained: bool = typer.Option(
+        False, "--untrained", help="With random weights, for a model without published ones."
+    ),
+    verify: bool = typer.Option(True, help="Compare the file with PyTorch at three sizes."),
+) -> None:
+    """Export a network, fused, for any batch, height and width, and verify the file."""
+    from importlib import import_module
+
+    from sr_zoo.api import create_model, load_model
+    from sr_zoo.export.exporting import FORMATS, SIZES, export_model
+    from sr_zoo.registry import MODELS
+
+    if model in MODELS:
+        network = create_model(model, scale, pretrained=not untrained)
+    else:
+        network = load_model(model)
+    if output is None and to in FORMATS:
+        name = network.identity.name if network.identity else "network"
+        output = Path(f"{name}_x{network.scale}{import_module(FORMATS[to]).SUFFIX}")
+    exported = export_model(network, output or Path(), to=to, sizes=SIZES if verify else ())
+    typer.echo(str(exported.path))
+    for comparison in exported.comparisons:
+        typer.echo(f"  {comparison}")

@@ -1,0 +1,164 @@
+"""From a network to a verified file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sr_zoo.errors import ExportError, OptionError, did_you_mean
+from sr_zoo.export.facts import facts_of
+from sr_zoo.export.program import capture
+from sr_zoo.export.running import Opened
+from sr_zoo.fusion import fuse
+from sr_zoo.network import SRNetwork
+
+# format to its module, each of which has `write`, `open_file` and `SUFFIX`
+FORMATS = {
+    "onnx": "sr_zoo.export.onnx",
+    "openvino": "sr_zoo.export.openvino",
+    "torch-export": "sr_zoo.export.torch_export",
+}
+SIZES = ((1, 24, 40), (2, 37, 61), (1, 5, 1))  # aligned; odd, as a batch; smaller than any window
+TOLERANCE = 1e-4  # of the largest value of the output, at least of 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far a file is from the network it was made of, at one size.
+
+    Attributes:
+        size: Batch, height and width of the input.
+        difference: Largest absolute difference between the outputs.
+        allowed: What it may be.
+    """
+
+    size: tuple[int, int, int]
+    difference: float
+    allowed: float
+
+    def __str__(self) -> str:
+        batch, height, width = self.size
+        return f"{batch} x 3 x {height} x {width}: differs by {self.difference:.1e} at most"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written.
+
+    Attributes:
+        path: Where it is; OpenVINO's weights lie beside it.
+        comparisons: With the network in PyTorch; empty if that was not asked for.
+    """
+
+    path: Path
+    comparisons: tuple[Comparison, ...]
+
+
+def export_model(
+    network: SRNetwork,
+    path: str | Path,
+    *,
+    to: str,
+    sizes: Sequence[tuple[int, int, int]] = SIZES,
+) -> Exported:
+    """Write a network to a file that takes any batch, height and width.
+
+    The network is fused first. The file takes and gives what the network does: float32,
+    (N, 3, H, W), RGB in [0, 1], not clamped. It is run and compared with the network before it is
+    put where it belongs; one that differs is not kept.
+
+    Args:
+        network: Of `create_model` or `load_model`; it is not changed.
+        path: File to write; replaced if it is there.
+        to: ``"onnx"``, ``"openvino"`` or ``"torch-export"``.
+        sizes: Batches, heights and widths to compare at; none to leave that out.
+
+    Returns:
+        Where the file is, and how close it came.
+
+    Raises:
+        OptionError: `to` is no known format.
+        ExportError: The network cannot be written in this format, the folder is missing, or the
+            file does not compute what the network does.
+    """
+    if to not in FORMATS:
+        raise OptionError(
+            f"Unknown format {to!r}.{did_you_mean(to, FORMATS)} Formats: {', '.join(FORMATS)}"
+        )
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise ExportError(f"{target}: the folder {target.parent} does not exist")
+    form: Any = import_module(FORMATS[to])
+    network = network.cpu().float()
+    facts = facts_of(network)
+    with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
+        partial = Path(folder) / target.name
+        form.write(capture(fuse(network)), facts, partial)
+        comparisons = tuple(compare(network, form.open_file(partial), sizes))
+        for comparison in comparisons:
+            if not comparison.difference <= comparison.allowed:
+                raise ExportError(
+                    f"The {to} file of {facts.model} was not kept, since it does not compute what "
+                    f"the network does; {comparison}, allowed are {comparison.allowed:.1e}"
+                )
+        for file in sorted(Path(folder).iterdir()):
+            file.replace(target.parent / file.name)
+    return Exported(target, comparisons)
+
+
+def compare(
+    network: SRNetwork, opened: Opened, sizes: Sequence[tuple[int, int, int]]
+) -> list[Comparison]:
+    """Run a network and the file made of it on the same noise, and compare the outputs.
+
+    Raises:
+        ExportError: The file does not run at one of these sizes.
+    """
+    comparisons = []
+    for size in sizes:
+        batch, height, width = size
+        generator = torch.Generator().manual_seed(batch * height * width)
+        image = torch.rand(batch, 3, height, width, generator=generator)
+        with torch.inference_mode():
+            expected = network(image)
+        try:
+            output = opened.run(image)
+        except Exception as error:  # each runtime has errors of its own
+            raise ExportError(
+                f"The file of {opened.facts.model} does not run for {batch} x 3 x {height} x "
+                f"{width}: {str(error).strip().splitlines()[0]}"
+            ) from error
+        allowed = TOLERANCE * max(1.0, expected.abs().max().item())
+        comparisons.append(Comparison(size, _difference(output, expected), allowed))
+    return comparisons
+
+
+def _difference(output: Tensor, expected: Tensor) -> float:
+    if output.shape != expected.shape:
+        return float("inf")
+    return (output - expected).abs().max().item()
+
+
+def open_exported(path: str | Path) -> Opened:
+    """Open a file that `export_model` wrote.
+
+    Raises:
+        ExportError: The file is missing, damaged, or none of this library's; or the package that
+            runs it is not installed.
+    """
+    path = Path(path)
+    for name in FORMATS.values():
+        form: Any = import_module(name)
+        if path.suffix.lower() == form.SUFFIX:
+            if not path.is_file():
+                raise ExportError(f"{path} does not exist")
+            opened: Opened = form.open_file(path)
+            return opened
+    raise ExportError(f"{path} is no exported file; those end in .onnx, .xml or .pt2")

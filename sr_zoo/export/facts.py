@@ -1,0 +1,72 @@
+"""What an exported file says of its network, so that it can be used without this library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from sr_zoo.api import model_info
+from sr_zoo.errors import ExportError
+from sr_zoo.inference.upscale import locality
+from sr_zoo.network import SRNetwork
+
+PREFIX = "sr_zoo."
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one must know of a network to run it over an image of any size.
+
+    Attributes:
+        model: Name in the registry.
+        scale: Upscaling factor.
+        halo: LR pixels to give a tile on every side.
+        grid: Tiles start on multiples of this many LR pixels.
+        local: Whether tiles with that halo come out as in one piece; otherwise only close.
+    """
+
+    model: str
+    scale: int
+    halo: int
+    grid: int
+    local: bool
+
+    def as_text(self) -> dict[str, str]:
+        """Return the metadata of a file."""
+        return {PREFIX + key: str(value) for key, value in asdict(self).items()}
+
+
+def facts_of(network: SRNetwork) -> Facts:
+    """Look up what is known of a network that `create_model` built.
+
+    Raises:
+        ExportError: The network was built by hand.
+    """
+    if network.identity is None:
+        raise ExportError(
+            f"A file says which network it holds, and this {type(network).__name__} was built by "
+            "hand; build it with create_model"
+        )
+    halo, grid, _ = locality(network)
+    name = network.identity.name
+    return Facts(name, network.scale, halo, grid, model_info(name).tile_exact)
+
+
+def read_facts(metadata: Mapping[str, str], source: str) -> Facts:
+    """Read the metadata of a file.
+
+    Raises:
+        ExportError: The file was not exported by this library.
+    """
+    try:
+        return Facts(
+            model=metadata[PREFIX + "model"],
+            scale=int(metadata[PREFIX + "scale"]),
+            halo=int(metadata[PREFIX + "halo"]),
+            grid=int(metadata[PREFIX + "grid"]),
+            local=metadata[PREFIX + "local"] == "True",
+        )
+    except (KeyError, ValueError):
+        raise ExportError(
+            f"{source} does not say which network it holds; use a file that `sr-zoo export` wrote"
+        ) from None

@@ -1,0 +1,56 @@
+"""From a network to a program of torch.export that takes any batch, height and width."""
+
+from __future__ import annotations
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+# private, but the only way to a program for all sizes: without it, tracing notes where layouts
+# differ for sides of one cell, and the program refuses those
+from torch.fx.experimental import _config as tracing
+
+from sr_zoo.errors import ExportError
+from sr_zoo.network import SRNetwork
+
+EXAMPLE = (2, 3, 48, 56)  # no two sides alike, so that tracing takes none for another
+
+
+def capture(network: SRNetwork) -> ExportedProgram:
+    """Trace a network, in evaluation mode, for every batch, height and width.
+
+    Raises:
+        ExportError: Something in the network depends on the size in a way that no graph can hold.
+    """
+    weight = next(network.parameters(), torch.empty(0))
+    sizes = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
+    try:
+        with torch.no_grad(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported
+            program = torch.export.export(
+                network.eval(),
+                (torch.rand(EXAMPLE, device=weight.device, dtype=weight.dtype),),
+                dynamic_shapes=(sizes,),
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )
+    except Exception as error:  # torch raises errors of many kinds; their first line says why
+        name = network.identity.name if network.identity else type(network).__name__
+        raise ExportError(
+            f"{name} cannot be traced for all sizes at once: {str(error).splitlines()[0]}"
+        ) from error
+    _remove_size_checks(program)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
+    return program
+
+
+def _remove_size_checks(program: ExportedProgram) -> None:
+    """Take out what tracing deferred to run time: it refuses sizes that the graph is right for.
+
+    The checks are about memory layouts that would have been chosen otherwise, as for a map of one
+    cell. That the outputs are right there too is what verification is for.
+    """
+    module = program.graph_module
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten._assert_scalar.default:
+            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
+    module.recompile()

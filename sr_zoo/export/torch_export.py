@@ -1,0 +1,42 @@
+"""Programs of torch.export (.pt2), which torch alone runs and compiles."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+from sr_zoo.errors import ExportError
+from sr_zoo.export.facts import Facts, read_facts
+from sr_zoo.export.running import Opened
+
+SUFFIX = ".pt2"
+
+
+def write(program: ExportedProgram, facts: Facts, path: Path) -> None:
+    """Write a traced network to a file."""
+    torch.export.save(program, path, extra_files=facts.as_text())
+
+
+def open_file(path: Path) -> Opened:
+    """Open a file on the CPU.
+
+    Raises:
+        ExportError: The file is damaged or not ours.
+    """
+    told = dict.fromkeys(Facts("", 1, 0, 1, True).as_text(), "")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of deprecations inside torch
+            program = torch.export.load(path, extra_files=told)
+    except Exception as error:  # damaged archives raise errors of many kinds
+        raise ExportError(f"{path} cannot be opened as a torch.export program: {error}") from error
+    module = program.module()
+
+    def run(image: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return module(image)
+
+    return Opened(run, read_facts(told, str(path)))

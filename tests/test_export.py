@@ -1,0 +1,169 @@
+"""Exported files compute what the network does, at any size, and say what they hold."""
+
+import importlib
+import sys
+
+import pytest
+import torch
+from thin import build_thin
+
+import sr_zoo
+from sr_zoo.cli import main
+from sr_zoo.errors import ExportError, OptionError
+from sr_zoo.export import export_model, exporting, onnx
+from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
+from sr_zoo.export.facts import Facts, facts_of
+from sr_zoo.export.program import capture
+from sr_zoo.registry import MODELS
+
+UNSEEN = (3, 50, 17)  # a size that no file was verified at
+
+# few blocks: of windows and masks; of a router and averages over the whole image
+QUICK = {
+    "swinir_light": {"depths": (2,), "num_heads": 2, "channels": 12},
+    "seemore_t": {"num_groups": 1, "channels": 4},
+}
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    return sr_zoo.create_model("espcn", 2, pretrained=False)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_file_computes_what_the_network_does_at_any_size(small, tmp_path, to):
+    suffix = importlib.import_module(FORMATS[to]).SUFFIX
+    exported = export_model(small, tmp_path / f"small{suffix}", to=to)
+    assert [comparison.size for comparison in exported.comparisons] == list(SIZES)
+    opened = open_exported(exported.path)
+    (unseen,) = compare(small, opened, [UNSEEN])
+    assert unseen.difference <= unseen.allowed
+    assert opened.facts == facts_of(small)
+    assert {path.suffix for path in tmp_path.iterdir()} <= {suffix, ".bin"}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_onnx_holds_windows_routers_and_statistics(name, tmp_path):
+    torch.manual_seed(0)
+    network = build_thin(name, 4, **QUICK[name]).eval()
+    facts = Facts(name, 4, 8, 1, True)
+    onnx.write(capture(network), facts, tmp_path / "network.onnx")
+    for comparison in compare(network, open_exported(tmp_path / "network.onnx"), [*SIZES, UNSEEN]):
+        assert comparison.difference <= comparison.allowed, comparison
+
+
+def test_onnx_is_valid_named_and_tells_nothing_of_this_machine(small, tmp_path):
+    import onnx as format
+
+    path = export_model(small, tmp_path / "small.onnx", to="onnx", sizes=()).path
+    model = format.load(path)
+    format.checker.check_model(model, full_check=True)
+    (taken,), (given,) = model.graph.input, model.graph.output
+    assert (taken.name, given.name) == ("input", "output")
+    assert [d.dim_param or d.dim_value for d in taken.type.tensor_type.shape.dim] == [
+        "batch",
+        3,
+        "height",
+        "width",
+    ]
+    assert str(tmp_path).encode() not in path.read_bytes()
+    assert __file__.encode() not in path.read_bytes()
+    assert b".py" not in path.read_bytes()
+
+
+def test_network_is_exported_in_its_fused_form(tmp_path):
+    import onnx as format
+
+    trained = sr_zoo.create_model("etds_m4c32", 2, pretrained=False)
+    path = export_model(trained, tmp_path / "etds.onnx", to="onnx").path
+    shapes = [tuple(t.dims) for t in format.load(path).graph.initializer if len(t.dims) == 4]
+    assert shapes == [tuple(p.shape) for p in sr_zoo.fuse(trained).parameters() if p.ndim == 4]
+
+
+def test_file_that_differs_is_not_kept(small, tmp_path, monkeypatch):
+    def wrong(network):
+        other = sr_zoo.fuse(network)
+        torch.nn.init.zeros_(next(other.parameters()))
+        return other
+
+    monkeypatch.setattr(exporting, "fuse", wrong)
+    kept = tmp_path / "small.pt2"
+    kept.write_text("before")
+    with pytest.raises(ExportError, match="not kept, since it does not compute what"):
+        export_model(small, kept, to="torch-export")
+    assert [path.name for path in tmp_path.iterdir()] == ["small.pt2"]
+    assert kept.read_text() == "before"
+
+
+def test_what_cannot_be_exported_is_said(small, tmp_path):
+    with pytest.raises(OptionError, match=r"Unknown format 'onxn'. Did you mean 'onnx'\?"):
+        export_model(small, tmp_path / "small.onnx", to="onxn")
+    with pytest.raises(ExportError, match=r"the folder .* does not exist"):
+        export_model(small, tmp_path / "missing" / "small.onnx", to="onnx")
+    with pytest.raises(ExportError, match="was built by hand; build it with create_model"):
+        export_model(build_thin("carn", 2), tmp_path / "carn.onnx", to="onnx")
+
+
+class Branching(torch.nn.Module):
+    identity = None
+
+    def forward(self, x):
+        return x if x.shape[-1] < 50 else 2 * x
+
+
+def test_network_that_branches_on_the_size_is_refused():
+    with pytest.raises(ExportError, match="Branching cannot be traced for all sizes at once: "):
+        capture(Branching())
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
+def test_files_of_others_are_refused(tmp_path, suffix):
+    path = tmp_path / f"damaged{suffix}"
+    with pytest.raises(ExportError, match="does not exist"):
+        open_exported(path)
+    path.write_bytes(b"no network")
+    with pytest.raises(ExportError, match="cannot be opened"):
+        open_exported(path)
+    with pytest.raises(ExportError, match=r"those end in .onnx, .xml or .pt2"):
+        open_exported(tmp_path / "network.pth")
+
+
+def test_onnx_without_our_metadata_is_refused(small, tmp_path):
+    import onnx as format
+
+    path = export_model(small, tmp_path / "small.onnx", to="onnx", sizes=()).path
+    model = format.load(path)
+    del model.metadata_props[:]
+    format.save(model, path)
+    with pytest.raises(ExportError, match="does not say which network it holds"):
+        open_exported(path)
+
+
+@pytest.mark.parametrize(("package", "to"), [("onnxscript", "onnx"), ("openvino", "openvino")])
+def test_missing_packages_are_named(small, tmp_path, monkeypatch, package, to):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ExportError, match=rf"pip install 'sr_zoo\[{to}\]'"):
+        export_model(small, tmp_path / "small.onnx", to=to)
+
+
+def test_command_names_the_file_and_what_was_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        main(["export", "espcn", "--untrained", "--scale", "2", "--to", "torch-export"])
+    first, *compared = capsys.readouterr().out.splitlines()
+    assert first == "espcn_x2.pt2"
+    assert (tmp_path / first).is_file()
+    assert len(compared) == len(SIZES)
+    assert all("differs by" in line for line in compared)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_is_exported(name, tmp_path):
+    torch.manual_seed(0)
+    scales = sr_zoo.model_info(name).scales
+    network = sr_zoo.create_model(name, max(scales), pretrained=False)
+    for to in ("torch-export", "openvino"):  # the latter by way of ONNX
+        suffix = importlib.import_module(FORMATS[to]).SUFFIX
+        assert export_model(network, tmp_path / f"network{suffix}", to=to).comparisons
