@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -96,7 +97,7 @@ def export_model(
     if not target.parent.is_dir():
         raise ExportError(f"{target}: the folder {target.parent} does not exist")
     form: Any = import_module(FORMATS[to])
-    network = network.cpu().float()
+    network = deepcopy(network).cpu().float().eval()
     facts = facts_of(network)
     with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
         partial = Path(folder) / target.name
