@@ -18,6 +18,7 @@ MODELS: dict[str, str] = {
     "abpn_m4c28_et": "abpn",
     "abpn_m6c40": "abpn",
     "abpn_m6c40_et": "abpn",
+    "adsrnet": "adsrnet",
     "asconvsr": "asconvsr",
     "asconvsr_thirdparty": "asconvsr",
     "awsrn": "awsrn",

@@ -7,6 +7,7 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
 THIN: dict[str, dict[str, Any]] = {
+    "adsrnet": {"channels": 4},
     "asconvsr": {"channels": 4},
     "awsrn": {"channels": 4, "hidden": 8},
     "bsrn": {"channels": 16},

@@ -1,0 +1,147 @@
+"""ADSRNet: a heterogeneous network whose kernels adapt to the image.
+
+Two branches read the image: a plain chain of sixteen convolutions whose later half adds the
+features of its first half in reverse order, and a heterogeneous one of five residual blocks, each a
+dilated, a dynamic and a plain convolution. A dynamic convolution mixes several kernels into one for
+each image, with weights that come from the average of the features. The two branches are multiplied
+and enlarged by pixel shuffles.
+
+```mermaid
+flowchart LR
+    x[image] --> c[mean shift]
+    c --> p["16 convolutions, mirrored skips"] --> m((product))
+    c --> h[3x3] --> b["5 blocks of dilated, dynamic, plain 3x3"] --> m
+    m --> u[pixel shuffles] --> t[3x3] --> y[output]
+```
+
+Paper: Tian et al., arXiv:2402.15704, whose first version calls the same network HDSRNet. RGB in
+[0, 1] outside, [0, 255] and mean-shifted inside.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import MeanShift, StagedUpsampler, global_mean
+from sr_zoo.network import SRNetwork
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+PIXEL_MAX = 255.0
+NUM_KERNELS = 4
+ROUTER_REDUCTION = 4
+TEMPERATURE = 40.0  # the authors' code could lower it while training and never does
+
+
+class DynamicConv2d(nn.Module):
+    """A 3x3 convolution with a kernel of its own for each image, mixed from several.
+
+    Source: Chen et al., Dynamic Convolution, CVPR 2020.
+
+    Shape: (N, channels, H, W) to the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(NUM_KERNELS, channels, channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(NUM_KERNELS, channels))
+        self.router = nn.Sequential(
+            nn.Conv2d(channels, channels // ROUTER_REDUCTION, 1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(channels // ROUTER_REDUCTION, NUM_KERNELS, 1, bias=False),
+        )
+        for kernel in self.weight:
+            nn.init.kaiming_uniform_(kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels = x.shape[:2]
+        logits = self.router(global_mean(x)).flatten(1)
+        share = (logits / TEMPERATURE).softmax(dim=-1)
+        weight = (share @ self.weight.flatten(1)).reshape(-1, channels, 3, 3)
+        bias = (share @ self.bias).flatten()
+        # the images of the batch become groups of one image's channels
+        images = x.reshape(1, batch * channels, *x.shape[2:])
+        return F.conv2d(images, weight, bias, padding=1, groups=batch).reshape(x.shape)
+
+
+class HeterogeneousBlock(nn.Sequential):
+    """Dilated, dynamic and plain convolution, each activated, plus the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2, bias=False),
+            nn.ReLU(),
+            DynamicConv2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+class SymmetricBranch(nn.Module):
+    """Activated 3x3 convolutions; each of the later half adds what its mirror image gave."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        widths = [3] + [channels] * (depth - 1)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(width, channels, 3, padding=1, bias=False) for width in widths
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: list[Tensor] = []
+        half = len(self.convs) // 2
+        for i, conv in enumerate(self.convs):
+            x = torch.relu(conv(x))
+            if i < half:
+                features.append(x)
+            else:
+                x = x + features.pop()
+        return x
+
+
+class ADSRNet(SRNetwork):
+    """Two branches multiplied with each other; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width; at least 4.
+        num_blocks: Heterogeneous blocks.
+        depth: Convolutions of the symmetric branch; even.
+    """
+
+    def __init__(
+        self, *, scale: int, channels: int = 64, num_blocks: int = 5, depth: int = 16
+    ) -> None:
+        super().__init__(scale)
+        self.mean_shift = MeanShift()
+        self.symmetric = SymmetricBranch(channels, depth)
+        self.heterogeneous = nn.Sequential(
+            nn.Conv2d(3, channels, 3, padding=1, bias=False),
+            nn.ReLU(),
+            *(HeterogeneousBlock(channels) for _ in range(num_blocks)),
+        )
+        self.upsampler = StagedUpsampler(channels, scale)
+        self.tail = nn.Conv2d(channels, 3, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mean_shift(x) * PIXEL_MAX
+        out = self.tail(self.upsampler(self.heterogeneous(x) * self.symmetric(x)))
+        return self.mean_shift.restore(out / PIXEL_MAX)
+
+
+SPEC = ArchSpec(
+    network=ADSRNet,
+    variants={"adsrnet": Variant(halo=23)},
+    paper=Paper(
+        "Adaptive Convolutional Neural Network for Image Super-resolution",
+        "arXiv",
+        2024,
+        "2402.15704",
+    ),
+    tags=("cnn", "dynamic"),
+    reference="hellloxiaotian/ADSRNet",
+    global_statistics=True,
+)
