@@ -15,6 +15,7 @@ THIN: dict[str, dict[str, Any]] = {
     "cfsr": {"channels": 4},
     "craft": {"channels": 12},
     "dat": {"channels": 16, "num_heads": 2},
+    "dgsr": {"channels": 4, "num_heads": 1},
     "ditn": {"channels": 4},
     "dlgsanet": {"channels": 12},
     "drsan": {"channels": 4},
@@ -22,9 +23,11 @@ THIN: dict[str, dict[str, Any]] = {
     "elan": {"channels": 15},
     "esrt": {"channels": 16},
     "fiwhn": {"channels": 16},
+    "hffn": {"channels": 13},
     "imdn": {"channels": 16},
     "ipt": {"channels": 4, "depth": 1, "num_heads": 4},
     "lamnet": {"channels": 8},
+    "lden": {"channels": 4},
     "mobilesr": {"channels": 8, "num_heads": 2},
     "omnisr": {"channels": 8},
     "pan": {"channels": 4, "up_channels": 4},
@@ -46,6 +49,7 @@ THIN: dict[str, dict[str, Any]] = {
     "swin2sr": {"channels": 12, "num_heads": 2},
     "swinir": {"channels": 12, "num_heads": 2},
     "tcfdn": {"channels": 12, "distilled": 6},
+    "tcsr": {"channels": 4, "num_heads": 1},
     "vdsr": {"channels": 4},
 }
 

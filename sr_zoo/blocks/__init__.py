@@ -1,6 +1,6 @@
 """Blocks that two or more networks share, or that users build networks of their own from."""
 
-from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer
+from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer, PixelAttention
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.chain import CollectingChain
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
@@ -19,6 +19,7 @@ from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDist
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
+from sr_zoo.blocks.frequency import low_frequencies
 from sr_zoo.blocks.global_statistics import global_cosine, global_mean, global_size, global_variance
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
@@ -80,6 +81,7 @@ __all__ = [
     "MeanShift",
     "MoRE",
     "ParallelConvs",
+    "PixelAttention",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
     "ResidualSwinGroup",
@@ -107,6 +109,7 @@ __all__ = [
     "global_variance",
     "init_linear",
     "join_heads",
+    "low_frequencies",
     "max_pool_to_cells",
     "merge",
     "next_multiple",

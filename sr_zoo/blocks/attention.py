@@ -59,6 +59,25 @@ class ContrastAwareCALayer(CALayer):
         )
 
 
+class PixelAttention(nn.Module):
+    """Gates every value by a 1x1 convolution of its pixel.
+
+    Source: Zhao et al., PAN, ECCVW 2020, section 3.2 (PA).
+
+    Shape: (N, channels, H, W) to the same; any H, W >= 1.
+
+    Args:
+        channels: Width of the input and of the output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.gate(x))
+
+
 class ESA(nn.Module):
     """Enhanced spatial attention: gates each pixel by what a wide, strongly pooled view says of it.
 

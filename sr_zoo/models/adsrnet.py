@@ -63,11 +63,12 @@ class DynamicConv2d(nn.Module):
         return F.conv2d(images, weight, bias, padding=1, groups=batch).reshape(x.shape)
 
 
-class HeterogeneousBlock(nn.Sequential):
+class HeterogeneousBlock(nn.Module):
     """Dilated, dynamic and plain convolution, each activated, plus the input."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(
+        super().__init__()
+        self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=2, dilation=2, bias=False),
             nn.ReLU(),
             DynamicConv2d(channels),
@@ -77,7 +78,7 @@ class HeterogeneousBlock(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        return x + self.body(x)
 
 
 class SymmetricBranch(nn.Module):

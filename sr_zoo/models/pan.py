@@ -21,21 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks import PixelAttention
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 LEAKY_SLOPE = 0.2
-
-
-class PixelAttention(nn.Module):
-    """Gates every value by a 1x1 convolution of its pixel (PA)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gate = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(self.gate(x))
 
 
 class GatedConv(nn.Module):

@@ -9,7 +9,7 @@ NUM_BLOCKS = 5
 def block(i: int) -> tuple[Rule, ...]:
     """Return the rules of a heterogeneous block, whose convolutions are numbered throughout."""
     dilated, dynamic, plain = (f"Block.conv{3 * i + offset}.0" for offset in (2, 3, 4))
-    ours = f"heterogeneous.{i + 2}"
+    ours = f"heterogeneous.{i + 2}.body"
     return (
         (dilated, f"{ours}.0"),
         (f"{dynamic}.attention.net", f"{ours}.2.router"),
