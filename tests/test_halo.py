@@ -10,7 +10,12 @@ from sr_zoo.registry import MODELS, family_of, spec_of
 QUICK = 30  # LR pixels; measuring a wider reach takes minutes
 
 # networks too deep to measure whole: what repeats, so that the reach grows by a constant
-REPEATED = {"lamnet": "num_groups", "seemore": "num_groups", "tcfdn": "num_blocks"}
+REPEATED = {
+    "dgsr": "num_blocks",
+    "lamnet": "num_groups",
+    "seemore": "num_groups",
+    "tcfdn": "num_blocks",
+}
 # networks that compute more than their output depends on: arguments with which they do not
 SPARING = {"tcsr": {"square": 1}}
 

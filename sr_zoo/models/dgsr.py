@@ -1,4 +1,4 @@
-"""DGSR: super-resolution on a dynamic graph, by message passing and convolution mixing.
+"""DGSR: super-resolution on a dynamic graph, the library's reading of a title.
 
 Every block builds a graph anew: in windows of 16x16 pixels each pixel is linked to those whose
 features are most similar to its own, and takes from them a sum of messages weighted by similarity
@@ -21,8 +21,7 @@ flowchart LR
 Known by its title alone, "Dynamic Graph SR via Message Passing & Conv Mixer" (2025); neither paper
 nor code was found. RGB in [0, 1], no mean shift; mirrored to a multiple of 16 inside.
 
-This is the library's reading of a title: everything in it is a choice, and it claims no published
-number.
+Everything in it is a choice, and it claims no published number.
 """
 
 import torch
@@ -168,7 +167,7 @@ class DGSR(SRNetwork):
 
 SPEC = ArchSpec(
     network=DGSR,
-    variants={"dgsr": Variant(halo=128)},
+    variants={"dgsr": Variant(halo=133)},
     paper=Paper("Dynamic Graph SR via Message Passing & Conv Mixer", "-", 2025),
     tags=("cnn", "transformer", "reading"),
     grid=MULTIPLE,

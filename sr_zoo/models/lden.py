@@ -1,4 +1,4 @@
-"""LDEN: learnable detail enhancement network.
+"""LDEN: learnable detail enhancement network, the library's reading of a title.
 
 Every block first enhances detail: what a smoothed copy of the features lacks is weighted by a
 learned gain per channel, sharpened by learned high-pass filters and added back. Three blueprint
@@ -19,8 +19,7 @@ flowchart LR
 Known by its title alone, "Learnable Detail Enhancement Network" (2025); neither paper nor code was
 found. RGB in [0, 1], no mean shift.
 
-This is the library's reading of a title: everything in it is a choice, and it claims no published
-number. The high-pass filter's two strips see the detail side by side: one after the other they
+Everything in it is a choice, and it claims no published number. The high-pass filter's two strips see the detail side by side: one after the other they
 would be blind to straight edges.
 """
 
