@@ -19,8 +19,8 @@ flowchart LR
 Known by its title alone, "Learnable Detail Enhancement Network" (2025); neither paper nor code was
 found. RGB in [0, 1], no mean shift.
 
-Everything in it is a choice, and it claims no published number. The high-pass filter's two strips see the detail side by side: one after the other they
-would be blind to straight edges.
+Everything in it is a choice, and it claims no published number. The high-pass filter's two strips
+see the detail side by side: one after the other they would be blind to straight edges.
 """
 
 import torch
