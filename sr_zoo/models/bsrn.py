@@ -125,7 +125,7 @@ class BSRNS(BlueprintNetwork):
 
 SPEC = ArchSpec(
     network=BSRN,
-    variants={"bsrn": Variant(halo=287)},
+    variants={"bsrn": Variant(halo=340)},
     paper=Paper(
         "Blueprint Separable Residual Network for Efficient Image Super-Resolution",
         "CVPRW",
@@ -142,7 +142,7 @@ OTHER_FORMS = (
     replace(
         SPEC,
         network=BSRNS,
-        variants={"bsrn_s": Variant(halo=189, scales=(4,))},
+        variants={"bsrn_s": Variant(halo=215, scales=(4,))},
         global_statistics=False,
     ),
 )

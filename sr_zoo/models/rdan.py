@@ -68,7 +68,7 @@ class RDAN(SRNetwork):
 SPEC = ArchSpec(
     network=RDAN,
     variants={
-        "rdan": Variant(halo=60),
+        "rdan": Variant(halo=59),
         "rdan_s": Variant(halo=54, arguments={"channels": 48, "num_blocks": 4}),
     },
     paper=Paper("Residual distillation attention network (this library)", "-", 2026),

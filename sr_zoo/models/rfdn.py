@@ -76,7 +76,7 @@ class RFDN(SRNetwork):
 
 SPEC = ArchSpec(
     network=RFDN,
-    variants={"rfdn": Variant(halo=152)},
+    variants={"rfdn": Variant(halo=172)},
     paper=Paper(
         "Residual Feature Distillation Network for Lightweight Image Super-Resolution",
         "ECCVW",

@@ -127,7 +127,7 @@ class SAFMNNTIRE(SRNetwork):
 
 SPEC = ArchSpec(
     network=SAFMN,
-    variants={"safmn": Variant(halo=130)},
+    variants={"safmn": Variant(halo=131)},
     paper=Paper(
         "Spatially-Adaptive Feature Modulation for Efficient Image Super-Resolution",
         "ICCV",
@@ -143,7 +143,7 @@ OTHER_FORMS = (
     replace(
         SPEC,
         network=SAFMNNTIRE,
-        variants={"safmn_ntire": Variant(halo=258, scales=(4,))},
+        variants={"safmn_ntire": Variant(halo=259, scales=(4,))},
         grid=max(NTIRE_CELLS),
         global_statistics=True,
     ),

@@ -136,8 +136,8 @@ class SMFANet(SRNetwork):
 SPEC = ArchSpec(
     network=SMFANet,
     variants={
-        "smfanet": Variant(halo=130),
-        "smfanet_plus": Variant(halo=194, arguments={"channels": 48, "num_blocks": 12}),
+        "smfanet": Variant(halo=131),
+        "smfanet_plus": Variant(halo=195, arguments={"channels": 48, "num_blocks": 12}),
     },
     paper=Paper(
         "SMFANet: A Lightweight Self-Modulation Feature Aggregation Network for Efficient Image "
