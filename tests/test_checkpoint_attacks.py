@@ -1,11 +1,16 @@
 """Files that want to run code or fill the memory do neither."""
 
+import copy
 import os
 import pickle
+import socket
+import subprocess
 import sys
 import tarfile
 import tracemalloc
 import zipfile
+from collections import OrderedDict
+from io import BytesIO
 
 import pytest
 import torch
@@ -44,6 +49,21 @@ ATTACKS = {
     "getattr": (getattr, "text", "upper"),
     "torch.load": (torch.load, "other.pth"),
     "hub": (torch.hub.load, "owner/repo", "model"),
+    "hub's download": (torch.hub.load_state_dict_from_url, "http://127.0.0.1:9/x.pth"),
+    "exec": (exec, "open('executed', 'w')"),
+    "import": (__import__, "antigravity"),
+    "subprocess": (subprocess.Popen, ["touch", "executed"]),
+    "socket": (socket.create_connection, ("127.0.0.1", 9)),
+    "a large bytearray": (bytearray, 10**10),
+    "a large tensor": (torch.Tensor, 10**5, 10**5),
+    "a large storage": (torch.FloatStorage, 10**10),
+    "a large tensor by detour": (
+        torch._tensor._rebuild_from_type_v2,
+        torch.Tensor,
+        torch.Tensor,
+        (10**5, 10**5),
+        {},
+    ),
 }
 
 
@@ -61,7 +81,12 @@ def watched(tmp_path, monkeypatch):
     torch.save({"w": torch.zeros(1)}, tmp_path / "good.pth")
     read_checkpoint(tmp_path / "good.pth")  # whatever is imported late is imported now
 
-    def read(path):
+    def forbidden(*arguments, **options):
+        pytest.fail("torch read a file that should have been refused before")
+
+    def read(path, *, until_torch=False):
+        if not until_torch:
+            monkeypatch.setattr(torch, "load", forbidden)
         _watch["path"], _watch["seen"] = str(path), []
         tracemalloc.start()
         try:
@@ -118,4 +143,106 @@ def test_a_truncated_file_is_refused(watched, tmp_path, write, keep):
     write({"w": torch.zeros(10_000)}, tmp_path / "file.pth")
     content = (tmp_path / "file.pth").read_bytes()
     (tmp_path / "file.pth").write_bytes(content[: int(len(content) * keep)])
+    watched(tmp_path / "file.pth", until_torch=True)
+
+
+class Claim:
+    """Pickles as a storage of torch's, with any number of numbers."""
+
+    def __init__(self, count, storage=torch.FloatStorage, key="0"):
+        self.identity = ("storage", storage, key, "cpu", count)
+
+
+class Rebuilt:
+    """Pickles as a tensor on a claimed storage."""
+
+    def __init__(self, claim, shape, stride):
+        self.arguments = (claim, 0, shape, stride, False, OrderedDict())
+
+    def __reduce__(self):
+        return torch._utils._rebuild_tensor_v2, self.arguments
+
+
+class ClaimPickler(pickle.Pickler):
+    def __init__(self, stream, suffix):
+        super().__init__(stream, protocol=2)
+        self.suffix = suffix
+
+    def persistent_id(self, obj):
+        return obj.identity + self.suffix if isinstance(obj, Claim) else None
+
+
+def pickled(*contents, suffix=()):
+    stream = BytesIO()
+    for content in contents:
+        ClaimPickler(stream, suffix).dump(content)
+    return stream.getvalue()
+
+
+def as_archive(content, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled(content))
+        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/data/0", bytes(16))
+        archive.writestr("archive/version", "3")
+
+
+def as_legacy(content, path):
+    magic, system = torch.serialization.MAGIC_NUMBER, {"little_endian": True}
+    parts = pickled(magic, 1001, system, content, ["0"], suffix=(None,))
+    path.write_bytes(parts + (4).to_bytes(8, "little") + bytes(16))
+
+
+@pytest.mark.parametrize("write", [as_archive, as_legacy])
+def test_an_honest_file_made_by_hand_is_read(tmp_path, write):
+    write({"w": Rebuilt(Claim(4), (2, 2), (2, 1))}, tmp_path / "file.pth")
+    assert torch.equal(read_checkpoint(tmp_path / "file.pth").tensors["w"], torch.zeros(2, 2))
+
+
+@pytest.mark.parametrize("write", [as_archive, as_legacy])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"w": Rebuilt(Claim(10**12), (10**6, 10**6), (10**6, 1))},
+        {"w": Rebuilt(Claim(10**12), (1,), (1,))},
+        {"w": Rebuilt(Claim(4), (10**6, 10**6), (0, 0))},
+        {"w": Rebuilt(Claim(4), (-1, -4), (1, 1))},
+        {"w": Rebuilt(Claim(-4), (2,), (1,))},
+        {"w": [Rebuilt(Claim(40, key=str(i)), (40,), (1,)) for i in range(50)]},
+    ],
+    ids=["storage", "unused", "stride 0", "negative", "negative storage", "sum"],
+)
+def test_claims_of_more_than_there_is_are_refused(watched, tmp_path, content, write):
+    write(content, tmp_path / "claim.pth")
+    assert "claims" in watched(tmp_path / "claim.pth")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02}r" + (2**31).to_bytes(4, "little") + b".",
+        b"\x80\x05\x96" + (10**10).to_bytes(8, "little") + b".",
+        b"\x80\x05\x8e" + (10**10).to_bytes(8, "little") + b".",
+        b"\x80\x04\x95" + (10**10).to_bytes(8, "little") + b"}.",
+        b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"1.",
+    ],
+    ids=["memo", "bytearray", "bytes", "frame", "number"],
+)
+def test_pickles_that_claim_length_are_refused(watched, tmp_path, content):
+    (tmp_path / "file.pth").write_bytes(content)
     watched(tmp_path / "file.pth")
+
+
+def test_two_members_on_the_same_bytes_are_refused(watched, tmp_path):
+    content = {"w": Rebuilt(Claim(4), (4,), (1,))}
+    as_archive(content, tmp_path / "file.pth")
+    with zipfile.ZipFile(tmp_path / "file.pth", "a") as archive:
+        (member,) = (m for m in archive.infolist() if m.filename == "archive/data/0")
+        for number in range(1, 2000):
+            twin = copy.copy(member)
+            twin.filename = f"archive/data/{number}"
+            twin.file_size = twin.compress_size = 10**6
+            archive.filelist.append(twin)
+            archive.NameToInfo[twin.filename] = twin
+        archive._didModify = True
+    assert "compressed archive" in watched(tmp_path / "file.pth")

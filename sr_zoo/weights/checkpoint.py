@@ -6,7 +6,6 @@ import pickle
 import re
 import tarfile
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
+from sr_zoo.weights.screen import check_claims
 
 # where training frameworks put the network in a file of theirs; the first that is there counts
 NETWORK_KEYS = (
@@ -108,8 +108,7 @@ def _read_pickled(path: Path) -> Any:
             f"{path} is a tar archive as torch wrote them before 2017; such files cannot be read "
             "without running code in them. Save the weights anew with a newer torch."
         )
-    if zipfile.is_zipfile(path):
-        _check_archive(path)
+    check_claims(path)
     try:
         with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of other pickle protocols
@@ -127,22 +126,6 @@ def _read_pickled(path: Path) -> Any:
     ) as error:
         first_line = str(error).partition("\n")[0]
         raise CheckpointError(f"{path} cannot be read as a weight file: {first_line}") from error
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse archives that would grow: `torch.save` compresses nothing."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise CheckpointError(f"{path} is a damaged archive: {error}") from error
-    compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-    if compressed or sum(member.file_size for member in members) > path.stat().st_size:
-        raise CheckpointError(f"{path} is a compressed archive, which torch.save never writes.")
-    if any(member.filename.endswith("/constants.pkl") for member in members):
-        raise CheckpointError(
-            f"{path} is a TorchScript program, not a weight file: save its state_dict() instead."
-        )
 
 
 def _why_refused(path: Path, message: str) -> str:
