@@ -1,5 +1,8 @@
 """What runs a network, and in which floating-point type."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -70,3 +73,12 @@ def test_a_network_of_another_type_keeps_it(network):
     assert sr_zoo.Upscaler(network).dtype == "bfloat16"
     assert sr_zoo.Upscaler(network, dtype=None).dtype == "bfloat16"
     assert sr_zoo.Upscaler(network, dtype="float32").dtype == "float32"
+
+
+def test_a_small_image_loads_no_compiler():
+    # torch's takes several times as long to import as the image takes to enlarge
+    program = (
+        "import sys, numpy, sr_zoo; sr_zoo.upscale(numpy.zeros((64, 64, 3), 'uint8')); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.ensemble import self_ensemble
-from sr_zoo.inference.memory import largest_core
+from sr_zoo.inference.memory import SMALLEST_CORE, largest_core
 from sr_zoo.inference.runtimes import choose
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.tiling import Tiling, measure_halo, run_tiled
@@ -230,8 +231,11 @@ class Upscaler:
         """Return how to cut an image of this size, or None to run it in one piece."""
         if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
             return None
+        halo, grid, global_statistics = self._locality
+        if self.tile == "auto" and height * width <= (SMALLEST_CORE + 2 * halo) ** 2:
+            return None  # no tile is smaller; looking at the memory takes longer than the image
         if self._tiling is None:
-            self._tiling = self._make_tiling()
+            self._tiling = self._make_tiling(halo, grid, global_statistics)
         side, halo = self._tiling.side, self._tiling.halo
         area = side + 2 * halo
         fits = (
@@ -241,10 +245,13 @@ class Upscaler:
         )
         return None if fits else self._tiling
 
-    def _make_tiling(self) -> Tiling:
+    @cached_property
+    def _locality(self) -> tuple[int, int, bool]:
+        """Halo and grid of the tiles, and whether the network averages over the whole image."""
         halo, grid, global_statistics = locality(self.network)
-        if global_statistics:
-            halo = min(halo, INEXACT_HALO)
+        return min(halo, INEXACT_HALO) if global_statistics else halo, grid, global_statistics
+
+    def _make_tiling(self, halo: int, grid: int, global_statistics: bool) -> Tiling:
         if isinstance(self.tile, int):
             side = max(self.tile // grid, 1) * grid
         else:
