@@ -19,7 +19,7 @@ from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDist
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
-from sr_zoo.blocks.frequency import low_frequencies
+from sr_zoo.blocks.frequency import grey_gradients, low_frequencies
 from sr_zoo.blocks.global_statistics import global_cosine, global_mean, global_size, global_variance
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
@@ -28,6 +28,7 @@ from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
+from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.span import SPAB, SPANTrunk
 from sr_zoo.blocks.swin import (
@@ -72,6 +73,7 @@ __all__ = [
     "FeatureDistillation",
     "GatedDepthwiseFFN",
     "GatedFFN",
+    "GradientTable",
     "GridOSA",
     "IdentityEdgeOrientedConv",
     "InformationMultiDistillation",
@@ -81,6 +83,7 @@ __all__ = [
     "MeanShift",
     "MoRE",
     "ParallelConvs",
+    "PatchTable",
     "PixelAttention",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
@@ -107,6 +110,7 @@ __all__ = [
     "global_mean",
     "global_size",
     "global_variance",
+    "grey_gradients",
     "init_linear",
     "join_heads",
     "low_frequencies",

@@ -1,4 +1,4 @@
-"""Telling smooth from detailed: a feature map's low frequencies."""
+"""Telling smooth from detailed: low frequencies and gradients."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,3 +20,16 @@ def low_frequencies(x: Tensor, *, factor: int = 2, multiple: int = 1) -> Tensor:
     cells = F.avg_pool2d(x, factor)
     size = (x.shape[-2], x.shape[-1])
     return resize_pooled(cells, size, window=factor, stride=factor, multiple=multiple)
+
+
+def grey_gradients(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how much the mean of the channels changes to the pixel below and to the right.
+
+    Args:
+        images: (N, C, H, W).
+
+    Returns:
+        Twice (N, 1, H, W); zero in the last row, and in the last column.
+    """
+    grey = F.pad(images.mean(1, keepdim=True), (0, 1, 0, 1), mode="replicate")
+    return grey.diff(dim=-2)[..., :-1], grey.diff(dim=-1)[..., :-1, :]

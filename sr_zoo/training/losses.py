@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks import grey_gradients
 from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.evaluation.metrics import PEAK, similarity
 from sr_zoo.evaluation.resize import imresize
@@ -111,8 +112,7 @@ class BalancedDiversity(ImageLoss):
         self.floor = floor
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        grey = F.pad(target.mean(1, keepdim=True), (0, 1, 0, 1), mode="replicate")
-        down, right = grey.diff(dim=-2)[..., :-1], grey.diff(dim=-1)[..., :-1, :]
+        down, right = grey_gradients(target)
         magnitude = (down.square() + right.square()).sqrt()
         half = self.WINDOW // 2
         texture = F.avg_pool2d(magnitude, self.WINDOW, 1, half, count_include_pad=False)
