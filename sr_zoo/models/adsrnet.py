@@ -14,8 +14,8 @@ flowchart LR
     m --> u[pixel shuffles] --> t[3x3] --> y[output]
 ```
 
-Paper: Tian et al., arXiv:2402.15704, whose first version calls the same network HDSRNet. RGB in
-[0, 1] outside, [0, 255] and mean-shifted inside.
+Paper: Tian et al., 2024, arXiv:2402.15704, whose first version calls the same network HDSRNet. RGB
+in [0, 1] outside, [0, 255] and mean-shifted inside.
 """
 
 import torch
@@ -138,7 +138,7 @@ SPEC = ArchSpec(
     variants={"adsrnet": Variant(halo=23)},
     paper=Paper(
         "Adaptive Convolutional Neural Network for Image Super-resolution",
-        "arXiv",
+        "-",
         2024,
         "2402.15704",
     ),

@@ -16,7 +16,7 @@ flowchart LR
     end
 ```
 
-Paper: Weng et al., arXiv:2303.11701; no public code. RGB in [0, 1], mean-shifted inside.
+Paper: Weng et al., 2023, arXiv:2303.11701; no public code. RGB in [0, 1], mean-shifted inside.
 
 This is the library's reading of the abstract, which names the two kinds of block and what they are
 for. Widths and depths, the split by pooling, where attention sits and the upsampler are choices;
@@ -105,7 +105,7 @@ SPEC = ArchSpec(
     variants={"hffn": Variant(halo=51)},
     paper=Paper(
         "A High-Frequency Focused Network for Lightweight Single Image Super-Resolution",
-        "arXiv",
+        "-",
         2023,
         "2303.11701",
     ),

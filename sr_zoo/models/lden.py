@@ -120,7 +120,7 @@ class LDEN(SRNetwork):
 SPEC = ArchSpec(
     network=LDEN,
     variants={"lden": Variant(halo=344)},
-    paper=Paper("LDEN: Learnable Detail Enhancement Network", "-", 2025),
+    paper=Paper("Learnable Detail Enhancement Network", "-", 2025),
     tags=("cnn", "attention", "reading"),
     grid=ESA.STRIDE,  # a multiple of the pooling's 2
 )

@@ -16,7 +16,7 @@ flowchart LR
     end
 ```
 
-Paper: Wu et al., arXiv:2303.14324; no public code. RGB in [0, 1], mean-shifted inside.
+Paper: Wu et al., 2023, arXiv:2303.14324; no public code. RGB in [0, 1], mean-shifted inside.
 
 This is the library's reading of the abstract: widths, depths, heads, the size of the neighbourhood,
 its bias and border, the shift and the upsampler are choices, made so that the sizes come within 2 %
@@ -193,7 +193,7 @@ SPEC = ArchSpec(
     paper=Paper(
         "Incorporating Transformer Designs into Convolutions for Lightweight Image "
         "Super-Resolution",
-        "arXiv",
+        "-",
         2023,
         "2303.14324",
     ),
