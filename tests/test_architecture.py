@@ -1,8 +1,10 @@
 """The library keeps its own shape: who may import whom, and what stays cheap."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,17 @@ def test_registry_names_exactly_the_variants_of_the_models():
 @pytest.mark.parametrize("name", MODELS)
 def test_tags_are_known(name):
     assert set(spec_of(name).tags) <= TAGS.keys()
+
+
+@pytest.mark.parametrize("family", sorted(set(MODELS.values())))
+def test_every_family_says_what_it_does_and_draws_its_block(family):
+    """The documentation's page of a family is made from its docstring."""
+    text = import_module(f"sr_zoo.models.{family}").__doc__
+    head, _, diagram = text.partition("```mermaid\nflowchart LR\n")
+    assert re.match(r"[\w+-]+: .+\.\n\n", text)
+    assert head.count(". ") + head.count(".\n") >= 3
+    assert diagram.partition("```")[0].count("-->") >= 2
+    assert re.search("Paper: |no paper|Known by its title", text)
 
 
 @pytest.mark.parametrize(("part", "limit"), [("models", MODEL_LINES), ("blocks", BLOCK_LINES)])

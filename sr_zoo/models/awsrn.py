@@ -7,13 +7,10 @@ pixels; as they add up, `sr_zoo.fuse` merges them into a single one.
 
 ```mermaid
 flowchart LR
-  x([features]) --> u1["unit 1"] --> u2["unit 2"] --> u3["unit 3"] --> u4["unit 4"]
-  u1 & u2 & u3 & u4 --> fuse["concatenate, 3x3, scale"] --> add((+)) --> y([features])
-  x --> skip["scale"] --> add
-  subgraph unit
-    a([input]) --> wide["3x3, ReLU, 3x3, scale"] --> sum((+)) --> b([output])
-    a --> keep["scale"] --> sum
-  end
+  x([features]) --> wide["3x3, ReLU, 3x3, scale"] --> add((+)) --> more["3 units more"]
+  x --> keep["scale"] --> add
+  add & more --> fuse["concatenate, 3x3, scale"] --> sum((+)) --> y([features])
+  x --> skip["scale"] --> sum
 ```
 
 Paper: Wang, Li and Shi, 2019, arXiv:1904.02358. RGB in [0, 1] outside; inside the mean is

@@ -7,13 +7,10 @@ feed-forward block.
 
 ```mermaid
 flowchart LR
-  x([features]) --> unfold["unfold to 8x8 patches"]
-  unfold --> inner["4 layers: channel attention in the patch, feed-forward"] --> fold["fold"]
-  fold --> context["norm, 1x1, depthwise 5x5, dilated 7x7, 1x1"] --> mul((*)) --> p["1x1, scale"]
-  fold --> values["norm, 1x1"] --> mul
-  p --> a1((+)) --> ffn["norm, gated feed-forward, add input"] --> more["3 such layers more"]
-  fold --> a1
-  more --> y([features])
+  x([features]) --> inner["in 8x8 patches, 4 times: channel attention, FFN"]
+  inner --> enter["norm, 1x1, split"] --> context["depthwise 5x5, dilated 7x7, 1x1"] --> mul((*))
+  enter --> mul --> p["1x1, scale"] --> add((+)) --> ffn["FFN; 3 times more"] --> y([features])
+  inner --> add
 ```
 
 Paper: Liu et al., ACM MM 2023, arXiv:2308.02794. RGB in [0, 1], no mean shift; mirrored to a

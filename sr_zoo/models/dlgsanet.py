@@ -1,17 +1,16 @@
 """DLGSANet: dynamic local and global self-attention network.
 
-Local attention is a depthwise 7x7 convolution whose kernel is predicted for every pixel. Global
-attention compares channels over the whole image, or over large windows in evaluation, and keeps by
-ReLU only what is similar. Blocks of both kinds alternate, each with a feed-forward block in which
-one half gates the other.
+Local attention is a depthwise 7x7 convolution whose kernel is predicted for every pixel, drawn
+below. Global attention, in every second block, compares channels over the whole image, or over
+large windows in evaluation, and keeps by ReLU only what is similar. Each block has a feed-forward
+part in which one half gates the other.
 
 ```mermaid
 flowchart LR
-  x([features]) --> n1["norm, 1x1"] --> dyn["dynamic depthwise 7x7, 1x1"] --> a1((+))
+  x([features]) --> n1["norm, 1x1"] --> dyn["dynamic depthwise 7x7, 1x1"] --> add((+))
   n1 --> kernels["1x1, depthwise 7x7, 1x1"] -- "kernel per pixel" --> dyn
-  x --> a1 --> f1["norm, gated feed-forward, add input"] --> n2["norm, 1x1, depthwise 3x3"]
-  n2 --> sparse["ReLU of channel cosines, times values, 1x1"] --> a2((+))
-  f1 --> a2 --> f2["norm, gated feed-forward, add input"] --> y([features])
+  x --> add --> ffn["norm, gated FFN"] --> sum((+)) --> y([features])
+  add --> sum
 ```
 
 Paper: Li et al., ICCV 2023, arXiv:2301.02031. RGB in [0, 1], mean-shifted inside.

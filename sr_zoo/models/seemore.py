@@ -2,17 +2,17 @@
 
 A router looks at the average of the features and picks, for each image, one of several low-rank
 experts, which modulates the features by a strongly pooled view of their surroundings. A second kind
-of block modulates them by what a large striped convolution sees, the same for all images. Each is
-followed by a feed-forward block in which one half gates the other.
+of block modulates them by what a large striped convolution sees, the same for all images. Each, the
+first drawn below, is followed by a feed-forward block in which one half gates the other.
 
 ```mermaid
 flowchart LR
-  x([features]) --> split["norm, 3x3, GELU, 1x1, split"]
-  split --> values["striped 3x3, GELU"] --> expert["the chosen low-rank expert"]
-  split --> context["add itself pooled by 4 or 16, mixed, resized"] --> expert
-  values -- "mean over the image" --> router["router"] -- "which, how much" --> expert
-  expert --> p1["add values, 1x1"] --> a1((+)) --> ffn["norm, gated feed-forward"] --> a2((+))
-  x --> a1 --> a2 --> sme["the same with striped modulation"] --> y([features])
+  x([features]) --> split["norm, 3x3, GELU, 1x1, split"] --> values["striped 3x3, GELU"]
+  split --> context["add pooled by 4 or 16"] --> expert["chosen expert"] --> sum((+))
+  values --> expert
+  values --> router["mean, router"] -- which --> expert
+  values --> sum --> project["1x1"] --> add((+)) --> y([features])
+  x --> add
 ```
 
 Paper: Zamfir et al., ICML 2024, arXiv:2402.03412. RGB in [0, 1], mean-shifted inside.

@@ -1,0 +1,74 @@
+"""Training reaches all of a network: every parameter gets a gradient from one image pair."""
+
+import re
+
+import pytest
+import torch
+from test_models import FIRST_OF_FORM
+from thin import build_thin
+from torch.nn import functional as F
+
+from sr_zoo.registry import MODELS, spec_of
+
+# other arguments than those of the first name of each form
+NAMES = sorted({*FIRST_OF_FORM, "carn_m", "ipt_small", "ramit_1", "ecbsr_m10c32"} - {"ipt"})
+
+# parameters that one image pair need not reach, and why
+UNREACHED = {
+    "carn": {r"upsampler\.x[23]\..*": "serves another scale"},
+    "carn_m": {r"upsampler\.x[23]\..*": "serves another scale"},
+    "dat_light": {r".*\.0\.bias": "shifts what batch normalisation centres"},
+    "drsan_32l": {r".*\.blocks\.\d+\.[02]\.weight": "a PReLU's slope for values that none was"},
+    "elan": {r".*project_in\.0\.bias": "shifts what batch normalisation centres"},
+    "ipt_small": {r"(heads|tails)\.[01]\..*": "belongs to another task"},
+    "seemore_b": {r".*\.experts\.experts\..*": "the router picked another expert"},
+}
+FILTER_BIAS = (
+    r".*(sobel_[xy]|laplacian)\.0\.bias"  # shifts every pixel alike, and a flat has no edges
+)
+
+
+@pytest.fixture
+def leaky(monkeypatch):
+    """Let no ReLU be dead: whether one is, depends on random weights and not on the graph."""
+
+    def passing(x: torch.Tensor) -> torch.Tensor:
+        return F.leaky_relu(x, 0.5)
+
+    monkeypatch.setattr(torch, "relu", passing)
+    monkeypatch.setattr(torch.nn.ReLU, "forward", lambda _module, x: passing(x))
+
+
+def unreached(name: str, network: torch.nn.Module) -> list[str]:
+    """Return the parameters that a step leaves as they are."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():  # scales that start at zero hide what they scale
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    output = network.train()(torch.randn(2, 3, 17, 18))
+    F.mse_loss(output, torch.rand_like(output)).backward()
+    return [
+        parameter_name
+        for parameter_name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("leaky")
+def test_a_step_reaches_every_parameter(name):
+    network = build_thin(name, max(spec_of(name).variants[name].scales))
+    if not list(network.parameters()):
+        assert MODELS[name] == "interpolation"
+        return
+    allowed = re.compile("|".join([FILTER_BIAS, *UNREACHED.get(name, ())]))
+    assert [n for n in unreached(name, network) if not allowed.fullmatch(n)] == []
+
+
+def test_a_chosen_expert_learns_and_so_does_the_router():
+    network = build_thin("seemore_b", 2)
+    left = {n for n in unreached("seemore_b", network) if ".experts." in n}
+    experts = {n for n, _ in network.named_parameters() if ".experts.experts." in n}
+    for block in {n.partition(".experts.experts.")[0] for n in experts}:
+        assert {n for n in experts if n.startswith(block)} - left
+    assert not [n for n in left if ".router." in n]
