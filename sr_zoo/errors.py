@@ -67,6 +67,10 @@ class ExportError(SRZooError, RuntimeError):
     """A network could not be exported, or an exported file cannot be used."""
 
 
+class OutOfMemoryError(SRZooError, MemoryError):
+    """An image does not fit the memory, however it is cut."""
+
+
 class OptionError(SRZooError, ValueError):
     """An option has a value outside what is allowed."""
 

@@ -57,6 +57,21 @@ def test_upscale_at_another_scale_into_another_format(run, small, tmp_path):
     assert opened(tmp_path / "big.jpg") == ("JPEG", (40, 32))
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (["--scale", "2.5"], (50, 40)),
+        (["--scale", "8"], (160, 128)),
+        (["--width", "70"], (70, 56)),
+        (["--fit", "100x50"], (62, 50)),
+    ],
+)
+def test_upscale_to_any_size(run, small, tmp_path, options, size):
+    code, _, _ = run("upscale", small, "-o", tmp_path / "big.png", "--model", "nearest", *options)
+    assert code == 0
+    assert opened(tmp_path / "big.png") == ("PNG", size)
+
+
 def test_upscale_a_folder_keeps_its_structure_and_names_what_failed(run, small, tmp_path):
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)
@@ -131,7 +146,9 @@ def test_output_below_a_file(run, small, tmp_path):
     ("options", "message"),
     [
         (["--model", "rlfm"], "Did you mean 'rlfn'"),
-        (["--model", "rlfn", "--scale", "9"], "not defined at scale 9"),
+        (["--model", "rlfn", "--scale", "99"], "at most 64, got 99"),
+        (["--fit", "wide"], "--fit must be a width and a height such as 3840x2160, got 'wide'"),
+        (["--fit", "90x90", "--width", "90"], "width and fit contradict each other"),
         (["--tile", "small"], "--tile must be auto, off or a number of pixels"),
         (["--device", "gpu"], "Unknown device 'gpu'"),
     ],

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 import sr_zoo
+from sr_zoo.blocks.tile_view import Statistics
+from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.inference.tiling import Tiling, run_tiled
 
 
@@ -64,9 +66,10 @@ def test_sides_of_few_pixels(rlfn, size):
 
 def test_tiles_cover_every_pixel_once():
     covered = torch.zeros(50, 33, dtype=torch.int)
-    for view in Tiling(side=12, halo=5, grid=6, passes=0).views(50, 33):
-        top, left = view.core_origin
-        covered[top : top + view.core_size[0], left : left + view.core_size[1]] += 1
+    tiling = Tiling(side=12, halo=5, grid=6, passes=0)
+    for core in tiling.cores(50, 33):
+        covered[core.top : core.top + core.height, core.left : core.left + core.width] += 1
+        view = tiling.view(core, (50, 33), Statistics())
         assert view.origin[0] % 6 == view.origin[1] % 6 == 0
     assert (covered == 1).all()
 
@@ -77,3 +80,103 @@ def test_changed_arguments_are_tiled_by_their_own_receptive_field():
     whole = sr_zoo.Upscaler(network, tile=None).tensor(image)
     tiled = sr_zoo.Upscaler(network, tile=10).tensor(image)
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
+class Starved:
+    """A network that runs out of memory, either once or wherever it is given too large a piece."""
+
+    def __init__(self, network, *, at_call=None, largest=10**9, error=torch.OutOfMemoryError):
+        self.network, self.scale = network, network.scale
+        self.at_call, self.largest, self.error = at_call, largest, error
+        self.calls = 0
+
+    def __call__(self, image):
+        self.calls += 1
+        output = self.network(image)  # statistics are gathered before the memory runs out
+        if self.calls == self.at_call or image.shape[-2] * image.shape[-1] > self.largest:
+            raise self.error("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        return output
+
+
+@torch.inference_mode()
+def tiled(network, image, tiling):
+    out = torch.full((1, 3, image.shape[-2] * network.scale, image.shape[-1] * network.scale), -1.0)
+    times = torch.zeros_like(out, dtype=torch.int)
+    pixels = []
+
+    def write(corner, part):
+        rows = slice(corner[0], corner[0] + part.shape[-2])
+        columns = slice(corner[1], corner[1] + part.shape[-1])
+        out[..., rows, columns] = part
+        times[..., rows, columns] += 1
+
+    run_tiled(network, image, tiling, write, pixels.append)
+    assert (times == 1).all()
+    assert sum(pixels) == image.shape[-2] * image.shape[-1] * (tiling.passes + 1)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("at_call", "error"),
+    [(1, MemoryError), (2, RuntimeError), (4, torch.OutOfMemoryError), (12, MemoryError)],
+)
+def test_running_out_of_memory_in_any_tile_changes_no_pixel(rlfn, at_call, error):
+    image, tiling = photo(26, 38), sr_zoo.Upscaler(rlfn, tile=14).tiling()
+    expected = tiled(rlfn, image, tiling)
+    starved = Starved(rlfn, at_call=at_call, error=error)
+    assert levels(tiled(starved, image, tiling), expected) == 0
+    assert starved.calls > 5
+
+
+@pytest.mark.parametrize("at_call", [1, 3, 4, 6, 7, 9, 12])
+def test_running_out_of_memory_leaves_the_statistics_whole(at_call):
+    network = sr_zoo.create_model("imdn", 4, pretrained=False)
+    image, tiling = photo(16, 24), Tiling(side=8, halo=8, grid=2, passes=1)
+    expected = tiled(network, image, tiling)
+    # halves see less of the image beyond them, so that later averages differ a little
+    starved = tiled(Starved(network, at_call=at_call), image, tiling)
+    assert (starved - expected).abs().max() < 1 / 255
+
+
+def test_tiles_shrink_until_they_fit(rlfn):
+    image = photo(24, 36)
+    tiling = Tiling(side=16, halo=4, grid=2, passes=0)
+    nearest = sr_zoo.create_model("nearest", 4)
+    expected = nearest(image)
+    assert torch.equal(tiled(Starved(nearest, largest=150), image, tiling), expected)
+    with pytest.raises(OutOfMemoryError, match="Not even a tile of 2x2 pixels with a halo of 4"):
+        tiled(Starved(nearest, largest=20), image, tiling)
+    with pytest.raises(RuntimeError, match="no memory matter"):
+        run_tiled(Broken(), image, tiling, lambda *_: None)
+
+
+class Broken:
+    scale = 4
+
+    def __call__(self, image):
+        raise RuntimeError("no memory matter")
+
+
+def test_an_image_that_does_not_fit_in_one_piece_is_tiled(monkeypatch):
+    network = sr_zoo.create_model("nearest", 2)
+    image, expected = photo(30, 20), network(photo(30, 20))
+    forward = type(network).forward
+
+    def starved(self, x):
+        if x.shape[-2] == 30:
+            raise MemoryError
+        return forward(self, x)
+
+    monkeypatch.setattr(type(network), "forward", starved)
+    upscaler = sr_zoo.Upscaler(network)
+    assert torch.equal(upscaler.tensor(image), expected)
+    assert upscaler.tiling().side < 20  # and remembered
+    with pytest.raises(OutOfMemoryError, match=r"30x20 pixels does not fit .* allow tiles"):
+        sr_zoo.Upscaler(network, tile=None).tensor(image)
+
+
+def test_passes_end_when_the_statistics_no_longer_move():
+    network = sr_zoo.create_model("imdn", 4, pretrained=False)
+    counting = Starved(network)
+    tiled(counting, photo(8, 16), Tiling(side=8, halo=8, grid=1, passes=50))
+    assert counting.calls < 40

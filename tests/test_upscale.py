@@ -10,7 +10,7 @@ from PIL import Image
 
 import sr_zoo
 from sr_zoo import errors
-from sr_zoo.inference.upscale import default_weights
+from sr_zoo.inference.networks import default_weights
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
 
@@ -72,13 +72,34 @@ def test_scales_below_the_networks_own_reduce_its_output(photo, scale, size):
 def test_default_weights_are_the_best_bundled_ones():
     assert default_weights(4).id == "rlfn_s_x4.sr_zoo"
     assert default_weights(3).scale >= 3
+    assert default_weights(9).scale == 4
 
 
-def test_scale_out_of_reach(photo):
-    with pytest.raises(errors.ScaleNotAvailableError, match="No bundled network reaches scale 9"):
-        sr_zoo.upscale(photo, 9)
-    with pytest.raises(errors.ScaleNotAvailableError, match=r"upscales by 4, .*not reach 8"):
-        sr_zoo.upscale(photo, 8, model="rlfn_s_x4.sr_zoo")
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"scale": 8}, (16, 24)),
+        ({"scale": 2.5}, (5, 8)),
+        ({"scale": 1}, (2, 3)),
+        ({"width": 24}, (16, 24)),
+        ({"width": 7}, (5, 7)),
+        ({"height": 3}, (3, 4)),
+        ({"fit": (30, 10)}, (10, 15)),
+        ({"fit": (2, 30)}, (1, 2)),
+    ],
+)
+def test_any_size(options, size):
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 4)).astype(np.uint8)
+    assert sr_zoo.upscale(image, model="nearest", **options).shape == (*size, 4)
+
+
+def test_large_factors_run_the_network_again():
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 3)).astype(np.uint8)
+    network = sr_zoo.create_model("nearest", 2)
+    assert np.array_equal(sr_zoo.upscale(image, 8, network), image.repeat(8, 0).repeat(8, 1))
+    network = sr_zoo.create_model("nearest", 4)
+    exact = sr_zoo.Upscaler(network, 16)(image)
+    assert np.array_equal(exact, image.repeat(16, 0).repeat(16, 1))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +122,12 @@ def test_images_that_cannot_be_upscaled(upscaler, image, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": 0}, "scale must be a number above 0, got 0"),
+        ({"scale": 0}, "scale must be a number above 0, at most 64, got 0"),
+        ({"scale": float("nan")}, "scale must be a number above 0, at most 64, got nan"),
+        ({"scale": 2, "width": 5}, "scale and width contradict each other; give one of them"),
+        ({"width": 0}, "width must be 1 pixel or more, got 0"),
+        ({"fit": (3, -1)}, r"fit must be 1 pixel or more, got \(3, -1\)"),
+        ({"alpha": "none"}, "alpha must be one of bicubic, model, got 'none'"),
         ({"tile": -5}, "tile must be 'auto', None or a number of pixels, got -5"),
         ({"exact_passes": -1}, "exact_passes must be 0 or more, got -1"),
     ],
@@ -118,6 +144,17 @@ def test_alpha_is_kept_straight(upscaler):
     assert result.shape == (40, 48, 4)
     assert np.array_equal(result[..., :3], plain)
     assert (result[..., 3] == 128).all()
+
+
+def test_opacity_is_enlarged_as_chosen():
+    image = np.zeros((4, 4, 4), np.uint8)
+    image[:, 2:, 3] = 255
+    crisp = sr_zoo.Upscaler("nearest", 2, alpha="model")(image)
+    assert np.array_equal(crisp[..., 3], image[..., 3].repeat(2, 0).repeat(2, 1))
+    pillow = sr_zoo.Upscaler("nearest", 2, alpha="model")(Image.fromarray(image))
+    assert np.array_equal(np.asarray(pillow), crisp)
+    smooth = sr_zoo.Upscaler("nearest", 2)(image)
+    assert len(np.unique(smooth[..., 3])) > 2
 
 
 def test_dark_16_bit_grey_stays_dark_and_16_bit(upscaler):

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _CURRENT: ContextVar[TileView | None] = ContextVar("tile_view", default=None)
+SETTLED = 1e-6  # of a layer's largest average: below it, averages count as unchanged
 
 
 class Statistics:
@@ -36,19 +37,33 @@ class Statistics:
         self._sums: list[Tensor] = []
         self._counts: list[int] = []
 
-    def add(self, layer: int, total: Tensor, count: int) -> None:
-        """Add the sum, float64, over the `count` pixels that one tile contributes to an average."""
-        if layer == len(self._sums):
-            self._sums.append(total)
-            self._counts.append(count)
-        else:
-            self._sums[layer] += total
-            self._counts[layer] += count
+    def add(self, tile: Sequence[tuple[Tensor, int]]) -> None:
+        """Add what one tile contributes: per layer a sum, float64, and over how many pixels."""
+        for layer, (total, count) in enumerate(tile):
+            if layer == len(self._sums):
+                self._sums.append(total)
+                self._counts.append(count)
+            else:
+                self._sums[layer] += total
+                self._counts[layer] += count
 
-    def advance(self) -> None:
-        """Fix the averages gathered by the pass that ends here and start the next one."""
+    def advance(self) -> bool:
+        """Fix the averages gathered by the pass that ends here and start the next one.
+
+        Returns:
+            Whether they moved; if not, another pass would gather the same.
+        """
+        before = self.averages
         self.averages = [s / max(n, 1) for s, n in zip(self._sums, self._counts, strict=True)]
         self._sums, self._counts = [], []
+        return len(before) != len(self.averages) or any(
+            _moved(old, new) for old, new in zip(before, self.averages, strict=True)
+        )
+
+
+def _moved(old: Tensor, new: Tensor) -> bool:
+    """Whether a layer's averages changed by more than the rounding of float32 explains."""
+    return bool((new - old).abs().max() > SETTLED * new.abs().max())
 
 
 @dataclass
@@ -72,17 +87,25 @@ class TileView:
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
-        self._layer = 0
+        self._contributions: list[tuple[Tensor, int]] = []
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Make this the view that a forward pass inside the block runs under."""
-        self._layer = 0
+        """Make this the view that a forward pass inside the block runs under.
+
+        A pass that fails contributes nothing to the statistics.
+        """
+        self.restart()
         token = _CURRENT.set(self)
         try:
             yield
         finally:
             _CURRENT.reset(token)
+        self.statistics.add(self._contributions)
+
+    def restart(self) -> None:
+        """Forget what the forward pass contributed so far: it is run again."""
+        self._contributions = []
 
     def mean(self, x: Tensor, stride: int) -> Tensor:
         """Contribute the core of `x` to the layer's average; return the best one known so far."""
@@ -93,8 +116,8 @@ class TileView:
 
     def average(self, total: Tensor, count: int) -> Tensor | None:
         """Contribute the core's sum to the layer's average; return the best known, if any is."""
-        layer, self._layer = self._layer, self._layer + 1
-        self.statistics.add(layer, total, count)
+        layer = len(self._contributions)
+        self._contributions.append((total, count))
         known = self.statistics.averages
         return known[layer] if layer < len(known) else None
 

@@ -49,7 +49,7 @@ def _weights(entry: Entry) -> str:
 
 def _default_of(name: str) -> list[str]:
     """Say for which scales a bundled file of this model is what `upscale` uses by itself."""
-    from sr_zoo.inference.upscale import default_weights
+    from sr_zoo.inference.networks import default_weights
 
     lines = []
     for scale in UPSCALE_SCALES:

@@ -60,6 +60,20 @@ def parse_tile(text: str) -> int | str | None:
     raise OptionError(f"--tile must be auto, off or a number of pixels, got {text!r}")
 
 
+def parse_box(text: str | None) -> tuple[int, int] | None:
+    """Read width and height of a box such as ``3840x2160``.
+
+    Raises:
+        OptionError: It is no such thing.
+    """
+    if text is None:
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise OptionError(f"--fit must be a width and a height such as 3840x2160, got {text!r}")
+    return int(width), int(height)
+
+
 def parse_dtype(text: str) -> torch.dtype:
     """Read a floating-point type.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.cli.options import parse_tile
+from sr_zoo.cli.options import parse_box, parse_tile
 
 
 def command(
@@ -19,12 +19,23 @@ def command(
     model: str | None = typer.Option(
         None, help="Model name, weight id or weight file; the best bundled network by default."
     ),
-    scale: float | None = typer.Option(None, help="Upscaling factor; 4 where a model leaves it."),
+    scale: float | None = typer.Option(
+        None, help="Any upscaling factor, such as 2.5 or 8; 4 where a model leaves it."
+    ),
+    width: int | None = typer.Option(None, help="Of the output in pixels, instead of --scale."),
+    height: int | None = typer.Option(None, help="Likewise."),
+    fit: str | None = typer.Option(
+        None, metavar="WxH", help="A box such as 3840x2160 to fit into, instead of --scale."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
     dtype: str = typer.Option("auto", help="float32, bfloat16, float16, or auto."),
     runtime: str = typer.Option("auto", help="torch, compile, or auto."),
     verbose: bool = typer.Option(False, "--verbose", help="Say what runs the network, and why."),
     tile: str = typer.Option("auto", help="Side of the tiles in pixels, auto, or off."),
+    exact_passes: int = typer.Option(
+        1, min=0, help="Passes that gather averages over the whole image, where a model has any."
+    ),
+    alpha: str = typer.Option("bicubic", help="What enlarges opacity: bicubic, or model."),
     self_ensemble: bool = typer.Option(
         False, "--self-ensemble", help="Average over flips and rotations (eight times slower)."
     ),
@@ -58,6 +69,11 @@ def command(
         runtime=runtime,
         tile=parse_tile(tile),
         self_ensemble=self_ensemble,
+        exact_passes=exact_passes,
+        width=width,
+        height=height,
+        fit=parse_box(fit),
+        alpha=alpha,
     )
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from sr_zoo.api import model_info
 from sr_zoo.errors import ExportError
-from sr_zoo.inference.upscale import locality
+from sr_zoo.inference.networks import locality
 from sr_zoo.network import SRNetwork
 
 PREFIX = "sr_zoo."

@@ -91,9 +91,9 @@ def check_quality(quality: int | None) -> None:
         raise OptionError(f"quality must be from 1 to 100, got {quality}")
 
 
-def check_holds(format: Format, picture: Picture, *, scale: float = 1) -> None:
-    """Raise an ImageWriteError if a format cannot hold a picture, `scale` times as large."""
-    height, width = (round(side * scale) for side in picture.size)
+def check_holds(format: Format, picture: Picture, size: tuple[int, int] | None = None) -> None:
+    """Raise an ImageWriteError if a format cannot hold a picture, enlarged to height and width."""
+    height, width = size or picture.size
     if max(height, width) > format.max_side:
         raise ImageWriteError(
             f"{format.name} holds at most {format.max_side} pixels a side, the picture has "

@@ -134,7 +134,7 @@ def _pipeline(
     def process(image: Picture | Animation, job: Job) -> Picture | _Moving:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
         if isinstance(image, Picture):
-            check_holds(chosen, image, scale=upscaler.scale)
+            check_holds(chosen, image, upscaler.output_size(*image.size))
             return upscaler.picture(image, progress=show_tiles)
         check_animated(chosen)
         frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)

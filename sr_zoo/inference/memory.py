@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from math import inf
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +14,9 @@ from torch.utils._pytree import tree_leaves
 from sr_zoo.network import SRNetwork
 
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
-CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU
-CUDA_SHARE = 0.5  # of the device's free memory, likewise
+CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU, at most
+FREE_SHARE = 0.5  # of the free memory, likewise
+MEMORY_INFO = Path("/proc/meminfo")
 SMALLEST_CORE = 64  # LR pixels; below, nearly all work would go into the halo
 
 
@@ -62,6 +65,16 @@ def bytes_per_pixel(network: SRNetwork) -> float:
     return memory.peak / PROBE_SIDE**2
 
 
+def free_memory() -> float:
+    """Return the bytes of main memory that are free; infinity where the system does not tell."""
+    try:
+        lines = MEMORY_INFO.read_text().splitlines()
+    except OSError:
+        return inf
+    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(available[0]) * 1024 if available else inf
+
+
 def largest_core(network: SRNetwork, halo: int, grid: int) -> int:
     """Return the side of the largest tile core, in LR pixels, that fits the memory to be used.
 
@@ -71,9 +84,10 @@ def largest_core(network: SRNetwork, halo: int, grid: int) -> int:
         grid: The result is a multiple of this.
     """
     device = next(network.parameters(), torch.empty(0)).device
-    budget = float(CPU_BUDGET)
     if device.type == "cuda":
-        budget = CUDA_SHARE * torch.cuda.mem_get_info(device)[0]
+        budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
+    else:
+        budget = min(CPU_BUDGET, FREE_SHARE * free_memory())
     side = int((budget / bytes_per_pixel(network)) ** 0.5)
     core = max(side - 2 * halo, SMALLEST_CORE)
     return max(core // grid, 1) * grid

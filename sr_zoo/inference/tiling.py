@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from sr_zoo.blocks import TileView
 from sr_zoo.blocks.tile_view import Statistics
+from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork
+
+Argument = TypeVar("Argument")
 
 
 class Enlarges(Protocol):
@@ -25,6 +29,25 @@ class Enlarges(Protocol):
 
 
 @dataclass(frozen=True)
+class Core:
+    """The part of an image that a tile is responsible for, in LR pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def split(self, side: int) -> list[Core]:
+        """Cut into pieces of at most `side` pixels a side, row by row."""
+        bottom, right = self.top + self.height, self.left + self.width
+        return [
+            Core(top, left, min(side, bottom - top), min(side, right - left))
+            for top in range(self.top, bottom, side)
+            for left in range(self.left, right, side)
+        ]
+
+
+@dataclass(frozen=True)
 class Tiling:
     """How an image is cut.
 
@@ -32,8 +55,8 @@ class Tiling:
         side: Sides of a tile's core in LR pixels, the part that is kept; a multiple of `grid`.
         halo: LR pixels around the core that the network also sees, cut off afterwards.
         grid: Tiles start on multiples of this.
-        passes: How often the image is first run through for its statistics; 0 leaves each tile
-            its own.
+        passes: How often the image is first run through for its statistics, at most: it ends early
+            when they no longer move. 0 leaves each tile its own.
     """
 
     side: int
@@ -41,31 +64,39 @@ class Tiling:
     grid: int
     passes: int
 
-    def views(self, height: int, width: int) -> list[TileView]:
-        """Return the view of each tile of an image, row by row; they share their statistics."""
-        statistics = Statistics()
-        return [
-            TileView(
-                whole=(height, width),
-                origin=(vertical[0], horizontal[0]),
-                size=(vertical[1], horizontal[1]),
-                core_origin=(vertical[2], horizontal[2]),
-                core_size=(vertical[3], horizontal[3]),
-                statistics=statistics,
-            )
-            for vertical in self._spans(height)
-            for horizontal in self._spans(width)
-        ]
+    def cores(self, height: int, width: int) -> list[Core]:
+        """Return the cores of the tiles of an image, row by row."""
+        return Core(0, 0, height, width).split(self.side)
 
-    def _spans(self, length: int) -> list[tuple[int, int, int, int]]:
-        """Return origin and size of each tile along one axis, with halo and without."""
+    def view(self, core: Core, whole: tuple[int, int], statistics: Statistics) -> TileView:
+        """Return the view of the tile around a core.
+
+        Args:
+            core: Starts on the grid.
+            whole: Height and width of the image.
+            statistics: Shared by all tiles of the image.
+        """
+        vertical = self._span(core.top, core.height, whole[0])
+        horizontal = self._span(core.left, core.width, whole[1])
+        return TileView(
+            whole=whole,
+            origin=(vertical[0], horizontal[0]),
+            size=(vertical[1], horizontal[1]),
+            core_origin=(core.top, core.left),
+            core_size=(core.height, core.width),
+            statistics=statistics,
+        )
+
+    def _span(self, start: int, length: int, whole: int) -> tuple[int, int]:
+        """Return origin and size of a tile with its halo, along one axis."""
         halo = -(-self.halo // self.grid) * self.grid
-        spans = []
-        for start in range(0, length, self.side):
-            end = min(start + self.side, length)
-            first, last = max(start - halo, 0), min(end + halo, length)
-            spans.append((first, last - first, start, end - start))
-        return spans
+        first = max(start - halo, 0)
+        return first, min(start + length + halo, whole) - first
+
+    def halved(self) -> Tiling | None:
+        """Return a tiling of half the side, or None where tiles cannot be smaller."""
+        cells = self.side // self.grid
+        return replace(self, side=cells // 2 * self.grid) if cells > 1 else None
 
 
 def run_tiled(
@@ -73,9 +104,12 @@ def run_tiled(
     image: Tensor,
     tiling: Tiling,
     write: Callable[[tuple[int, int], Tensor], None],
-    advance: Callable[[], object] = lambda: None,
-) -> None:
+    advance: Callable[[int], object] = lambda _pixels: None,
+) -> Tiling:
     """Run a network over an image tile by tile.
+
+    Where a tile does not fit the memory, it and all after it are halved. Nothing of a tile is
+    written or averaged before all of it is computed.
 
     Args:
         network: In evaluation mode, or what runs it.
@@ -83,20 +117,82 @@ def run_tiled(
         tiling: How to cut.
         write: Receives the position (top, left) in the output and the pixels (N, 3, h, w) of each
             finished tile, in HR pixels.
-        advance: Called after each tile of each pass.
+        advance: Called after each tile of each pass with the LR pixels that need no more work.
+
+    Returns:
+        The tiling that the memory allowed in the end.
+
+    Raises:
+        OutOfMemoryError: The smallest possible tile does not fit the memory.
     """
-    views = tiling.views(image.shape[-2], image.shape[-1])
-    for _ in range(tiling.passes):
-        for view in views:
-            _run(network, image, view)
-            advance()
-        views[0].statistics.advance()
-    for view in views:
-        write(
-            (view.core_origin[0] * network.scale, view.core_origin[1] * network.scale),
-            _core(_run(network, image, view), view, network.scale),
-        )
-        advance()
+    height, width = image.shape[-2:]
+    statistics = Statistics()
+
+    def gather(view: TileView, _output: Tensor) -> None:
+        advance(view.core_size[0] * view.core_size[1])
+
+    def finish(view: TileView, output: Tensor) -> None:
+        top, left = view.core_origin
+        write((top * network.scale, left * network.scale), _core(output, view, network.scale))
+        advance(view.core_size[0] * view.core_size[1])
+
+    for gathered in range(1, tiling.passes + 1):
+        tiling = _visit(network, image, tiling, statistics, gather)
+        if not statistics.advance():
+            advance((tiling.passes - gathered) * height * width)
+            break
+    return _visit(network, image, tiling, statistics, finish)
+
+
+def _visit(
+    network: Enlarges,
+    image: Tensor,
+    tiling: Tiling,
+    statistics: Statistics,
+    done: Callable[[TileView, Tensor], None],
+) -> Tiling:
+    """Run a network over every tile once; return the tiling that the memory allowed."""
+    height, width = image.shape[-2:]
+    waiting = deque(tiling.cores(height, width))
+    while waiting:
+        core = waiting.popleft()
+        if max(core.height, core.width) > tiling.side:
+            waiting.extendleft(reversed(core.split(tiling.side)))
+            continue
+        view = tiling.view(core, (height, width), statistics)
+        output = run_if_fits(lambda cut: _run(network, image, cut), view)
+        if output is not None:
+            done(view, output)
+        elif (smaller := tiling.halved()) is not None:
+            tiling = smaller
+            waiting.appendleft(core)
+        else:
+            raise OutOfMemoryError(
+                f"Not even a tile of {core.height}x{core.width} pixels with a halo of "
+                f"{tiling.halo} fits the memory; close other programs, or take a smaller network"
+            )
+    return tiling
+
+
+def run_if_fits(run: Callable[[Argument], Tensor], argument: Argument) -> Tensor | None:
+    """Return what `run` returns, or None where the memory does not suffice for it.
+
+    The error is gone when this returns, and with it all that its traceback held in memory.
+    """
+    try:
+        return run(argument)
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not _is_out_of_memory(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory is short; the CPU's allocator has no type for it."""
+    typed = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return typed or "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 def _run(network: Enlarges, image: Tensor, view: TileView) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_zoo.api import create_model, load_model, pick_device, variant_arguments
-from sr_zoo.errors import ImageFormatError, OptionError, ScaleNotAvailableError
+from sr_zoo.api import pick_device
+from sr_zoo.errors import ImageFormatError, OptionError, OutOfMemoryError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.fusion import fuse
 from sr_zoo.imaging.color import bleed
@@ -25,38 +25,18 @@ from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.memory import SMALLEST_CORE, largest_core
+from sr_zoo.inference.networks import find_network, locality
 from sr_zoo.inference.runtimes import choose
 from sr_zoo.inference.runtimes.precision import pick_dtype
-from sr_zoo.inference.tiling import Tiling, measure_halo, run_tiled
+from sr_zoo.inference.size import Size, runs_needed
+from sr_zoo.inference.tiling import Tiling, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import MODELS, spec_of
-from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
-DEFAULT_SCALE = 4
 # LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
 # nothing that can be seen: benchmarks/tiling.py shows what remains.
 INEXACT_HALO = 64
+ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
-
-
-def default_weights(scale: float) -> Entry:
-    """Return the bundled weights that `upscale` uses at a scale when no model is named.
-
-    The best on Set5 of those made for that scale, or for the nearest larger one; the output is then
-    reduced.
-
-    Raises:
-        ScaleNotAvailableError: No bundled network reaches this scale.
-    """
-    manifest = load_manifest()
-    scales = sorted({e.scale for e in manifest.entries if isinstance(e.source, Bundled)})
-    for nearest in scales:
-        if nearest >= scale:
-            return manifest.bundled(nearest)[0]
-    raise ScaleNotAvailableError(
-        f"No bundled network reaches scale {scale:g}; the largest is {scales[-1]}. "
-        "Upscale twice, or name a model with larger scales"
-    )
 
 
 class Upscaler:
@@ -70,8 +50,9 @@ class Upscaler:
         model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, or None
             for the best bundled network at that scale. It is run in its deployed form
             (`sr_zoo.fuse`); a network that is given is copied, not changed.
-        scale: Upscaling factor; None for the network's own (4 where a name leaves it open). A
-            factor below the network's own is reached by an antialiased reduction of its output.
+        scale: Upscaling factor; None for the network's own (4 where a name leaves it open). The
+            network is run as often as it takes to reach a factor, then its output is reduced by an
+            antialiased filter.
         device: ``"auto"`` for CUDA where present, or any torch device.
         dtype: Floating-point type to compute in: ``"auto"`` for the fastest that this device
             computes natively and that costs this model no more than 0.01 dB; else a type, its
@@ -84,10 +65,13 @@ class Upscaler:
             networks that need it. 0 leaves each tile its own averages and saves the time.
         self_ensemble: Whether to average over the eight flips and rotations of the image, for
             somewhat better results in eight times the time.
+        width: Of the outputs in pixels, instead of `scale`.
+        height: Likewise.
+        fit: Width and height of a box to fit the outputs into, instead of `scale`.
+        alpha: What enlarges opacity: ``"bicubic"`` interpolation, or the ``"model"`` itself.
 
     Raises:
-        OptionError: An option is outside its range.
-        ScaleNotAvailableError: The network cannot reach `scale`.
+        OptionError: An option is outside its range, or contradicts another.
         SRZooError: See `create_model` and `load_model`.
     """
 
@@ -102,35 +86,44 @@ class Upscaler:
         tile: int | str | None = "auto",
         exact_passes: int = 1,
         self_ensemble: bool = False,
+        width: int | None = None,
+        height: int | None = None,
+        fit: tuple[int, int] | None = None,
+        alpha: str = "bicubic",
     ) -> None:
-        if scale is not None and not (math.isfinite(scale) and scale > 0):
-            raise OptionError(f"scale must be a number above 0, got {scale!r}")
+        size = Size(scale, width, height, fit)
+        if alpha not in ALPHA:
+            raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
         if not (tile in ("auto", None) or (isinstance(tile, int) and tile > 0)):
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
         if exact_passes < 0:
             raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
         chosen_device = pick_device(device)
-        network = fuse(_network(model, scale)).to(chosen_device)
+        network = fuse(find_network(model, scale)).to(chosen_device)
         chosen_dtype = pick_dtype(dtype, network, chosen_device)
         self.network = network
-        self.scale = network.scale if scale is None else scale
-        if self.scale > network.scale:
-            raise ScaleNotAvailableError(
-                f"The network upscales by {network.scale}, which does not reach {self.scale:g}; "
-                "give a smaller scale or another model"
-            )
+        self.size = size
         self._runners = choose(network, runtime, chosen_dtype)
         self.runtime = self._runners.whole.name
         self.dtype = str(chosen_dtype).removeprefix("torch.")
         self.tile = tile
         self.exact_passes = exact_passes
         self.self_ensemble = self_ensemble
+        self.alpha = alpha
         self._tiling: Tiling | None = None
 
     @property
     def runtime_reason(self) -> str:
         """What runs the network, in which type, and why, in one sentence."""
         return self._runners.reason
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the output for an image of this height and width.
+
+        Raises:
+            OptionError: The image would have to grow more than 64 times.
+        """
+        return self.size.of(height, width, self.network.scale)
 
     def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
         """Upscale one image.
@@ -142,7 +135,7 @@ class Upscaler:
             progress: Whether to show a progress bar when the image takes several tiles.
 
         Returns:
-            The same kind as `image`, at `scale` times its size; a PIL image for a path, bytes of
+            The same kind as `image`, at `output_size`; a PIL image for a path, bytes of
             the same file format (PNG where that cannot be written) for bytes. Alpha, bit depth,
             colour profile and metadata are kept.
 
@@ -179,7 +172,7 @@ class Upscaler:
         rgb = torch.tensor(colors).permute(2, 0, 1)[None]
         upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
         if alpha is not None:
-            alpha = imresize(alpha, size=(upscaled.shape[0], upscaled.shape[1])).clip(0, 1)
+            alpha = self._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
 
     @torch.inference_mode()
@@ -191,17 +184,23 @@ class Upscaler:
             progress: As in `__call__`.
 
         Returns:
-            (N, 3, round(scale*H), round(scale*W)), float32 in [0, 1], on the CPU.
+            (N, 3, *output_size(H, W)), float32 in [0, 1], on the CPU.
         """
+        size = self.output_size(*rgb.shape[-2:])
+        for _ in range(runs_needed((rgb.shape[-2], rgb.shape[-1]), size, self.network.scale)):
+            rgb = self._enlarged(rgb, progress)
+        if rgb.shape[-2:] != size:
+            rgb = imresize(rgb.float().cpu(), size=size)
+        return rgb.float().cpu().clamp(0, 1)
+
+    def _enlarged(self, rgb: Tensor, progress: bool) -> Tensor:
+        """Run the network once over each of a batch of images."""
         batch, _, height, width = rgb.shape
         factor = self.network.scale
         out = torch.empty(batch, 3, height * factor, width * factor)
         device = next(self.network.parameters(), out).device
         for index, image in enumerate(rgb.split(1)):
             self._fill(image.to(device, torch.float32), out[index : index + 1], progress)
-        if self.scale != factor:
-            size = (max(round(height * self.scale), 1), max(round(width * self.scale), 1))
-            out = imresize(out, size=size)
         return out.clamp_(0, 1)
 
     def _fill(self, image: Tensor, out: Tensor, progress: bool) -> None:
@@ -215,35 +214,36 @@ class Upscaler:
         height, width = image.shape[-2:]
         tiling = self._plan(height, width)
         if tiling is None:
-            out.copy_(self._runners.whole(image))
-            return
-        tiles = len(tiling.views(height, width)) * (tiling.passes + 1)
-        with tqdm(total=tiles, unit="tile", disable=not progress, leave=False) as bar:
+            whole = run_if_fits(self._runners.whole, image)
+            if whole is not None:
+                out.copy_(whole)
+                return
+            tiling = self._smaller(height, width)
+        pixels = height * width * (tiling.passes + 1)
+        with tqdm(total=pixels, unit="px", unit_scale=True, disable=not progress) as bar:
 
             def write(corner: tuple[int, int], pixels: Tensor) -> None:
                 top, left = corner
                 rows, columns = pixels.shape[-2:]
                 out[..., top : top + rows, left : left + columns] = pixels
 
-            run_tiled(self._runners.tiled, image, tiling, write, bar.update)
+            self._tiling = run_tiled(self._runners.tiled, image, tiling, write, bar.update)
 
     def _plan(self, height: int, width: int) -> Tiling | None:
         """Return how to cut an image of this size, or None to run it in one piece."""
         if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
             return None
-        halo, grid, global_statistics = self._locality
+        halo = self._locality[0]
         if self.tile == "auto" and height * width <= (SMALLEST_CORE + 2 * halo) ** 2:
             return None  # no tile is smaller; looking at the memory takes longer than the image
-        if self._tiling is None:
-            self._tiling = self._make_tiling(halo, grid, global_statistics)
-        side, halo = self._tiling.side, self._tiling.halo
-        area = side + 2 * halo
+        tiling = self.tiling()
+        area = tiling.side + 2 * halo
         fits = (
-            max(height, width) <= side
+            max(height, width) <= tiling.side
             if isinstance(self.tile, int)
             else (height * width <= area * area)
         )
-        return None if fits else self._tiling
+        return None if fits else tiling
 
     @cached_property
     def _locality(self) -> tuple[int, int, bool]:
@@ -251,13 +251,38 @@ class Upscaler:
         halo, grid, global_statistics = locality(self.network)
         return min(halo, INEXACT_HALO) if global_statistics else halo, grid, global_statistics
 
-    def _make_tiling(self, halo: int, grid: int, global_statistics: bool) -> Tiling:
-        if isinstance(self.tile, int):
-            side = max(self.tile // grid, 1) * grid
-        else:
-            side = largest_core(self.network, halo, grid)
-        gathers = global_statistics and self._runners.tiled.sees_views
-        return Tiling(side, halo, grid, self.exact_passes if gathers else 0)
+    def _smaller(self, height: int, width: int) -> Tiling:
+        """Return how to cut an image that the memory did not hold in one piece."""
+        if self.tile is None:
+            raise OutOfMemoryError(
+                f"An image of {height}x{width} pixels does not fit the memory in one piece; "
+                "allow tiles with tile='auto'"
+            )
+        tiling = self.tiling()
+        cells = max(max(height, width) // 2 // tiling.grid, 1)
+        return replace(tiling, side=min(tiling.side, cells * tiling.grid))
+
+    def tiling(self) -> Tiling:
+        """Return how images that are too large for one piece are cut.
+
+        Raises:
+            OptionError: Nothing is known of the network.
+        """
+        if self._tiling is None:
+            halo, grid, global_statistics = self._locality
+            if isinstance(self.tile, int):
+                side = max(self.tile // grid, 1) * grid
+            else:
+                side = largest_core(self.network, halo, grid)
+            gathers = global_statistics and self._runners.tiled.sees_views
+            self._tiling = Tiling(side, halo, grid, self.exact_passes if gathers else 0)
+        return self._tiling
+
+    def _alpha(self, alpha: Tensor, progress: bool) -> Tensor:
+        """Enlarge opacity (N, 1, H, W) in [0, 1]."""
+        if self.alpha == "model":
+            return self.tensor(alpha.expand(-1, 3, -1, -1), progress=progress).mean(1, keepdim=True)
+        return imresize(alpha.cpu(), size=self.output_size(*alpha.shape[-2:])).clamp(0, 1)
 
     def _array(self, image: np.ndarray[Any, Any], progress: bool) -> np.ndarray[Any, Any]:
         if image.ndim not in (2, 3):
@@ -279,8 +304,7 @@ class Upscaler:
         if channels == 1:
             out = out.mean(1, keepdim=True)
         if channels == 4:
-            alpha = imresize(values[:, 3:].cpu(), size=(out.shape[-2], out.shape[-1]))
-            out = torch.cat([out, alpha.clamp(0, 1)], dim=1)
+            out = torch.cat([out, self._alpha(values[:, 3:], progress)], dim=1)
         if top is not None:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)
@@ -310,51 +334,6 @@ def _to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
     return values, None
 
 
-def _network(model: str | Path | SRNetwork | None, scale: float | None) -> SRNetwork:
-    if isinstance(model, SRNetwork):
-        return model
-    if model is None:
-        entry = default_weights(DEFAULT_SCALE if scale is None else scale)
-        return create_model(entry.model, entry.scale, pretrained=entry.tag)
-    if isinstance(model, str) and (model in MODELS or not _names_weights(model)):
-        factor = DEFAULT_SCALE if scale is None else scale
-        return create_model(model, _integer(factor, model))
-    return load_model(model)
-
-
-def _names_weights(model: str) -> bool:
-    """Whether a string names weights (an id, file, folder or Hub repository) and not a model."""
-    known = (entry.id for entry in load_manifest().entries)
-    return model.startswith("hf-hub:") or model in known or Path(model).exists()
-
-
-def _integer(scale: float, model: str) -> int:
-    """Return the model's scale to build for a wanted one: itself, or the nearest larger."""
-    scales = spec_of(model).variants[model].scales
-    larger = [s for s in scales if s >= scale]
-    return min(larger) if larger else math.ceil(scale)
-
-
-def locality(network: SRNetwork) -> tuple[int, int, bool]:
-    """Return halo and grid of a network, and whether it averages over the whole image.
-
-    Raises:
-        OptionError: The network was built by hand.
-    """
-    identity = network.identity
-    if identity is None:
-        raise OptionError(
-            f"Tiling needs to know the network, and this {type(network).__name__} was built by "
-            "hand; build it with create_model, or pass tile=None"
-        )
-    spec = spec_of(identity.name)
-    if identity.arguments == variant_arguments(identity.name, network.scale):
-        halo = spec.variants[identity.name].halo
-    else:
-        halo = measure_halo(network, spec.grid)
-    return halo, spec.grid, spec.global_statistics
-
-
 def upscale(
     image: ImageLike,
     scale: float | None = None,
@@ -364,11 +343,24 @@ def upscale(
     dtype: torch.dtype | str | None = "auto",
     runtime: str = "auto",
     tile: int | str | None = "auto",
+    width: int | None = None,
+    height: int | None = None,
+    fit: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> ImageLike | Image.Image:
     """Upscale one image; see `Upscaler` for the arguments and `Upscaler.__call__` for the image.
 
     Several images are faster through one `Upscaler`, which loads its network once.
     """
-    upscaler = Upscaler(model, scale, device=device, dtype=dtype, runtime=runtime, tile=tile)
+    upscaler = Upscaler(
+        model,
+        scale,
+        device=device,
+        dtype=dtype,
+        runtime=runtime,
+        tile=tile,
+        width=width,
+        height=height,
+        fit=fit,
+    )
     return upscaler(image, progress=progress)

@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from sr_zoo.blocks.tile_view import current_view
+
 
 class Runner(ABC):
     """Runs a network on images; made once, called often.
@@ -55,4 +57,6 @@ class Guarded(Runner):
                 RuntimeWarning,
                 stacklevel=2,
             )
+        if view := current_view():
+            view.restart()
         return self._exact(image)

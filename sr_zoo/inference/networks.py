@@ -1,0 +1,77 @@
+"""Which network `Upscaler` runs, from what it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sr_zoo.api import create_model, load_model, variant_arguments
+from sr_zoo.errors import OptionError
+from sr_zoo.inference.tiling import measure_halo
+from sr_zoo.network import SRNetwork
+from sr_zoo.registry import MODELS, spec_of
+from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
+
+DEFAULT_SCALE = 4
+
+
+def default_weights(scale: float) -> Entry:
+    """Return the bundled weights that `upscale` uses at a scale when no model is named.
+
+    The best on Set5 of those made for that scale, or for the nearest larger one; the output is then
+    reduced. Beyond the largest, those of the largest; they are run several times.
+    """
+    manifest = load_manifest()
+    scales = {e.scale for e in manifest.entries if isinstance(e.source, Bundled)}
+    return manifest.bundled(_nearest(scales, scale))[0]
+
+
+def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> SRNetwork:
+    """Return the network that a model's name, file or the network itself stands for.
+
+    Args:
+        model: As for `Upscaler`.
+        scale: Wanted; of a model's scales the nearest larger one is taken, or else the largest.
+
+    Raises:
+        SRZooError: See `create_model` and `load_model`.
+    """
+    if isinstance(model, SRNetwork):
+        return model
+    wanted = DEFAULT_SCALE if scale is None else scale
+    if model is None:
+        entry = default_weights(wanted)
+        return create_model(entry.model, entry.scale, pretrained=entry.tag)
+    if isinstance(model, str) and (model in MODELS or not _names_weights(model)):
+        return create_model(model, _nearest(spec_of(model).variants[model].scales, wanted))
+    return load_model(model)
+
+
+def locality(network: SRNetwork) -> tuple[int, int, bool]:
+    """Return halo and grid of a network, and whether it averages over the whole image.
+
+    Raises:
+        OptionError: Nothing is known of the network.
+    """
+    identity = network.identity
+    if identity is None:
+        raise OptionError(
+            f"Tiling needs to know the network, and this {type(network).__name__} was built by "
+            "hand; build it with create_model, or pass tile=None"
+        )
+    spec = spec_of(identity.name)
+    if identity.arguments == variant_arguments(identity.name, network.scale):
+        halo = spec.variants[identity.name].halo
+    else:
+        halo = measure_halo(network, spec.grid)
+    return halo, spec.grid, spec.global_statistics
+
+
+def _names_weights(model: str) -> bool:
+    """Whether a string names weights (an id, file, folder or Hub repository) and not a model."""
+    known = (entry.id for entry in load_manifest().entries)
+    return model.startswith("hf-hub:") or model in known or Path(model).exists()
+
+
+def _nearest(scales: set[int] | tuple[int, ...], wanted: float) -> int:
+    """Return the smallest scale that reaches the wanted one, or the largest."""
+    return min((scale for scale in scales if scale >= wanted), default=max(scales))
