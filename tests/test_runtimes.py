@@ -8,7 +8,7 @@ import torch
 
 import sr_zoo
 from sr_zoo.errors import OptionError
-from sr_zoo.inference.runtimes import precision
+from sr_zoo.inference.runtimes import choice, precision
 from sr_zoo.inference.runtimes.precision import Loss, pick_dtype
 
 CPU = torch.device("cpu")
@@ -82,3 +82,46 @@ def test_a_small_image_loads_no_compiler():
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Two networks of which one is exact in tiles, as OpenVINO runs them, and the cache."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SR_ZOO_CACHE", str(cache))
+        network = sr_zoo.create_model("fsrcnn", 2, pretrained=False)
+        yield network, sr_zoo.Upscaler(network, runtime="openvino")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
+    network, upscaler = prepared
+    image = torch.rand(1, 3, 37, 29)
+    expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+    torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
+    other = sr_zoo.Upscaler(network, runtime="onnxruntime")
+    torch.testing.assert_close(other.tensor(image), expected, atol=1e-4, rtol=0)
+    tiled = sr_zoo.Upscaler(network, runtime="openvino", tile=16)
+    torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
+
+
+def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypatch):
+    network, _ = prepared
+    monkeypatch.setattr(choice, "measured_speeds", lambda: {"fsrcnn": {"openvino": 1.5}})
+    reason = "openvino was measured to be 1.5 times as fast"
+    assert sr_zoo.Upscaler(network).runtime_reason == f"openvino in float32: {reason}"
+    unprepared = sr_zoo.create_model("fsrcnn", 2, pretrained=False)
+    told = sr_zoo.Upscaler(unprepared).runtime_reason
+    assert (
+        told == f"torch in float32: {reason}; --runtime openvino prepares it for this network, once"
+    )
+    monkeypatch.setattr(choice, "missing", lambda name: [name])
+    told = sr_zoo.Upscaler(network).runtime_reason
+    assert told == f"torch in float32: {reason}, but needs openvino: pip install 'sr_zoo[runtime]'"
+
+
+def test_a_missing_package_is_told_with_how_to_get_it(network, monkeypatch):
+    monkeypatch.setattr("sr_zoo.inference.runtimes.prepared.missing", lambda name: [name])
+    with pytest.raises(OptionError, match=r"needs openvino: pip install 'sr_zoo\[runtime\]'"):
+        sr_zoo.Upscaler(network, runtime="openvino")

@@ -1,0 +1,115 @@
+"""Which runtime runs a network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
+from sr_zoo.inference.runtimes.precision import dtype_of
+from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, missing, prepared_file
+from sr_zoo.inference.runtimes.runner import Guarded, Runner
+from sr_zoo.network import SRNetwork
+from sr_zoo.registry import spec_of
+
+RUNTIMES = ("auto", "torch", "compile", *PREPARED)
+SPEEDS = Path(__file__).with_name("speeds.json")  # `sr-zoo bench --update-speeds` writes it
+WORTH_IT = 1.1  # times as fast; less is within the noise of the measurement
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs a network.
+
+    Attributes:
+        whole: Runs images in one piece.
+        tiled: Runs tiles.
+        reason: One sentence on what was chosen, and why.
+    """
+
+    whole: Runner
+    tiled: Runner
+    reason: str
+
+
+def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
+    """Make a network ready to run.
+
+    ``"auto"`` takes PyTorch unless another runtime was measured to be faster for this model and is
+    ready on this machine: nobody waits for a compiler who did not ask for one. Tiles that have to
+    know the whole image stay with PyTorch then.
+
+    Args:
+        network: In evaluation mode, on the device to use; kept, and laid out anew.
+        runtime: One of `RUNTIMES`.
+        dtype: Floating-point type to compute in.
+
+    Raises:
+        OptionError: There is no such runtime, it misses a package, or does not fit device or type.
+        ExportError: The network cannot be exported for the runtime.
+    """
+    if runtime not in RUNTIMES:
+        raise OptionError(
+            f"Unknown runtime {runtime!r}.{did_you_mean(runtime, RUNTIMES)} "
+            f"Runtimes: {', '.join(RUNTIMES)}"
+        )
+    name, reason = (runtime, "as asked for") if runtime != "auto" else _pick(network, dtype)
+    eager = _guarded(TorchRunner(network, dtype), network, dtype)
+    runner = eager if name == "torch" else _guarded(_build(name, network, dtype), network, dtype)
+    tiled = eager if runtime == "auto" and not _is_local(network) else runner
+    said = str(dtype).removeprefix("torch.")
+    return Choice(runner, tiled, f"{name} in {said}: {reason}")
+
+
+def _build(name: str, network: SRNetwork, dtype: torch.dtype) -> Runner:
+    if name == "compile":
+        return CompiledRunner(network, dtype)
+    if not _on_cpu(network):
+        raise OptionError(f"The runtime {name!r} runs on the CPU; use device='cpu'")
+    return PreparedRunner(name, network, dtype)
+
+
+def _guarded(runner: Runner, network: SRNetwork, dtype: torch.dtype) -> Runner:
+    if dtype == torch.float32:
+        return runner
+    return Guarded(runner, TorchRunner(network, torch.float32), dtype)
+
+
+def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
+    """Return the runtime that ``"auto"`` stands for, and why."""
+    speeds = measured_speeds().get(network.identity.name, {}) if network.identity else {}
+    fastest = max(speeds, key=lambda name: speeds[name], default="torch")
+    if not _on_cpu(network) or dtype_of(network) != torch.float32 or dtype != torch.float32:
+        return "torch", "other runtimes are taken by themselves in float32 on the CPU only"
+    if speeds.get(fastest, 0) < WORTH_IT:
+        return "torch", "no other runtime was measured to be faster for this model"
+    gain = f"{fastest} was measured to be {speeds[fastest]:.1f} times as fast"
+    if absent := missing(fastest):
+        return "torch", f"{gain}, but needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
+    if not prepared_file(network).is_file():
+        return "torch", f"{gain}; --runtime {fastest} prepares it for this network, once"
+    return fastest, gain
+
+
+@cache
+def measured_speeds() -> dict[str, dict[str, float]]:
+    """Return how many times as fast as torch other runtimes were: by model name, by runtime."""
+    table: dict[str, dict[str, float]] = json.loads(SPEEDS.read_text(encoding="utf-8"))
+    return table
+
+
+def _on_cpu(network: SRNetwork) -> bool:
+    return next(network.parameters(), torch.empty(0)).device.type == "cpu"
+
+
+def _is_local(network: SRNetwork) -> bool:
+    """Whether a tile needs to know nothing of the image beyond its halo."""
+    if network.identity is None:
+        return False
+    spec = spec_of(network.identity.name)
+    return spec.grid == 1 and not (spec.global_statistics or spec.global_attention)

@@ -1,0 +1,115 @@
+"""Programs that are prepared once per network and kept on disk: OpenVINO and ONNX Runtime.
+
+A network is exported to ONNX for all sizes, compared with PyTorch, and kept under a name made of
+its weights and of the versions of what exported it. OpenVINO keeps what it compiles for this
+machine beside it, by its own version and the processor's features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sr_zoo import __version__
+from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes.runner import Runner
+from sr_zoo.network import SRNetwork
+from sr_zoo.weights.cache import cache_folder
+
+PREPARED = ("openvino", "onnxruntime")  # names of the runtimes and of their packages
+NEEDS = ("onnx", "onnxscript")  # to write what both read
+HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+class PreparedRunner(Runner):
+    """Runs a network's exported program on the CPU, with as many threads as torch has.
+
+    The first time that a network is met it is exported, which takes a while; later processes find
+    the file.
+
+    Args:
+        name: One of `PREPARED`.
+        network: As built by `create_model`; its weights are read, it is not kept.
+        dtype: float32; OpenVINO takes bfloat16 too.
+
+    Raises:
+        OptionError: A package is missing, or the runtime does not compute in `dtype`.
+        ExportError: The network cannot be exported.
+    """
+
+    sees_views = False
+
+    def __init__(self, name: str, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+        if absent := missing(name):
+            raise OptionError(
+                f"runtime={name!r} needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
+            )
+        if dtype not in HINTS or (name == "onnxruntime" and dtype != torch.float32):
+            raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
+        self.name = name
+        self.scale = network.scale
+        file = _prepare(network)
+        self._run = _openvino(file, dtype) if name == "openvino" else _onnxruntime(file)
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        return self._run(image)
+
+
+def missing(name: str) -> list[str]:
+    """Return the packages that a runtime needs and that are not installed."""
+    return [package for package in (name, *NEEDS) if find_spec(package) is None]
+
+
+def prepared_file(network: SRNetwork) -> Path:
+    """Return where the exported program of a network is, or will be once it is prepared."""
+    identity = network.identity
+    digest = hashlib.sha256(
+        json.dumps(
+            [__version__, torch.__version__, identity and [identity.name, identity.arguments]],
+            default=str,
+        ).encode()
+    )
+    for name, values in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return cache_folder() / "runtimes" / digest.hexdigest() / "network.onnx"
+
+
+def _prepare(network: SRNetwork) -> Path:
+    from sr_zoo.export import export_model  # it imports the upscaler, which imports this
+
+    file = prepared_file(network)
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        export_model(network, file, to="onnx")
+    return file
+
+
+def _openvino(file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    import openvino  # type: ignore[import-untyped] # it has no annotations
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": HINTS[dtype],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "CACHE_DIR": str(file.parent / "openvino"),
+    }
+    compiled = openvino.Core().compile_model(str(file), "CPU", settings)
+
+    def run(image: Tensor) -> Tensor:
+        output: Any = compiled(image.contiguous().numpy())[0]
+        return torch.from_numpy(output.copy())  # the next call writes into the same memory
+
+    return run
+
+
+def _onnxruntime(file: Path) -> Callable[[Tensor], Tensor]:
+    from sr_zoo.export.onnx import open_file
+
+    return open_file(file).run
