@@ -24,7 +24,8 @@ ALLOWED = {
     "spec": {"network"},
     "registry": {"errors", "spec"},
     "blocks": {"errors"},
-    "models": {"blocks", "errors", "network", "spec"},
+    "dynamic": {"errors", "network"},
+    "models": {"blocks", "dynamic", "errors", "network", "spec"},
     "imaging": {"errors"},
     "fusion": {"blocks", "errors", "network"},
 }

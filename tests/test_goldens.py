@@ -13,7 +13,7 @@ from sr_zoo.weights.convert import converter_of
 
 def build(golden: Golden) -> torch.nn.Module:
     variant = spec_of(golden.model).variants[golden.model]
-    network = spec_of(golden.model).network(**variant.resolve(golden.scale))
+    network = spec_of(golden.model).network(**variant.resolve(golden.scale), **golden.arguments)
     converter = converter_of(spec_of(golden.model).network)
     network.load_state_dict(converter.load(golden.state_dict()), strict=True)
     return network.eval()

@@ -8,6 +8,7 @@ from sr_zoo.registry import spec_of
 
 THIN: dict[str, dict[str, Any]] = {
     "adsrnet": {"channels": 4},
+    "arm": {"channels": 8},
     "asconvsr": {"channels": 4},
     "awsrn": {"channels": 4, "hidden": 8},
     "bsrn": {"channels": 16},
@@ -43,6 +44,7 @@ THIN: dict[str, dict[str, Any]] = {
     "seemore": {"channels": 4},
     "shufflemixer": {"channels": 16},
     "smfanet": {"channels": 4},
+    "smsr": {"channels": 16},
     "span": {"channels": 4},
     "srcnn": {"channels": 4, "hidden": 4},
     "srformer": {"channels": 12, "num_heads": 2},

@@ -1,6 +1,7 @@
 """Blocks that two or more networks share, or that users build networks of their own from."""
 
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer, PixelAttention
+from sr_zoo.blocks.cascade import Cascade, CascadeResidualBlock
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.chain import CollectingChain
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
@@ -30,6 +31,7 @@ from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
@@ -62,6 +64,8 @@ __all__ = [
     "SPAB",
     "BSConv",
     "CALayer",
+    "Cascade",
+    "CascadeResidualBlock",
     "ChunkedAttention",
     "ClippedConvs",
     "CollectingChain",
@@ -93,6 +97,7 @@ __all__ = [
     "SharedGMSA",
     "ShiftConv",
     "SimpleSAFM",
+    "SlimConv2d",
     "StagedUpsampler",
     "StripedConv2d",
     "SwinBlock",

@@ -21,59 +21,15 @@ of them and runs its own, so that one file loads whole at each scale. The others
 The `carn_single` and `carn_m_single` forms, trained for one scale, hold one upsampler.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks import MeanShift, StagedUpsampler
+from sr_zoo.blocks import Cascade, CascadeResidualBlock, MeanShift, StagedUpsampler
+from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
-
-CASCADE = 3  # steps of every cascade
-
-
-class ResidualBlock(nn.Module):
-    """ReLU of the input plus two 3x3 convolutions of it.
-
-    Groups keep their channels apart, so with more than one a 1x1 follows: CARN-M's efficient
-    residual block.
-    """
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, groups=groups),
-        ]
-        if groups > 1:
-            layers += [nn.ReLU(), nn.Conv2d(channels, channels, 1)]
-        self.convs = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x + self.convs(x))
-
-
-class Cascade(nn.Module):
-    """Steps in a chain; behind each a 1x1 sums up the input and what all steps so far gave.
-
-    The blocks of the network are wired like this, and the residual blocks inside them too. A
-    single step is taken again and again, with the same weights.
-    """
-
-    def __init__(self, channels: int, steps: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.steps = nn.ModuleList(steps)
-        self.mix = nn.ModuleList(nn.Conv2d((i + 2) * channels, channels, 1) for i in range(CASCADE))
-
-    def forward(self, x: Tensor) -> Tensor:
-        seen = [x]
-        for i, mix in enumerate(self.mix):
-            seen.append(self.steps[i % len(self.steps)](x))
-            x = torch.relu(mix(torch.cat(seen, dim=1)))
-        return x
 
 
 class MultiScaleUpsampler(nn.ModuleDict):
@@ -117,7 +73,9 @@ class CARN(SRNetwork):
             StagedUpsampler, channels, conv=partial(nn.Conv2d, groups=groups), act=nn.ReLU
         )
         blocks = (
-            Cascade(channels, (ResidualBlock(channels, groups) for _ in range(residual_blocks)))
+            Cascade(
+                channels, (CascadeResidualBlock(channels, groups) for _ in range(residual_blocks))
+            )
             for _ in range(CASCADE)
         )
         self.mean_shift = MeanShift()

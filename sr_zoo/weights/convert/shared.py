@@ -118,3 +118,19 @@ EDSR_TAIL: tuple[Rule, ...] = (
     ("tail.1", "tail"),
 )
 EDSR_MEAN_SHIFT = r"(sub|add)_mean\.(weight|bias)"
+
+# FSRCNN with one slope per activation, and CARN-M for one scale, as ARM's and PCSR's authors wrote
+# them; how the 1x1 of the cascades are made up differs
+SHARED_SLOPE_FSRCNN: tuple[Rule, ...] = (
+    ("head_conv", "head"),
+    ("body_conv.0", "squeeze"),
+    ("body_conv.6", "expand"),
+    ("body_conv.{i+1}", "mapping.{i}"),
+)
+CARN_M: tuple[Rule, ...] = (
+    ("entry", "head"),
+    ("b{i+1}.b1.body", "body.steps.{i}.steps.0.convs"),
+    ("upsample.up.body.0", "upsampler.0.0"),
+    ("upsample.up.body.3", "upsampler.1.0"),
+    ("exit", "tail"),
+)

@@ -1,0 +1,347 @@
+"""ARM: any-time super-resolution, a supernet that runs each patch as wide as its edges ask for.
+
+One set of weights holds networks of three widths, and bicubic interpolation is a fourth that costs
+nothing. A table says which PSNR each width reaches on patches with as many edges, and a patch takes
+the width whose PSNR, weighted by the budget, best pays for its multiply-adds. `forward` runs the
+whole image at one width; `spend` cuts it into overlapping patches, runs each at its own, and
+averages where they overlap.
+
+Paper: Chen et al., ECCV 2022, arXiv:2203.10812. RGB in [0, 1]; ARM on CARN-M mean-shifts inside.
+
+```mermaid
+flowchart LR
+    LR --> patches[patches 32x32, step 28] --> edges[edge score] --> choice{PSNR table, budget}
+    choice --> bicubic --> blend
+    choice --> narrow[narrow network] --> blend
+    choice --> middle[middle network] --> blend
+    choice --> full[full network] --> blend[average of overlaps] --> SR
+```
+
+Departs from the authors' pipeline in two points: patches that end at the image's border join the
+last full ones, where theirs crops the image to full patches; and patches are averaged as they are,
+where theirs rounds each to 8 bits first.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_zoo.blocks import Cascade, CascadeResidualBlock, MeanShift, SlimConv2d, StagedUpsampler
+from sr_zoo.blocks.cascade import CASCADE
+from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
+from sr_zoo.spec import ArchSpec, Paper, Variant
+
+SCALE = 4
+PATCH, STEP = 32, 28  # LR pixels
+BATCH = 32  # patches run together
+GRAY = (9798, 19235, 3735)  # of 2**15: OpenCV's luminance of 8-bit RGB
+LAPLACE = ((2.0, 0.0, 2.0), (0.0, -8.0, 0.0), (2.0, 0.0, 2.0))
+RANGE_OF_PRICES = (1e-4, 1e5)  # of `eta`: everything bicubic, everything at its best
+Self = TypeVar("Self", bound="AnyTimeNetwork")
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """Which PSNR each width reaches on patches of an edge score, and what a patch of it costs.
+
+    Attributes:
+        widths: Feature widths, smallest first; 0 is bicubic interpolation.
+        cost: Per width, in the authors' count of operations on a patch.
+        largest: Edge score at the end of the last bin; the bins between 0 and it are equally wide.
+        psnr: dB, (widths, bins).
+    """
+
+    widths: tuple[int, ...]
+    cost: Tensor
+    largest: float
+    psnr: Tensor
+
+    @classmethod
+    @cache
+    def published(cls, name: str) -> EdgeTable:
+        """Return the table that belongs to the authors' weights."""
+        known = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))[name]
+        return cls(
+            widths=tuple(known["widths"]),
+            cost=torch.tensor(known["cost"], dtype=torch.float64),
+            largest=known["largest_edge_score"],
+            psnr=torch.tensor(known["psnr"], dtype=torch.float64),
+        )
+
+    def predict(self, scores: Tensor) -> Tensor:
+        """Return the PSNR of each width on patches with these edge scores: (N,) to (N, widths)."""
+        bins = self.psnr.shape[1]
+        centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (self.largest / bins)
+        nearest = (scores.double().cpu()[:, None] - centres).abs().argmin(1)
+        return self.psnr[:, nearest].t()
+
+    def choose(self, scores: Tensor, eta: float | None) -> Tensor:
+        """Return each patch's index into `widths`.
+
+        Args:
+            scores: (N,), edge scores.
+            eta: What one dB is worth, in costs of a full-width patch; None for the best PSNR
+                whatever it costs.
+        """
+        value = self.predict(scores)
+        if eta is not None:
+            value = eta * self.cost[-1] * value - self.cost
+        return value.argmax(1)
+
+    def choose_within(self, scores: Tensor, macs: Tensor, limit: float) -> Tensor:
+        """Return each patch's index into `widths` so that all together stay within a limit.
+
+        Args:
+            scores: (N,), edge scores.
+            macs: Multiply-adds of a patch at each width.
+            limit: For all patches.
+        """
+        low, high = RANGE_OF_PRICES
+        for _ in range(50):
+            price = (low * high) ** 0.5
+            within = macs[self.choose(scores, price)].sum() <= limit
+            low, high = (price, high) if within else (low, price)
+        chosen, dearer = self.choose(scores, low), self.choose(scores, high)
+        # patches of one bin change together; of those that the limit lies in, as many as it pays
+        left = limit - macs[chosen].sum()
+        undecided = (dearer != chosen).nonzero().flatten()
+        undecided = undecided[scores[undecided].cpu().argsort(descending=True)]
+        extra = (macs[dearer] - macs[chosen])[undecided].cumsum(0)
+        paid = undecided[extra <= left]
+        chosen[paid] = dearer[paid]
+        return chosen
+
+
+def edge_scores(patches: Tensor) -> Tensor:
+    """Return the average strength of edges in patches (N, 3, h, w) in [0, 1], as 8-bit levels."""
+    levels = (patches.float() * 255).round().clamp(0, 255)
+    weights = levels.new_tensor(GRAY).view(1, 3, 1, 1)
+    gray = (((levels * weights).sum(1, keepdim=True) + 2**14) / 2**15).floor()
+    mirrored = F.pad(
+        gray, (1, 1, 1, 1), mode="reflect" if min(gray.shape[-2:]) > 1 else "replicate"
+    )
+    edges = F.conv2d(mirrored, levels.new_tensor(LAPLACE)[None, None])
+    return edges.abs().clamp(max=255).mean((1, 2, 3))
+
+
+def patch_starts(length: int) -> list[int]:
+    """Return where patches start along a side; the last one ends where the image does."""
+    last = max(length - PATCH, 0)
+    return [*range(0, last, STEP), last]
+
+
+class AnyTimeNetwork(DynamicNetwork):
+    """A supernet and the rule that gives every patch a width of it.
+
+    Attributes:
+        table: What the rule knows; that of the authors' weights unless another is assigned.
+        width: Feature width that `forward` runs at.
+    """
+
+    knob: ClassVar = ("eta", "what one dB is worth, in multiply-adds of a full-width patch")
+    tiles_itself: ClassVar = True
+
+    def __init__(self, scale: int, *, full: int, width: int | None, table: str) -> None:
+        if scale != SCALE:
+            raise ValueError(f"scale must be {SCALE}, got {scale}")
+        self.table = EdgeTable.published(table)
+        self.full = full
+        self.width = full if width is None else width
+        if not 0 < self.width <= full:
+            raise ValueError(f"width must be from 1 to {full}, got {width}")
+        super().__init__(scale)
+
+    @abstractmethod
+    def at(self: Self, width: int) -> Self:
+        """Return the network of a smaller width; it shares this one's weights."""
+
+    @abstractmethod
+    def macs_per_pixel(self, width: int) -> float:
+        """Return the multiply-adds of an LR pixel at a width."""
+
+    def _share_weights(self: Self, narrow: Self) -> Self:
+        narrow.to(next(self.parameters())).train(self.training)
+        narrow.load_state_dict(self.state_dict(keep_vars=True), assign=True)
+        return narrow
+
+    def costs(self, height: int, width: int) -> tuple[float, float]:
+        rows, columns = (len(patch_starts(side)) for side in (height, width))
+        area = min(height, PATCH) * min(width, PATCH)
+        return 0.0, rows * columns * area * self.macs_per_pixel(self.full)
+
+    def spend(self, image: Tensor, budget: Budget) -> Effort:
+        height, width = image.shape[-2:]
+        tops, lefts = patch_starts(height), patch_starts(width)
+        patches = torch.cat(
+            [image[..., top : top + PATCH, left : left + PATCH] for top in tops for left in lefts]
+        )
+        macs = torch.tensor(
+            [self.macs_per_pixel(w) if w else 0.0 for w in self.table.widths], dtype=torch.float64
+        ) * (patches.shape[-2] * patches.shape[-1])
+        full = self.costs(height, width)[1]
+        scores = edge_scores(patches)
+        if budget.kind == "share":
+            chosen = self.table.choose_within(
+                scores, macs, affordable(budget.value, 0, full) * full
+            )
+        else:
+            chosen = self.table.choose(scores, None if budget.kind == "auto" else budget.value)
+        places = [(top, left) for top in tops for left in lefts]
+        output = blend(self.enlarge(patches, chosen), places, height, width)
+        painted = torch.zeros(height, width, dtype=torch.long)
+        for (top, left), index in zip(places, chosen.tolist(), strict=True):
+            painted[top : top + PATCH, left : left + PATCH] = index
+        levels = tuple(f"width {w}" if w else "bicubic" for w in self.table.widths)
+        return Effort(output, levels, {"patches": painted}, float(macs[chosen].sum()), full)
+
+    def enlarge(self, patches: Tensor, chosen: Tensor) -> Tensor:
+        """Run each patch at its own width: (N, 3, h, w) and (N,) to (N, 3, scale*h, scale*w)."""
+        out = patches.new_empty(*patches.shape[:2], *(SCALE * side for side in patches.shape[2:]))
+        for index, width in enumerate(self.table.widths):
+            rows = (chosen == index).nonzero().flatten()
+            network = self.at(width) if width and len(rows) else None
+            for part in rows.split(BATCH):
+                taken = patches[part]
+                out[part] = network(taken) if network else interpolate(taken)
+        return out
+
+
+def interpolate(patches: Tensor) -> Tensor:
+    """Enlarge patches without a network."""
+    return F.interpolate(patches, scale_factor=float(SCALE), mode="bicubic")
+
+
+def blend(patches: Tensor, places: list[tuple[int, int]], height: int, width: int) -> Tensor:
+    """Average HR patches into a picture.
+
+    Args:
+        patches: (N, 3, h, w).
+        places: Top left corner of each in LR pixels.
+        height: Of the picture, in LR pixels.
+        width: Likewise.
+
+    Returns:
+        (1, 3, scale*height, scale*width).
+    """
+    canvas = patches.new_zeros(1, 3, height * SCALE, width * SCALE)
+    count = patches.new_zeros(1, 1, height * SCALE, width * SCALE)
+    rows, columns = patches.shape[-2:]
+    for patch, (top, left) in zip(patches, places, strict=True):
+        area = (
+            ...,
+            slice(top * SCALE, top * SCALE + rows),
+            slice(left * SCALE, left * SCALE + columns),
+        )
+        canvas[area] += patch
+        count[area] += 1
+    return canvas / count
+
+
+class ARMFSRCNN(AnyTimeNetwork):
+    """A slimmable FSRCNN; (N, 3, H, W) to (N, 3, 4*H, 4*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Full feature width.
+        hidden: Width of the mapping layers, which stays.
+        num_layers: Mapping layers, without activations between them.
+        width: Feature width that runs; None for the full one.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 56,
+        hidden: int = 12,
+        num_layers: int = 4,
+        width: int | None = None,
+    ) -> None:
+        super().__init__(scale, full=channels, width=width, table="arm_fsrcnn")
+        conv = partial(SlimConv2d, width=self.width, full=channels)
+        self.sizes = {"channels": channels, "hidden": hidden, "num_layers": num_layers}
+        self.head = nn.Sequential(conv(3, channels, 5, padding=2), nn.PReLU())
+        mapping = [nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(num_layers)]
+        self.squeeze = nn.Sequential(conv(channels, hidden, 1), nn.PReLU())
+        self.mapping = nn.Sequential(*mapping, nn.PReLU())
+        self.expand = nn.Sequential(conv(hidden, channels, 1), nn.PReLU())
+        self.upsampler = nn.ConvTranspose2d(
+            channels, 3, 9, stride=scale, padding=3, output_padding=1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.expand(self.mapping(self.squeeze(self.head(x))))
+        weight = self.upsampler.weight[: self.width]
+        return F.conv_transpose2d(deep, weight, self.upsampler.bias, SCALE, 3, 1)
+
+    def at(self, width: int) -> ARMFSRCNN:
+        return self._share_weights(ARMFSRCNN(scale=self.scale, width=width, **self.sizes))
+
+    def macs_per_pixel(self, width: int) -> float:
+        hidden, num_layers = self.sizes["hidden"], self.sizes["num_layers"]
+        ends = 3 * 5**2 * width + width * 3 * 9**2
+        return ends + 2 * width * hidden + num_layers * hidden**2 * 3**2
+
+
+class ARMCARN(AnyTimeNetwork):
+    """A slimmable CARN-M; (N, 3, H, W) to (N, 3, 4*H, 4*W).
+
+    Args:
+        scale: Upscaling factor.
+        channels: Full feature width.
+        groups: Of all 3x3 convolutions between the first and the last.
+        width: Feature width that runs, a multiple of `groups`; None for the full one.
+    """
+
+    def __init__(
+        self, *, scale: int, channels: int = 64, groups: int = 4, width: int | None = None
+    ) -> None:
+        super().__init__(scale, full=channels, width=width, table="arm_carn")
+        conv = partial(SlimConv2d, width=self.width, full=channels)
+        self.sizes = {"channels": channels, "groups": groups}
+        self.mean_shift = MeanShift()
+        self.head = conv(3, channels, 3, padding=1)
+        blocks = (
+            Cascade(channels, [CascadeResidualBlock(channels, groups, conv=conv)], conv=conv)
+            for _ in range(CASCADE)
+        )
+        self.body = Cascade(channels, blocks, conv=conv)
+        self.upsampler = StagedUpsampler(
+            channels, scale, conv=partial(conv, groups=groups), act=nn.ReLU
+        )
+        self.tail = conv(channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.body(self.head(self.mean_shift(x)))
+        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+
+    def at(self, width: int) -> ARMCARN:
+        return self._share_weights(ARMCARN(scale=self.scale, width=width, **self.sizes))
+
+    def macs_per_pixel(self, width: int) -> float:
+        grouped = 3**2 * width**2 / self.sizes["groups"]
+        block = CASCADE * (2 * grouped + width**2)
+        mixes = sum(range(2, CASCADE + 2)) * width**2
+        stages = 4 * grouped + 4 * 4 * grouped
+        return 27 * width + CASCADE * (block + mixes) + mixes + stages + 16 * 27 * width
+
+
+SPEC = ArchSpec(
+    network=ARMFSRCNN,
+    variants={"arm_fsrcnn": Variant(halo=7, scales=(SCALE,))},
+    paper=Paper("ARM: Any-Time Super-Resolution Method", "ECCV", 2022, "2203.10812"),
+    tags=("cnn", "dynamic"),
+    reference="chenbong/ARM-Net",
+)
+OTHER_FORMS = (
+    replace(SPEC, network=ARMCARN, variants={"arm_carn": Variant(halo=21, scales=(SCALE,))}),
+)
