@@ -28,6 +28,11 @@ MODEL_OF = {
     "arm_carn_w52": "arm_carn",
     "arm_fsrcnn_w16": "arm_fsrcnn",
     "arm_fsrcnn_w36": "arm_fsrcnn",
+    **{
+        f"pcsr_{base}_{mode}": f"pcsr_{base}"
+        for base in ("carn", "fsrcnn")
+        for mode in ("adaptive", "heavy", "k", "light", "norefine")
+    },
 }
 
 
@@ -47,7 +52,10 @@ class Golden:
     def arguments(self) -> dict[str, Any]:
         """Constructor arguments that bring the model into that situation."""
         config = self.facts["config"]
-        return {"width": config["width"]} if "width_list" in config else {}
+        if "width_list" in config:
+            return {"width": config["width"]}
+        mode = config.get("mode", {})
+        return {"k": None} if "adaptive" in mode else mode
 
     @property
     def scale(self) -> int:

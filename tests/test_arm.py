@@ -82,8 +82,8 @@ def test_narrow_networks_share_the_weights_and_their_gradients():
     network = spec_of("arm_fsrcnn").network(scale=4)
     narrow = network.at(16)
     narrow(torch.rand(1, 3, 8, 8)).sum().backward()
-    weight = network.head[0].weight
-    assert narrow.head[0].weight is weight
+    weight = network.trunk.head[0].weight
+    assert narrow.trunk.head[0].weight is weight
     assert weight.grad[:16].abs().sum() > 0
     assert weight.grad[16:].abs().sum() == 0
 

@@ -25,6 +25,9 @@ OTHER_CONVENTION = {
     "ecbsr_m4c32_plain": "leaves out colour conversion and the interpolation of chroma",
     "elan": "counts moving channels by a pixel as a convolution",
     "elan_light": "counts moving channels by a pixel as a convolution",
+    "pcsr_carn": "counts one perceptron per pixel, all of it; here both run, and share a part",
+    "pcsr_fsrcnn": "counts one perceptron per pixel, all of it; here both run, and share a part",
+    "smsr": "counts layers once; the dense form runs those behind the first for either mask",
     "lamnet": "counts the per-pixel kernels, which are element-wise products here",
 }
 

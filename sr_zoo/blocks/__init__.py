@@ -1,7 +1,7 @@
 """Blocks that two or more networks share, or that users build networks of their own from."""
 
 from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer, PixelAttention
-from sr_zoo.blocks.cascade import Cascade, CascadeResidualBlock
+from sr_zoo.blocks.cascade import CARNTrunk, Cascade, CascadeResidualBlock
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.chain import CollectingChain
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
@@ -21,6 +21,7 @@ from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
 from sr_zoo.blocks.frequency import grey_gradients, low_frequencies
+from sr_zoo.blocks.fsrcnn import FSRCNNTrunk
 from sr_zoo.blocks.global_statistics import global_cosine, global_mean, global_size, global_variance
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
@@ -64,6 +65,7 @@ __all__ = [
     "SPAB",
     "BSConv",
     "CALayer",
+    "CARNTrunk",
     "Cascade",
     "CascadeResidualBlock",
     "ChunkedAttention",
@@ -74,6 +76,7 @@ __all__ = [
     "ConvFFN",
     "EdgeOrientedConv",
     "EfficientTransformer",
+    "FSRCNNTrunk",
     "FeatureDistillation",
     "GatedDepthwiseFFN",
     "GatedFFN",

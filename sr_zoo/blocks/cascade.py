@@ -71,3 +71,44 @@ class Cascade(nn.Module):
             seen.append(self.steps[i % len(self.steps)](x))
             x = torch.relu(mix(torch.cat(seen, dim=1)))
         return x
+
+
+def normalised_conv(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
+    """Return a convolution with batch normalisation behind it."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, bias=False), nn.BatchNorm2d(out_channels)
+    )
+
+
+class CARNTrunk(nn.Module):
+    """CARN-M up to its upsampler, for networks built upon it.
+
+    Source: Ahn et al., CARN, ECCV 2018; the form of ARM and PCSR.
+
+    Shape: (N, 3, H, W) to (N, channels, H, W).
+
+    Args:
+        channels: Feature width.
+        groups: Of the 3x3 convolutions.
+        conv: Builds the convolutions of head and residual blocks; called like `nn.Conv2d`.
+        mix: Builds the 1x1 of the cascades; called like `nn.Conv2d`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        groups: int = 4,
+        *,
+        conv: Callable[..., nn.Module] = nn.Conv2d,
+        mix: Callable[..., nn.Module] = nn.Conv2d,
+    ) -> None:
+        super().__init__()
+        blocks = (
+            Cascade(channels, [CascadeResidualBlock(channels, groups, conv=conv)], conv=mix)
+            for _ in range(CASCADE)
+        )
+        self.head = conv(3, channels, 3, padding=1)
+        self.body = Cascade(channels, blocks, conv=mix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self.head(x))

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import Cascade, CascadeResidualBlock, MeanShift, SlimConv2d, StagedUpsampler
+from sr_zoo.blocks import CARNTrunk, FSRCNNTrunk, MeanShift, SlimConv2d, StagedUpsampler
 from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -72,9 +72,9 @@ class EdgeTable:
         known = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))[name]
         return cls(
             widths=tuple(known["widths"]),
-            cost=torch.tensor(known["cost"], dtype=torch.float64),
+            cost=torch.tensor(known["cost"], dtype=torch.float64, device="cpu"),
             largest=known["largest_edge_score"],
-            psnr=torch.tensor(known["psnr"], dtype=torch.float64),
+            psnr=torch.tensor(known["psnr"], dtype=torch.float64, device="cpu"),
         )
 
     def predict(self, scores: Tensor) -> Tensor:
@@ -269,17 +269,13 @@ class ARMFSRCNN(AnyTimeNetwork):
         super().__init__(scale, full=channels, width=width, table="arm_fsrcnn")
         conv = partial(SlimConv2d, width=self.width, full=channels)
         self.sizes = {"channels": channels, "hidden": hidden, "num_layers": num_layers}
-        self.head = nn.Sequential(conv(3, channels, 5, padding=2), nn.PReLU())
-        mapping = [nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(num_layers)]
-        self.squeeze = nn.Sequential(conv(channels, hidden, 1), nn.PReLU())
-        self.mapping = nn.Sequential(*mapping, nn.PReLU())
-        self.expand = nn.Sequential(conv(hidden, channels, 1), nn.PReLU())
+        self.trunk = FSRCNNTrunk(channels, hidden, num_layers, conv=conv)
         self.upsampler = nn.ConvTranspose2d(
             channels, 3, 9, stride=scale, padding=3, output_padding=1
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        deep = self.expand(self.mapping(self.squeeze(self.head(x))))
+        deep = self.trunk(x)
         weight = self.upsampler.weight[: self.width]
         return F.conv_transpose2d(deep, weight, self.upsampler.bias, SCALE, 3, 1)
 
@@ -309,19 +305,14 @@ class ARMCARN(AnyTimeNetwork):
         conv = partial(SlimConv2d, width=self.width, full=channels)
         self.sizes = {"channels": channels, "groups": groups}
         self.mean_shift = MeanShift()
-        self.head = conv(3, channels, 3, padding=1)
-        blocks = (
-            Cascade(channels, [CascadeResidualBlock(channels, groups, conv=conv)], conv=conv)
-            for _ in range(CASCADE)
-        )
-        self.body = Cascade(channels, blocks, conv=conv)
+        self.trunk = CARNTrunk(channels, groups, conv=conv, mix=conv)
         self.upsampler = StagedUpsampler(
             channels, scale, conv=partial(conv, groups=groups), act=nn.ReLU
         )
         self.tail = conv(channels, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        deep = self.body(self.head(self.mean_shift(x)))
+        deep = self.trunk(self.mean_shift(x))
         return self.mean_shift.restore(self.tail(self.upsampler(deep)))
 
     def at(self, width: int) -> ARMCARN:

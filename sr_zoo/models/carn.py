@@ -19,15 +19,17 @@ Paper: Ahn, Kang and Sohn, ECCV 2018, arXiv:1803.08664. RGB in [0, 1], mean-shif
 The authors' weights serve x2, x3 and x4 at once: a network of any scale holds the upsamplers of all
 of them and runs its own, so that one file loads whole at each scale. The others get no gradient.
 The `carn_single` and `carn_m_single` forms, trained for one scale, hold one upsampler.
+`carn_m_pcsr` is the static network that PCSR is compared with (Jeong et al., ECCV 2024).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import Cascade, CascadeResidualBlock, MeanShift, StagedUpsampler
-from sr_zoo.blocks.cascade import CASCADE
+from sr_zoo.blocks import CARNTrunk, Cascade, CascadeResidualBlock, MeanShift, StagedUpsampler
+from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -93,6 +95,23 @@ class CARN(SRNetwork):
         return self.mean_shift.restore(self.tail(self.upsampler(deep)))
 
 
+class NormalisedCARN(SRNetwork):
+    """CARN-M whose cascades normalise what they mix; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(self, *, scale: int, channels: int = 64, groups: int = 4) -> None:
+        super().__init__(scale)
+        self.mean_shift = MeanShift()
+        self.trunk = CARNTrunk(channels, groups, mix=normalised_conv)
+        self.upsampler = StagedUpsampler(
+            channels, scale, conv=partial(nn.Conv2d, groups=groups), act=nn.ReLU
+        )
+        self.tail = nn.Conv2d(channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        deep = self.trunk(self.mean_shift(x))
+        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+
+
 ALL_SCALES = {"shared_scales": (2, 3, 4)}
 EFFICIENT = {"groups": 4, "residual_blocks": 1}
 
@@ -113,4 +132,13 @@ SPEC = ArchSpec(
     tags=("cnn",),
     reference="nmhkahn/CARN-pytorch",
     reference_license="MIT",
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=NormalisedCARN,
+        variants={"carn_m_pcsr": Variant(halo=21, scales=(4,))},
+        reference="3587jjh/PCSR",
+        reference_license=None,
+    ),
 )

@@ -12,11 +12,16 @@ flowchart LR
 
 Paper: Dong et al., ECCV 2016, arXiv:1608.00367. RGB in [0, 1].
 
+``fsrcnn_pcsr`` is the static network that PCSR is compared with (Jeong et al., ECCV 2024).
+
 Departs from the paper as ETDS's authors do, whose weights it takes: RGB instead of luminance.
 """
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
+from sr_zoo.blocks import FSRCNNTrunk
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -41,6 +46,20 @@ class FSRCNN(SRNetwork):
         return self.upsampler(self.body(self.head(x)))
 
 
+class SharedSlopeFSRCNN(SRNetwork):
+    """FSRCNN with one slope per activation, and none between mapping layers (ClassSR's form)."""
+
+    def __init__(self, *, scale: int, channels: int = 56) -> None:
+        super().__init__(scale)
+        self.trunk = FSRCNNTrunk(channels)
+        self.upsampler = nn.ConvTranspose2d(
+            channels, 3, 9, stride=scale, padding=3, output_padding=1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.upsampler(self.trunk(x))
+
+
 SPEC = ArchSpec(
     network=FSRCNN,
     variants={"fsrcnn": Variant(halo=8)},
@@ -53,4 +72,13 @@ SPEC = ArchSpec(
     tags=("cnn", "baseline"),
     reference="ECNUSR/ETDS",
     reference_license="Apache-2.0",
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=SharedSlopeFSRCNN,
+        variants={"fsrcnn_pcsr": Variant(halo=7, scales=(4,))},
+        reference="3587jjh/PCSR",
+        reference_license=None,
+    ),
 )

@@ -1,6 +1,10 @@
-"""CARN as in nmhkahn/CARN-pytorch; `up` is the upsampler of a network for one scale."""
+"""CARN as in nmhkahn/CARN-pytorch; `up` is the upsampler of a network for one scale.
+
+`carn_m_pcsr` is as in 3587jjh/PCSR.
+"""
 
 from sr_zoo.weights.convert.rules import Converter, nest
+from sr_zoo.weights.convert.shared import CARN_M, CARN_M_UPSAMPLER
 
 STAGES = (("body.0", "0.0"), ("body.3", "1.0"))
 
@@ -16,3 +20,7 @@ CONVERTER = Converter(
     ),
     ignore=(r"(sub|add)_mean\.shifter\.(weight|bias)",),
 )
+
+OTHER_FORMS = {
+    "NormalisedCARN": Converter(rules=(*nest("", "trunk", CARN_M), *CARN_M_UPSAMPLER)),
+}

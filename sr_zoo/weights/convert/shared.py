@@ -120,7 +120,7 @@ EDSR_TAIL: tuple[Rule, ...] = (
 EDSR_MEAN_SHIFT = r"(sub|add)_mean\.(weight|bias)"
 
 # FSRCNN with one slope per activation, and CARN-M for one scale, as ARM's and PCSR's authors wrote
-# them; how the 1x1 of the cascades are made up differs
+# them; in the cascades of the former, what mixes is a sequence of one
 SHARED_SLOPE_FSRCNN: tuple[Rule, ...] = (
     ("head_conv", "head"),
     ("body_conv.0", "squeeze"),
@@ -130,6 +130,10 @@ SHARED_SLOPE_FSRCNN: tuple[Rule, ...] = (
 CARN_M: tuple[Rule, ...] = (
     ("entry", "head"),
     ("b{i+1}.b1.body", "body.steps.{i}.steps.0.convs"),
+    ("b{i+1}.c{j+1}", "body.steps.{i}.mix.{j}"),
+    ("c{i+1}", "body.mix.{i}"),
+)
+CARN_M_UPSAMPLER: tuple[Rule, ...] = (
     ("upsample.up.body.0", "upsampler.0.0"),
     ("upsample.up.body.3", "upsampler.1.0"),
     ("exit", "tail"),
