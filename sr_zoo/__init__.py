@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from sr_zoo.api import ModelInfo, create_model, list_models, load_model, model_info
     from sr_zoo.errors import SRZooError
+    from sr_zoo.evaluation.recommend import recommend
     from sr_zoo.fusion import fuse
     from sr_zoo.inference.upscale import Upscaler, upscale
     from sr_zoo.training.recipe import Recipe
@@ -26,6 +27,7 @@ _EXPORTS = {
     "list_models": "sr_zoo.api",
     "load_model": "sr_zoo.api",
     "model_info": "sr_zoo.api",
+    "recommend": "sr_zoo.evaluation.recommend",
     "train": "sr_zoo.training.trainer",
     "upscale": "sr_zoo.inference.upscale",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "list_models",
     "load_model",
     "model_info",
+    "recommend",
     "train",
     "upscale",
 ]

@@ -1,0 +1,129 @@
+"""`sr-zoo bench`: how fast networks are here, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from tqdm import tqdm
+
+from sr_zoo.cli.options import spreading
+from sr_zoo.errors import OptionError
+
+if TYPE_CHECKING:
+    from sr_zoo.evaluation.speed import Contender, Timing
+
+Command = spreading("--runtime", "--dtype", "--size")
+
+
+def command(
+    models: list[str] = typer.Argument(
+        help="Model names, ids, weight files or folders, as for `sr-zoo eval`."
+    ),
+    runtime: list[str] = typer.Option(
+        ["torch"], help="torch, compile, openvino, onnxruntime; several take turns."
+    ),
+    dtype: list[str] = typer.Option(["float32"], help="float32, bfloat16, float16."),
+    size: list[str] = typer.Option(["320x180"], help="Of the input, width x height in pixels."),
+    scale: int = typer.Option(4, help="Upscaling factor, for model names."),
+    rounds: int = typer.Option(5, min=1, help="How often each takes its turn."),
+    threads: int | None = typer.Option(None, min=1, help="Of torch; all cores by default."),
+    untrained: bool = typer.Option(
+        False, "--untrained", help="With random weights: models without known ones, too."
+    ),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", help="Folder for bench.json, bench.md and bench.png."
+    ),
+    update_speeds: bool = typer.Option(
+        False, "--update-speeds", help="Write what --runtime auto goes by into the package."
+    ),
+) -> None:
+    """Time networks, runtimes and types in turns, on the CPU."""
+    import torch
+
+    from sr_zoo.evaluation import speed
+
+    sizes = [_parse_size(text) for text in size]
+    if threads is not None:
+        torch.set_num_threads(threads)
+    contenders, problems = _contenders(models, scale, runtime, dtype, untrained)
+    with tqdm(total=rounds * len(sizes), unit="round", leave=False) as bar:
+        timings = speed.race(contenders, sizes, rounds=rounds, advance=bar.update)
+    text = f"{speed.machine_line()}\n\n{speed.table(timings, contenders[0].label)}"
+    typer.echo(text)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        facts = json.dumps(speed.as_json(timings), indent=1)
+        (output / "bench.json").write_text(facts + "\n", encoding="utf-8")
+        (output / "bench.md").write_text(text + "\n", encoding="utf-8")
+        _plot(output / "bench.png", timings)
+    if update_speeds:
+        speed.update_speeds(timings)
+    for problem in problems:
+        typer.echo(f"sr-zoo: {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _contenders(
+    models: list[str], scale: int, runtimes: list[str], dtypes: list[str], untrained: bool
+) -> tuple[list[Contender], list[str]]:
+    """Return every combination that can be had, and a sentence for each that cannot."""
+    from sr_zoo import create_model, fuse
+    from sr_zoo.errors import SRZooError
+    from sr_zoo.evaluation.candidates import find_candidates
+    from sr_zoo.evaluation.speed import contender
+
+    problems: list[str] = []
+    if untrained:
+        networks = [create_model(name, scale, pretrained=False) for name in models]
+    else:
+        candidates, problems = find_candidates(models, [scale])
+        networks = [candidate.network for candidate in candidates]
+    found = []
+    for network in map(fuse, networks):
+        for runtime in runtimes:
+            for dtype in dtypes:
+                try:
+                    found.append(contender(network, runtime, dtype))
+                except SRZooError as error:
+                    problems.append(str(error))
+    if not found:
+        raise OptionError("; ".join(problems))
+    return found, problems
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise OptionError(f"--size must be width x height such as 320x180, got {text!r}")
+    return int(width), int(height)
+
+
+def _plot(path: Path, timings: Sequence[Timing]) -> None:
+    """Draw PSNR against time, for the contenders whose score the manifest has."""
+    from sr_zoo.evaluation.recommend import scored
+
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        typer.echo("sr-zoo: bench.png needs matplotlib: pip install 'sr_zoo[eval]'", err=True)
+        return
+    points = scored([vars(timing) for timing in timings])
+    if not points:
+        typer.echo("sr-zoo: no bench.png, since no score of these models is known", err=True)
+        return
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for point in points:
+        axes.scatter(point.milliseconds, point.psnr)
+        axes.annotate(
+            f"{point.weights}\n{point.runtime} {point.dtype}",
+            (point.milliseconds, point.psnr),
+            fontsize="x-small",
+        )
+    axes.set(xscale="log", xlabel="milliseconds per image", ylabel="PSNR on Set5 (luminance), dB")
+    figure.savefig(path)

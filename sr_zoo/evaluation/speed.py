@@ -1,0 +1,254 @@
+"""How fast networks are side by side: every runtime and type on the same images, in turns.
+
+A machine that does other work disturbs a contender that runs alone; contenders that take turns are
+disturbed alike. Medians of many short turns are compared, in time that passed and in time that the
+processor spent.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sr_zoo import __version__
+from sr_zoo.errors import OptionError
+from sr_zoo.evaluation.complexity import count_complexity
+from sr_zoo.inference.runtimes import choose
+from sr_zoo.inference.runtimes.choice import SPEEDS
+from sr_zoo.inference.runtimes.precision import pick_dtype
+from sr_zoo.network import SRNetwork
+
+CEILING_SIDE = 1024  # of the matrices whose product shows what the processor can do
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What takes part.
+
+    Attributes:
+        label: Tells it from the others in a table.
+        model: Name in the registry, or of whose code it is.
+        scale: Upscaling factor.
+        runtime: What runs it.
+        dtype: Floating-point type it computes in.
+        run: Enlarges (1, 3, H, W).
+        network: To count its cost; None where that is not known.
+    """
+
+    label: str
+    model: str
+    scale: int
+    runtime: str
+    dtype: str
+    run: Callable[[Tensor], Tensor]
+    network: SRNetwork | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How fast a contender was.
+
+    Attributes:
+        label: Of the contender.
+        model: Of the contender.
+        scale: Of the contender.
+        runtime: Of the contender.
+        dtype: Of the contender.
+        width: Of the input, in LR pixels.
+        height: Of the input, in LR pixels.
+        seconds: That passed, median.
+        spread: Between the quartiles of the seconds that passed.
+        cpu_seconds: That all threads together computed, median.
+        macs: Multiply-adds; None if not known.
+        peak_memory: Bytes of features alive at once in PyTorch, counted; None if not known.
+        ceiling: Share of the multiply-adds that the processor manages in a product of float32
+            matrices in the same time; None if not known.
+    """
+
+    label: str
+    model: str
+    scale: int
+    runtime: str
+    dtype: str
+    width: int
+    height: int
+    seconds: float
+    spread: float
+    cpu_seconds: float
+    macs: int | None
+    peak_memory: int | None
+    ceiling: float | None
+
+
+def contender(
+    network: SRNetwork, runtime: str = "torch", dtype: torch.dtype | str | None = None
+) -> Contender:
+    """Make a network of the registry a contender.
+
+    Args:
+        network: Fused, in evaluation mode.
+        runtime: As for `Upscaler`.
+        dtype: As for `Upscaler`.
+
+    Raises:
+        OptionError: The runtime or the type is not there, or the network was built by hand.
+    """
+    if network.identity is None:
+        raise OptionError("A network built by hand has no name; build it with create_model")
+    device = next(network.parameters(), torch.empty(0)).device
+    chosen = pick_dtype(dtype, network, device)
+    runner = choose(network, runtime, chosen).whole
+    name, kind = network.identity.name, str(chosen).removeprefix("torch.")
+    label = f"{name} x{network.scale}, {runner.name}, {kind}"
+    return Contender(label, name, network.scale, runner.name, kind, runner, network)
+
+
+def race(
+    contenders: Sequence[Contender],
+    sizes: Sequence[tuple[int, int]],
+    *,
+    rounds: int = 5,
+    advance: Callable[[], object] = lambda: None,
+) -> list[Timing]:
+    """Time contenders in turns.
+
+    Args:
+        contenders: Each is run once before, which does not count.
+        sizes: Width and height of the inputs in LR pixels.
+        rounds: How often each takes its turn.
+        advance: Called after each round.
+
+    Returns:
+        One timing per size and contender, in their order.
+    """
+    product = torch.rand(CEILING_SIDE, CEILING_SIDE)
+    timings = []
+    for width, height in sizes:
+        image = torch.rand(1, 3, height, width)
+        turns: list[list[tuple[float, float]]] = [[] for _ in contenders]
+        ceilings = []
+        with torch.inference_mode():
+            for each in contenders:
+                each.run(image)
+            for _ in range(rounds):
+                for kept, each in zip(turns, contenders, strict=True):
+                    kept.append(_time(each.run, image))
+                ceilings.append(CEILING_SIDE**3 / _time(torch.mm, product, product)[1])
+                advance()
+        timings += [
+            _timing(each, (width, height), kept, median(ceilings))
+            for each, kept in zip(contenders, turns, strict=True)
+        ]
+    return timings
+
+
+def _time(function: Callable[..., object], *arguments: Tensor) -> tuple[float, float]:
+    """Return the seconds that pass in a call, and those that the processor computes."""
+    start, computed = time.perf_counter(), time.process_time()
+    function(*arguments)
+    return time.perf_counter() - start, time.process_time() - computed
+
+
+def _timing(
+    each: Contender, size: tuple[int, int], turns: list[tuple[float, float]], ceiling: float
+) -> Timing:
+    passed, computed = (list(values) for values in zip(*turns, strict=True))
+    low, _, high = quantiles(passed, n=4) if len(passed) > 1 else (0.0, 0.0, 0.0)
+    macs = peak = share = None
+    if each.network is not None:
+        cost = count_complexity(each.network, (size[1] * each.scale, size[0] * each.scale))
+        macs, peak = cost.macs, cost.peak_memory
+        share = macs / median(computed) / ceiling
+    return Timing(
+        *(each.label, each.model, each.scale, each.runtime, each.dtype),
+        *size,
+        seconds=median(passed),
+        spread=high - low,
+        cpu_seconds=median(computed),
+        macs=macs,
+        peak_memory=peak,
+        ceiling=share,
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Describe what a race ran on."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    known = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
+    return {
+        "processor": capabilities.get("cpu_name") or platform.processor() or platform.machine(),
+        "instructions": [name for name in known if capabilities.get(name)],
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "sr_zoo": __version__,
+    }
+
+
+def machine_line() -> str:
+    """Describe what a race ran on, in one line."""
+    facts = machine()
+    instructions = ", ".join(facts["instructions"]) or "no vector instructions known"
+    return (
+        f"{facts['processor']} ({instructions}), threads: {facts['threads']}; "
+        f"{facts['system']}, Python {facts['python']}, torch {facts['torch']}, "
+        f"sr_zoo {facts['sr_zoo']}"
+    )
+
+
+def table(timings: Sequence[Timing], baseline: str) -> str:
+    """Return a markdown table; ratios, by what the processor computed, come first.
+
+    Args:
+        timings: Of one race.
+        baseline: Label of the contender that the ratios are to; it is the first of a size if no
+            contender has that label.
+    """
+    lines = [
+        "| | faster than the first | CPU time | time passed (between quartiles) | of ceiling |",
+        "|---|---|---|---|---|",
+    ]
+    for size in dict.fromkeys((t.width, t.height) for t in timings):
+        rows = [t for t in timings if (t.width, t.height) == size]
+        base = next((t for t in rows if t.label == baseline), rows[0])
+        lines += [_row(t, base) for t in rows]
+    return "\n".join(lines)
+
+
+def _row(timing: Timing, base: Timing) -> str:
+    share = "-" if timing.ceiling is None else f"{timing.ceiling:.0%}"
+    return (
+        f"| {timing.label}, {timing.width}x{timing.height} "
+        f"| {base.cpu_seconds / timing.cpu_seconds:.2f} "
+        f"| {timing.cpu_seconds * 1e3:.0f} ms "
+        f"| {timing.seconds * 1e3:.0f} ({timing.spread * 1e3:.0f}) ms | {share} |"
+    )
+
+
+def update_speeds(timings: Sequence[Timing]) -> None:
+    """Write how other runtimes compare with PyTorch in float32 where ``runtime="auto"`` looks."""
+    speeds = json.loads(SPEEDS.read_text(encoding="utf-8"))
+    exact = [timing for timing in timings if timing.dtype == "float32"]
+    for base in (timing for timing in exact if timing.runtime == "torch"):
+        ratios = {
+            timing.runtime: round(base.cpu_seconds / timing.cpu_seconds, 2)
+            for timing in exact
+            if timing.model == base.model and timing.runtime != "torch"
+        }
+        speeds.setdefault(base.model, {}).update(ratios)
+    text = json.dumps(dict(sorted(speeds.items())), indent=1)
+    SPEEDS.write_text(text + "\n", encoding="utf-8")
+
+
+def as_json(timings: Sequence[Timing]) -> dict[str, Any]:
+    """Return a race as `sr_zoo.recommend` reads it."""
+    return {"machine": machine(), "timings": [asdict(timing) for timing in timings]}

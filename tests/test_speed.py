@@ -1,0 +1,90 @@
+"""Timing networks side by side, and what to use by it."""
+
+import json
+
+import pytest
+import torch
+
+import sr_zoo
+from sr_zoo.cli import main
+from sr_zoo.errors import OptionError
+from sr_zoo.evaluation import speed
+
+
+@pytest.fixture
+def network():
+    return sr_zoo.create_model("fsrcnn", 2, pretrained=False)
+
+
+def test_contenders_take_turns(network):
+    order = []
+
+    def runner(name):
+        return lambda image: order.append(name) or image
+
+    sides = [speed.Contender(name, name, 2, "-", "float32", runner(name)) for name in "ab"]
+    timings = speed.race(sides, [(8, 6)], rounds=3)
+    assert order == ["a", "b"] * 4  # the first turn does not count
+    assert [(t.label, t.width, t.height) for t in timings] == [("a", 8, 6), ("b", 8, 6)]
+
+
+def test_a_table_gives_ratios_to_its_first_row(network):
+    slow = speed.Timing("slow", "a", 4, "torch", "float32", 8, 6, 2.0, 0.1, 4.0, None, None, None)
+    fast = speed.Timing("fast", "a", 4, "other", "float32", 8, 6, 1.0, 0.1, 1.0, 10, 20, 0.5)
+    lines = speed.table([slow, fast], "slow").splitlines()
+    assert lines[2] == "| slow, 8x6 | 1.00 | 4000 ms | 2000 (100) ms | - |"
+    assert lines[3] == "| fast, 8x6 | 4.00 | 1000 ms | 1000 (100) ms | 50% |"
+
+
+def test_bench_writes_a_table_and_a_file_that_recommend_reads(tmp_path, capsys):
+    arguments = ["rlfn_s.sr_zoo", "--size", "32x24", "16x16", "--rounds", "2", "-o", str(tmp_path)]
+    with pytest.raises(SystemExit) as left:
+        main(["bench", *arguments])
+    assert left.value.code == 0
+    printed = capsys.readouterr().out
+    assert "rlfn_s x4, torch, float32, 32x24" in printed
+    assert "rlfn_s x4, torch, float32, 16x16" in printed
+    timings = json.loads((tmp_path / "bench.json").read_text())["timings"]
+    assert {t["model"] for t in timings} == {"rlfn_s"}
+    assert all(t["macs"] > 0 and t["seconds"] > 0 and t["peak_memory"] > 0 for t in timings)
+    assert (tmp_path / "bench.png").stat().st_size > 0
+    best = sr_zoo.recommend(4, max_ms=1e6, bench=tmp_path / "bench.json")[0]
+    assert best.weights.startswith("rlfn_s_x4.")
+
+
+def test_a_wish_that_nothing_fulfils_is_told_with_what_comes_closest(tmp_path):
+    facts = {
+        "model": "rlfn_s",
+        "scale": 4,
+        "runtime": "torch",
+        "dtype": "float32",
+        "cpu_seconds": 0.2,
+    }
+    (tmp_path / "bench.json").write_text(json.dumps({"timings": [facts]}))
+    with pytest.raises(OptionError, match=r"at most 1 ms .* the fastest is rlfn_s.* \(200 ms\)"):
+        sr_zoo.recommend(4, max_ms=1, bench=tmp_path / "bench.json")
+    with pytest.raises(OptionError, match="Nothing with known scores was measured at scale 3"):
+        sr_zoo.recommend(3, bench=tmp_path / "bench.json")
+
+
+def test_the_package_brings_a_measurement():
+    names = [best.weights for best in sr_zoo.recommend(4)]
+    assert names == list(dict.fromkeys(names))  # one runtime, so each once
+    assert "seemore_t_x4.sr_zoo" in names
+
+
+def test_a_size_that_is_none_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["bench", "rlfn_s.sr_zoo", "--size", "32"])
+    assert "--size must be width x height such as 320x180, got '32'" in capsys.readouterr().err
+
+
+def test_a_network_built_by_hand_is_no_contender():
+    from sr_zoo.models.fsrcnn import FSRCNN
+
+    with pytest.raises(OptionError, match="built by hand"):
+        speed.contender(FSRCNN(scale=2).eval())
+
+
+def test_threads_and_machine_are_named():
+    assert f"threads: {torch.get_num_threads()};" in speed.machine_line()
