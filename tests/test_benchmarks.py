@@ -1,3 +1,4 @@
+import json
 from statistics import fmean
 
 import pytest
@@ -33,3 +34,19 @@ def test_numbers_of_the_bundled_weights_are_measured_again():
     for row in evaluate(candidates, sets).rows():
         expected = load_manifest().by_id(row.candidate).metrics["Set5"]
         assert row.scores == pytest.approx(dict(expected), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["Set5", "Set14"])
+@pytest.mark.parametrize("model", ["cfsr", "fiwhn", "ramit_1", "ramit_slim"])
+def test_attention_networks_with_the_authors_files_reach_what_theirs_do(model, data):
+    folder = shared("weights", model)
+    known = json.loads((folder / "provenance.json").read_text())
+    present = [entry for entry in known if (folder / entry["file"]).is_file()]
+    assert present
+    for entry in present:
+        candidates, problems = find_candidates([str(folder / entry["file"])])
+        assert not problems
+        images = open_folder(shared("data", "eval", data), entry["scale"])
+        (row,) = evaluate(candidates, [images]).rows()
+        assert row.scores["psnr_y"] == pytest.approx(entry["measured"][data][0], abs=0.02)

@@ -1,10 +1,11 @@
 """The receptive field that a SPEC states is the one that the network has."""
 
 import pytest
+import torch
 from thin import build_thin
 
 from sr_zoo.api import variant_arguments
-from sr_zoo.inference.tiling import measure_halo
+from sr_zoo.inference.tiling import _reach, measure_halo
 from sr_zoo.registry import MODELS, family_of, spec_of
 
 QUICK = 30  # LR pixels; measuring a wider reach takes minutes
@@ -50,3 +51,23 @@ def test_halo_of_a_deep_network_grows_by_a_constant(name):
     count = variant_arguments(name, 2)[repeated]
     one, two = (measure_halo(build_thin(name, 2, **{repeated: few}), spec.grid) for few in (1, 2))
     assert one + (count - 1) * (two - one) == spec.variants[name].halo
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["craft", "elan", "elan_light"])
+def test_halo_of_windows_that_wrap_around_holds_away_from_the_borders(name):
+    spec = spec_of(name)
+    halo = spec.variants[name].halo
+    middle = (halo // spec.grid + 3) * spec.grid
+    columns = range(middle, middle + spec.grid)
+    network = build_thin(name, 2).eval()
+    with torch.inference_mode():
+        assert _reach(network, 2 * middle + spec.grid, columns) == halo
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dlgsanet_light", "dlgsanet_tiny"])
+def test_halo_counts_everything_but_attention_in_windows_that_depend_on_the_size(name):
+    spec = spec_of(name)
+    alone = build_thin(name, 2, window_size=1)  # each pixel attends to itself
+    assert measure_halo(alone, spec.grid) == spec.variants[name].halo

@@ -19,10 +19,16 @@ from sr_zoo.blocks.conv import (
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
-from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN
+from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN, TransformerLayer
 from sr_zoo.blocks.frequency import grey_gradients, low_frequencies
 from sr_zoo.blocks.fsrcnn import FSRCNNTrunk
-from sr_zoo.blocks.global_statistics import global_cosine, global_mean, global_size, global_variance
+from sr_zoo.blocks.global_statistics import (
+    attend_channels,
+    global_cosine,
+    global_mean,
+    global_size,
+    global_variance,
+)
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
@@ -105,10 +111,12 @@ __all__ = [
     "StripedConv2d",
     "SwinBlock",
     "TileView",
+    "TransformerLayer",
     "WindowAttention",
     "YCbCr",
     "add_identity",
     "attend",
+    "attend_channels",
     "channels_first",
     "channels_last",
     "conv3x3",

@@ -102,3 +102,30 @@ class GatedDepthwiseFFN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gates, values = self.depthwise(self.expand(x)).chunk(2, dim=1)
         return self.project(F.gelu(gates) * values)
+
+
+class TransformerLayer(nn.Module):
+    """Attention and a feed-forward block, each normalised before and skipped around.
+
+    Source: Xiong et al., On Layer Normalization in the Transformer Architecture, ICML 2020.
+
+    Shape: what all parts keep, such as (N, channels, H, W), to the same.
+
+    Args:
+        attention: Or what stands for it.
+        ffn: Feed-forward block.
+        norm: Builds one normalisation.
+    """
+
+    def __init__(
+        self, attention: nn.Module, ffn: nn.Module, *, norm: Callable[[], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.norm_attention = norm()
+        self.attention = attention
+        self.norm_ffn = norm()
+        self.ffn = ffn
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm_attention(x))
+        return x + self.ffn(self.norm_ffn(x))

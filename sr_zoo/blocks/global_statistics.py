@@ -52,6 +52,28 @@ def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
     return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
 
 
+def attend_channels(
+    query: Tensor, key: Tensor, value: Tensor, temperature: Tensor, *, stride: int = 1
+) -> Tensor:
+    """Let the channels of each head attend to each other by their cosine over the whole image.
+
+    Source: Zamir et al., Restormer, CVPR 2022, section 3.1.
+
+    Args:
+        query: (N, heads, d, H, W).
+        key: As `query`.
+        value: As `query`.
+        temperature: Factor of the cosines before the softmax, (heads, 1, 1).
+        stride: LR pixels per cell of the maps.
+
+    Returns:
+        (N, heads * d, H, W).
+    """
+    weights = (global_cosine(query, key, stride=stride) * temperature).softmax(dim=-1)
+    attended = torch.unflatten(weights @ value.flatten(-2), -1, value.shape[-2:])
+    return attended.flatten(1, 2)
+
+
 def global_size(x: Tensor) -> tuple[int, int]:
     """Return height and width of the whole image that a feature map at LR size belongs to.
 

@@ -34,8 +34,8 @@ from sr_zoo.blocks import (
     MeanShift,
     PixelShuffleUpsampler,
     attend,
+    attend_channels,
     crop,
-    global_cosine,
     join_heads,
     merge,
     pad_to_multiple,
@@ -120,8 +120,7 @@ class CrossChannelAttention(nn.Module):
         query, key, value = (
             torch.unflatten(part, 1, (heads, -1)) for part in (self.query(high), key, value)
         )
-        weights = (global_cosine(query, key) * self.temperature).softmax(dim=-1)
-        return self.project((weights @ value.flatten(-2)).reshape(low.shape))
+        return self.project(attend_channels(query, key, value, self.temperature))
 
 
 def projection(in_channels: int, out_channels: int) -> nn.Sequential:

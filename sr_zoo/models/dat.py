@@ -31,10 +31,10 @@ from sr_zoo.blocks import (
     MeanShift,
     PixelShuffleUpsampler,
     attend,
+    attend_channels,
     channels_first,
     channels_last,
     crop,
-    global_cosine,
     global_mean,
     init_linear,
     join_heads,
@@ -151,8 +151,7 @@ class AdaptiveChannelAttention(AggregatingAttention):
         query, key, value = (
             torch.unflatten(part, 1, (self.num_heads, -1)) for part in (query, key, value)
         )
-        weights = (global_cosine(query, key) * self.temperature).softmax(dim=-1)
-        attended = (weights @ value.flatten(-2)).reshape_as(local)
+        attended = attend_channels(query, key, value, self.temperature)
         return self.project(channels_last(self.interaction(local, attended)))
 
 

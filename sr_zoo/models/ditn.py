@@ -32,6 +32,7 @@ from sr_zoo.blocks import (
     GatedDepthwiseFFN,
     LayerNorm2d,
     PixelShuffleUpsampler,
+    TransformerLayer,
     crop,
     merge,
     pad_to_multiple,
@@ -81,23 +82,6 @@ class DilatedAttention(nn.Module):
         return self.project(values * self.context(context)) * self.scale
 
 
-class TransformerLayer(nn.Module):
-    """Attention and a gated feed-forward block, each normalised before and skipped around."""
-
-    def __init__(
-        self, channels: int, attention: nn.Module, norm: Callable[[int], nn.Module]
-    ) -> None:
-        super().__init__()
-        self.norm_attention = norm(channels)
-        self.attention = attention
-        self.norm_ffn = norm(channels)
-        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x))
-        return x + self.ffn(self.norm_ffn(x))
-
-
 def _layer_norm(channels: int) -> nn.Module:
     """Return the paper's normalisation."""
     return LayerNorm2d(channels, NORM_EPS)
@@ -115,15 +99,13 @@ class UnfoldingUnit(nn.Module):
         self, channels: int, inner: int, spatial: int, norm: Callable[[int], nn.Module]
     ) -> None:
         super().__init__()
-        self.inner = nn.Sequential(
-            *(
-                TransformerLayer(channels, PatchChannelAttention(channels), norm)
-                for _ in range(inner)
-            )
-        )
-        self.spatial = nn.Sequential(
-            *(TransformerLayer(channels, DilatedAttention(channels), norm) for _ in range(spatial))
-        )
+
+        def layer(attention: nn.Module) -> TransformerLayer:
+            ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
+            return TransformerLayer(attention, ffn, norm=lambda: norm(channels))
+
+        self.inner = nn.Sequential(*(layer(PatchChannelAttention(channels)) for _ in range(inner)))
+        self.spatial = nn.Sequential(*(layer(DilatedAttention(channels)) for _ in range(spatial)))
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

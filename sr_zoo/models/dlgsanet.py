@@ -25,7 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import GatedDepthwiseFFN, LayerNorm2d, MeanShift, PixelShuffleUpsampler
+from sr_zoo.blocks import (
+    GatedDepthwiseFFN,
+    LayerNorm2d,
+    MeanShift,
+    PixelShuffleUpsampler,
+    TransformerLayer,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -69,27 +75,8 @@ class DynamicDepthwiseConv(nn.Module):
             taps = torch.unflatten(taps, 1, (self.groups, KERNEL_SIZE))
             for column in range(KERNEL_SIZE):
                 shifted = padded[..., row : row + height, column : column + width]
-                out = torch.addcmul(out, shifted, taps[:, :, column, None])
+                out.addcmul_(shifted, taps[:, :, column, None])
         return out.flatten(1, 2)
-
-
-class DynamicBlock(nn.Module):
-    """The dynamic convolution between 1x1 ones, then a feed-forward block; both residual."""
-
-    def __init__(self, channels: int, group_width: int) -> None:
-        super().__init__()
-        self.norm_conv = LayerNorm2d(channels, NORM_EPS)
-        self.conv = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, bias=False),
-            DynamicDepthwiseConv(channels, group_width),
-            nn.Conv2d(channels, channels, 1, bias=False),
-        )
-        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.conv(self.norm_conv(x))
-        return x + self.ffn(self.norm_ffn(x))
 
 
 class SparseChannelAttention(nn.Module):
@@ -155,19 +142,22 @@ def add_windows(windows: Tensor, cells: Tensor, dim: int, length: int) -> Tensor
     return total / (count[:, None] if dim == -2 else count)
 
 
-class SparseBlock(nn.Module):
-    """Sparse channel attention, then a feed-forward block; both normalised and residual."""
+def dynamic_conv(channels: int, group_width: int) -> nn.Sequential:
+    """Return the dynamic convolution between 1x1 ones."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 1, bias=False),
+        DynamicDepthwiseConv(channels, group_width),
+        nn.Conv2d(channels, channels, 1, bias=False),
+    )
 
-    def __init__(self, channels: int, num_heads: int, window: int) -> None:
-        super().__init__()
-        self.norm_attention = LayerNorm2d(channels, NORM_EPS)
-        self.attention = SparseChannelAttention(channels, num_heads, window)
-        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = GatedDepthwiseFFN(channels, EXPANSION * channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x))
-        return x + self.ffn(self.norm_ffn(x))
+def layer(channels: int, attention: nn.Module) -> TransformerLayer:
+    """Return attention and a feed-forward block, both normalised."""
+    return TransformerLayer(
+        attention,
+        GatedDepthwiseFFN(channels, EXPANSION * channels),
+        norm=lambda: LayerNorm2d(channels, NORM_EPS),
+    )
 
 
 class HybridGroup(nn.Module):
@@ -178,8 +168,8 @@ class HybridGroup(nn.Module):
         layers: list[nn.Module] = []
         for _ in range(num_pairs):
             layers += [
-                DynamicBlock(channels, num_heads),
-                SparseBlock(channels, num_heads, window),
+                layer(channels, dynamic_conv(channels, num_heads)),
+                layer(channels, SparseChannelAttention(channels, num_heads, window)),
             ]
         self.body = nn.Sequential(*layers, nn.Conv2d(channels, channels, 3, padding=1))
 

@@ -32,6 +32,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     CALayer,
+    CollectingChain,
     EfficientTransformer,
     StagedUpsampler,
     crop,
@@ -138,7 +139,7 @@ class ESRT(SRNetwork):
     ) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(HighPreservingBlock(channels) for _ in range(num_blocks))
+        self.blocks = CollectingChain(*(HighPreservingBlock(channels) for _ in range(num_blocks)))
         self.fuse_features = nn.Conv2d(num_blocks * channels, channels, 3, padding=1)
         self.transformer = nn.Sequential(
             EfficientTransformer(channels, num_heads),
@@ -154,12 +155,7 @@ class ESRT(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(pad_to_minimum(x, POOL))
-        outputs = []
-        current = shallow
-        for block in self.blocks:
-            current = block(current)
-            outputs.append(current)
-        context = self.transformer(self.fuse_features(torch.cat(outputs, dim=1)))
+        context = self.transformer(self.fuse_features(self.blocks(shallow)))
         deep = self.body_out(self.skip_scale * shallow + self.transformer_scale * context)
         out = self.tail(self.upsampler(deep)) + self.skip_tail(self.skip_upsampler(shallow))
         return crop(out, self.scale * height, self.scale * width)

@@ -62,7 +62,7 @@ def focal_line_attention(x: Tensor, weights: Tensor) -> Tensor:
     for tap, (start, length) in enumerate(SEGMENTS):
         first = REACH + start
         segment = averages[length][..., first : first + width]
-        out = torch.addcmul(out, segment, weights[:, :, tap, None])
+        out.addcmul_(segment, weights[:, :, tap, None])
     return out.flatten(1, 2)
 
 

@@ -33,8 +33,8 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     RelativePositionBias,
     attend,
+    attend_channels,
     crop,
-    global_cosine,
     join_heads,
     merge,
     pad_to_multiple,
@@ -142,10 +142,7 @@ class ChannelAttention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map queries, keys and values (N, heads, d, H, W) to (N, heads * d, H, W)."""
         scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        logits = global_cosine(query, key, stride=self.stride) * scale
-        out = logits.softmax(dim=-1) @ value.flatten(-2)
-        height, width = query.shape[-2:]
-        return self.project(out.reshape(out.shape[0], -1, height, width))
+        return self.project(attend_channels(query, key, value, scale, stride=self.stride))
 
 
 class MixingBlock(nn.Module):

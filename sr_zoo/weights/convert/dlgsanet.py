@@ -4,11 +4,11 @@ from sr_zoo.weights.convert.rules import Converter, nest
 from sr_zoo.weights.convert.shared import GATED_DEPTHWISE_FFN
 
 DYNAMIC = (
-    ("norm1.body", "norm_conv"),
-    ("IDynamicDWConv.conv0", "conv.0"),
-    ("IDynamicDWConv.conv.conv1", "conv.1.describe"),
-    ("IDynamicDWConv.conv.conv2.0", "conv.1.kernels"),
-    ("IDynamicDWConv.conv1", "conv.2"),
+    ("norm1.body", "norm_attention"),
+    ("IDynamicDWConv.conv0", "attention.0"),
+    ("IDynamicDWConv.conv.conv1", "attention.1.describe"),
+    ("IDynamicDWConv.conv.conv2.0", "attention.1.kernels"),
+    ("IDynamicDWConv.conv1", "attention.2"),
     ("norm2.body", "norm_ffn"),
     *nest("IDynamic_ffn", "ffn", GATED_DEPTHWISE_FFN),
 )
