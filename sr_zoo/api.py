@@ -192,7 +192,13 @@ def _named(
     overrides: dict[str, Any],
 ) -> SRNetwork:
     """Build a model of the registry, with the weights asked for."""
-    network = _build(name, scale, overrides)
+    if pretrained or checkpoint is not None:
+        from sr_zoo.weights.loading import Uninitialised
+
+        with Uninitialised():
+            network = _build(name, scale, overrides)
+    else:
+        network = _build(name, scale, overrides)
     if checkpoint is not None:
         _check_single_source(pretrained, checkpoint)
         _load_file(network, Path(checkpoint))

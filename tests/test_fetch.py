@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,14 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+import sr_zoo
 from sr_zoo.errors import DownloadError, WeightsIntegrityError
 from sr_zoo.models.rlfn import RLFN
 from sr_zoo.registry import spec_of
-from sr_zoo.weights.cache import locate, path_of
+from sr_zoo.weights.cache import locate, path_of, put
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.fetch import address_of
 from sr_zoo.weights.loading import load_entry_into
-from sr_zoo.weights.manifest import Hub, Manual, Url, load_manifest
+from sr_zoo.weights.manifest import Hub, Manifest, Manual, Url, load_manifest
 
 COMMIT = "0" * 40
 CONTENT = bytes(range(256)) * 2048  # 512 KiB
@@ -299,6 +301,22 @@ def test_a_warm_cache_needs_neither_the_network_nor_the_original(server, tmp_pat
     load_entry_into(again, entry)
     assert all(torch.equal(t, again.state_dict()[n]) for n, t in network.state_dict().items())
     assert len(server.requests) == 1
+
+
+def test_a_warm_cache_opens_no_socket(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    network = spec_of("rlfn").network(scale=4)
+    torch.save(converter_of(type(network)).save(network.state_dict()), tmp_path / "rlfn_x4.pth")
+    entry = replace(entry_for((tmp_path / "rlfn_x4.pth").read_bytes()), source=TEMPLATE.source)
+    monkeypatch.setattr("sr_zoo.api.load_manifest", lambda: Manifest((entry,)))
+    put(entry, tmp_path / "rlfn_x4.pth")
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, lambda *_, **__: pytest.fail("a socket was opened"))
+    before = torch.get_rng_state()
+    for _ in range(2):  # from the authors' file, then from its conversion
+        loaded = sr_zoo.create_model("rlfn", 4)
+        assert all(torch.equal(t, loaded.state_dict()[n]) for n, t in network.state_dict().items())
+    assert torch.equal(before, torch.get_rng_state())  # no weights were drawn to be overwritten
 
 
 def test_a_damaged_conversion_is_made_again(server, cache, tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from sr_zoo.errors import CheckpointError
 from sr_zoo.network import SRNetwork
@@ -20,6 +21,21 @@ from sr_zoo.weights.manifest import Bundled, Entry
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 SHOWN = 4  # names that a message lists
+
+
+class Uninitialised(TorchFunctionMode):
+    """Leaves weights as they were allocated: most of the time of building a network goes there.
+
+    For networks of which every weight is loaded, or none is looked at.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = None) -> None:

@@ -17,10 +17,9 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from sr_zoo.network import SRNetwork
-from sr_zoo.weights.loading import Shapes, shapes
+from sr_zoo.weights.loading import Shapes, Uninitialised, shapes
 
 Arguments: TypeAlias = dict[str, Any]
 Features: TypeAlias = dict[str, int]
@@ -33,7 +32,7 @@ SCAN = 65  # arguments that enter by a floor division and the like are tried one
 REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)
 
 
-class _Outline(TorchFunctionMode):
+class _Outline(Uninitialised):
     """Builds networks whose weights are on the meta device, uninitialised: sizes without numbers.
 
     Tables that a constructor computes stay on the CPU. There they cost little, while torch computes
@@ -46,11 +45,9 @@ class _Outline(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is torch.empty:  # what every layer of torch allocates its weights by
             return func(*args, **kwargs | {"device": "meta"})
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
         if func is torch.linalg.vector_norm:
             return torch.sum(*args, **kwargs)  # of the same shape, and compiled
-        return func(*args, **kwargs)
+        return super().__torch_function__(func, types, args, kwargs)
 
 
 def shapes_of(network: type[SRNetwork], arguments: Arguments) -> Shapes | None:
