@@ -342,11 +342,13 @@ def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     """Build the network that a file's tensors belong to, and load them."""
     from sr_zoo.fusion import fuse
     from sr_zoo.network import Identity
+    from sr_zoo.weights.cache import sha256_of
     from sr_zoo.weights.checkpoint import read_checkpoint
     from sr_zoo.weights.detect import detect
     from sr_zoo.weights.loading import fit
 
-    checkpoint = read_checkpoint(path)
+    keys = {entry.key for entry in load_manifest().by_sha256(sha256_of(path))}
+    checkpoint = read_checkpoint(path, key=keys.pop() if len(keys) == 1 else None)
     detection = detect(checkpoint, scale=scale)
     network = detection.spec.network(**detection.arguments)
     network.identity = Identity(detection.name, detection.arguments)
