@@ -47,6 +47,8 @@ class ModelInfo:
             averages over the whole image or attends to all of it: averages are gathered in a first
             pass, and the output is close, not equal.
         weights: Known weight files, best default first.
+        budgets: Kinds of budget that `Upscaler` takes for it, and what each says; empty for a
+            network that always computes the same.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ModelInfo:
     halo: int
     tile_exact: bool
     weights: tuple[Entry, ...]
+    budgets: dict[str, str]
 
 
 def list_models(
@@ -128,6 +131,7 @@ def model_info(name: str) -> ModelInfo:
         halo=variant.halo,
         tile_exact=not (spec.global_statistics or spec.global_attention),
         weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
+        budgets=spec.network.budgets(),
     )
 
 

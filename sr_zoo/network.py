@@ -49,6 +49,11 @@ class SRNetwork(nn.Module):
         self.scale = scale
         self.identity: Identity | None = None
 
+    @classmethod
+    def budgets(cls) -> dict[str, str]:
+        """Return the kinds of budget that the network takes; empty if it always does the same."""
+        return {}
+
     def save_pretrained(
         self,
         folder: str | Path,

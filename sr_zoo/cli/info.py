@@ -17,6 +17,8 @@ def command(name: str = typer.Argument(help="A model name; `sr-zoo list` shows t
         typer.echo(f"{label:<11}{value}")
     for entry in info.weights:
         typer.echo(f"{'weights':<11}{_weights(entry)}")
+    for kind, meaning in info.budgets.items():
+        typer.echo(f"{'budget':<11}{kind}: {meaning}")
     for line in _default_of(name):
         typer.echo(f"{'upscale':<11}{line}")
 

@@ -36,6 +36,9 @@ def command(
         1, min=0, help="Passes that gather averages over the whole image, where a model has any."
     ),
     alpha: str = typer.Option("bicubic", help="What enlarges opacity: bicubic, or model."),
+    budget: str | None = typer.Option(
+        None, help="Of a dynamic network: auto, 50%, '20 GMACs', '300 ms'; see sr-zoo info."
+    ),
     self_ensemble: bool = typer.Option(
         False, "--self-ensemble", help="Average over flips and rotations (eight times slower)."
     ),
@@ -70,6 +73,7 @@ def command(
         tile=parse_tile(tile),
         self_ensemble=self_ensemble,
         exact_passes=exact_passes,
+        budget=budget,
         width=width,
         height=height,
         fit=parse_box(fit),

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sr_zoo.api import pick_device
+from sr_zoo.dynamic import Budget, DynamicNetwork
 from sr_zoo.errors import ImageFormatError, OptionError, OutOfMemoryError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.fusion import fuse
@@ -23,10 +24,11 @@ from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
+from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.memory import SMALLEST_CORE, largest_core
 from sr_zoo.inference.networks import find_network, locality
-from sr_zoo.inference.runtimes import choose
+from sr_zoo.inference.runtimes import Choice, choose
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, runs_needed
 from sr_zoo.inference.tiling import Tiling, run_if_fits, run_tiled
@@ -64,6 +66,9 @@ class Upscaler:
             never.
         exact_passes: Passes over the image that gather its averages before tiles are upscaled, for
             networks that need it. 0 leaves each tile its own averages and saves the time.
+        budget: What a dynamic network may spend on each image: ``"auto"`` (as it decides itself), a
+            share of its full multiply-adds such as 0.5, ``"20 GMACs"``, ``"300 ms"``, or what
+            `ModelInfo.budgets` lists; in float32. None for the full mode.
         self_ensemble: Whether to average over the eight flips and rotations of the image, for
             somewhat better results in eight times the time.
         width: Of the outputs in pixels, instead of `scale`.
@@ -86,6 +91,7 @@ class Upscaler:
         runtime: str = "auto",
         tile: int | str | None = "auto",
         exact_passes: int = 1,
+        budget: Budget | float | str | None = None,
         self_ensemble: bool = False,
         width: int | None = None,
         height: int | None = None,
@@ -105,6 +111,11 @@ class Upscaler:
         self.network = network
         self.size = size
         self._runners = choose(network, runtime, chosen_dtype)
+        self._spender = None if budget is None else BudgetRunner(network, budget)
+        if self._spender is not None:
+            reason = "the budget decides what is computed, in float32"
+            self._runners = Choice(self._spender, self._spender, reason)
+            chosen_dtype = torch.float32
         self.runtime = self._runners.whole.name
         self.dtype = str(chosen_dtype).removeprefix("torch.")
         self.tile = tile
@@ -125,6 +136,19 @@ class Upscaler:
             OptionError: The image would have to grow more than 64 times.
         """
         return self.size.of(height, width, self.network.scale)
+
+    @property
+    def report(self) -> Report:
+        """What the last image took of its budget.
+
+        Raises:
+            OptionError: No budget was given.
+        """
+        if self._spender is None:
+            raise OptionError(
+                "There is a report only where a budget was given: Upscaler(budget=...)"
+            )
+        return self._spender.report
 
     def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
         """Upscale one image.
@@ -213,6 +237,8 @@ class Upscaler:
     def _run(self, image: Tensor, out: Tensor, progress: bool) -> None:
         """Fill `out` with the network's output for one image."""
         height, width = image.shape[-2:]
+        if self._spender is not None:
+            self._spender.start(height, width)
         tiling = self._plan(height, width)
         if tiling is None:
             whole = run_if_fits(self._runners.whole, image)
@@ -232,6 +258,8 @@ class Upscaler:
 
     def _plan(self, height: int, width: int) -> Tiling | None:
         """Return how to cut an image of this size, or None to run it in one piece."""
+        if isinstance(self.network, DynamicNetwork) and self._spender and self.network.tiles_itself:
+            return None
         if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
             return None
         halo = self._locality[0]
@@ -275,7 +303,8 @@ class Upscaler:
                 side = max(self.tile // grid, 1) * grid
             else:
                 side = largest_core(self.network, halo, grid)
-            gathers = global_statistics and self._runners.tiled.sees_views
+            # a pass for the averages would cost as much as the budget itself
+            gathers = global_statistics and self._runners.tiled.sees_views and not self._spender
             self._tiling = Tiling(side, halo, grid, self.exact_passes if gathers else 0)
         return self._tiling
 

@@ -1,0 +1,36 @@
+"""`sr-zoo effort`: where a network spends its effort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sr_zoo.errors import OptionError
+
+
+def command(
+    images: list[Path] = typer.Argument(help="LR image; with --routing, images and folders."),
+    model: str = typer.Option("seemore_t", help="Model name."),
+    scale: int = typer.Option(4, help="Upscaling factor."),
+    budget: str = typer.Option("auto", help="auto, 50%, '20 GMACs', '300 ms', eta=1.3, k=0, ..."),
+    output: Path | None = typer.Option(None, "-o", "--output", help="Picture to write."),
+    routing: bool = typer.Option(
+        False, "--routing", help="Count the experts of each block over all images instead."
+    ),
+) -> None:
+    """Paint what a dynamic network spends where over an image."""
+    from sr_zoo.api import create_model
+    from sr_zoo.imaging.folder import plan
+    from sr_zoo.visualize import effort, routing_statistics
+
+    network = create_model(model, scale)
+    if routing:
+        files = [job.source for job in plan(images, Path("unwritten"))]
+        for block, shares in routing_statistics(network, files).items():
+            typer.echo(f"{block:<10}" + "".join(f"{share:8.1%}" for share in shares.tolist()))
+        return
+    if output is None or len(images) != 1:
+        raise OptionError("sr-zoo effort paints one image: give it, and -o FILE")
+    effort(network, images[0], budget).save(output)
+    typer.echo(str(output))
