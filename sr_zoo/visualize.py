@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sr_zoo.api import create_model
@@ -129,18 +130,19 @@ def paint(image: Image.Image, spent: Effort) -> Image.Image:
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     width, height = image.width, image.height + CAPTION
-    sheet = Image.new("RGB", (columns * width, rows * height + CAPTION), "white")
+    font = ImageFont.load_default()
+    ends = list(accumulate((26 + int(font.getlength(name)) for name in spent.levels), initial=4))
+    size = (max(columns * width, ends[-1]), rows * height + CAPTION)
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for index, (name, panel) in enumerate(zip(spent.maps, panels, strict=True)):
         left, top = index % columns * width, index // columns * height
         sheet.paste(panel, (left, top + CAPTION))
         draw.text((left + 4, top + 2), name, fill="black")
-    left = 4
-    for index, name in enumerate(spent.levels):
+    for index, (name, left) in enumerate(zip(spent.levels, ends, strict=False)):
         top = rows * height + 2
         draw.rectangle((left, top + 1, left + 10, top + 11), fill=_color(index, len(spent.levels)))
-        draw.text((left + 14, top), name, fill="black")
-        left += 26 + int(draw.textlength(name))
+        draw.text((left + 14, top), name, fill="black", font=font)
     return sheet
 
 

@@ -96,8 +96,8 @@ def test_effort_is_painted_over_the_image(name):
     picture = Image.new("RGB", (72, 40), "gray")
     sheet = effort(network, picture, scale=4)
     panels = len(measure(network, torch.full((1, 3, 40, 72), 0.5)).maps)
-    assert sheet.width == min(panels, 3) * 72
-    assert len(set(sheet.crop((0, 16, 72, 56)).get_flattened_data())) >= 1
+    assert sheet.width >= min(panels, 3) * 72
+    assert sheet.height == -(-panels // 3) * (40 + 16) + 16
 
 
 def test_effort_of_a_network_that_is_the_same_everywhere_is_refused():
