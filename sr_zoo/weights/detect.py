@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import chain
 from typing import Any
@@ -120,6 +120,7 @@ def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
         quick = (_sized(reading, thorough=False) for reading in whole)
         thorough = (_sized(reading, thorough=True) for reading in whole[:2])
         found = next(filter(None, chain(quick, thorough)), [])
+        found += [twin for detection in found for twin in _twins(detection, whole)]
     if not found:
         raise CheckpointError(_explain(readings))
     return _only(_known_file(checkpoint, found) or found, scale)
@@ -277,6 +278,16 @@ def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
                 for arguments in found
             ]
     return []
+
+
+def _twins(detection: Detection, whole: list[_Reading]) -> list[Detection]:
+    """Return other architectures that the same arguments give the same tensors."""
+    return [
+        replace(detection, spec=reading.spec, model=_variant_of(reading.spec, detection.arguments))
+        for reading in whole
+        if reading.spec is not detection.spec and reading.layout == detection.layout
+        if shapes_of(reading.spec.network, detection.arguments) == reading.shapes
+    ]
 
 
 def _starts(reading: _Reading) -> list[Arguments]:
