@@ -17,6 +17,7 @@ NAME = r"[A-Z][\w'-]+"
 CITED = re.compile(
     rf"({NAME}(?:(?:, | and ){NAME})*(?: et al\.)?), (?:[^.;,]* )?(\d{{4}})(?:, arXiv:(\S+\d))?"
 )
+ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 JOURNAL_WORDS = ("Transactions", "TIP", "TPAMI", "TASSP", "Research", "Displays", "Journal")
 REPORTED_SCALE = 4
 
@@ -45,7 +46,7 @@ def page(family: str) -> str:
     """Return the whole page, as Markdown."""
     infos = [model_info(name) for name in MODELS if MODELS[name] == family]
     name, _, text = docstring(family).partition(":")
-    text = text.strip()
+    text = ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", text.strip())
     parts = [
         f"# {name}",
         reading(infos),
@@ -108,7 +109,7 @@ def weights(infos: list[ModelInfo]) -> str:
     entries = [entry for info in infos for entry in info.weights]
     if not entries:
         learned = any(cost(info.name, max(info.scales))[0] for info in infos)
-        return untrained(infos[0]) if learned else "Nothing is learned, so there are none."
+        return untrained(infos) if learned else "Nothing is learned, so there are none."
     lines = ["```python", "import sr_zoo", ""]
     for key in dict.fromkeys((e.model, e.tag) for e in entries):
         same = [e for e in entries if (e.model, e.tag) == key]
@@ -116,15 +117,15 @@ def weights(infos: list[ModelInfo]) -> str:
     return "\n".join([*lines, "```", "", *files(entries), "", *scores(entries), *notes(entries)])
 
 
-def untrained(info: ModelInfo) -> str:
-    """Say how to use a network of which no weights are known."""
-    name = info.name
+def untrained(infos: list[ModelInfo]) -> str:
+    """Say how to use networks of which no weights are known."""
+    info = next((i for i in infos if "reading" not in i.tags), infos[0])
     scale = max(s for s in info.scales if s <= REPORTED_SCALE)
-    build = f'sr_zoo.create_model("{name}", scale={scale}'
+    build = f'sr_zoo.create_model("{info.name}", scale={scale}'
     lines = ["No weights are known.", "", "```python", "import sr_zoo", ""]
     lines.append(f"model = {build}, pretrained=False)  # untrained")
-    if info.reference:
-        lines.append(f'model = {build}, checkpoint="theirs.pth")  # a file of the authors')
+    if info.reference and "reading" not in info.tags:
+        lines.append(f'model = {build}, checkpoint="theirs.pth")  # the authors\' layout')
     return "\n".join([*lines, "```"])
 
 

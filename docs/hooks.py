@@ -69,7 +69,7 @@ def models_table() -> str:
 
 
 def _row(info: ModelInfo) -> str:
-    paper = f"{info.paper.venue} {info.paper.year}"
+    paper = f"{info.paper.venue} {info.paper.year}".removeprefix("- ")
     if info.paper.arxiv:
         paper = f"[{paper}](https://arxiv.org/abs/{info.paper.arxiv})"
     halo = f"{info.halo}" if info.tile_exact else f"{info.halo}*"

@@ -39,16 +39,23 @@ def test_tiles_of_a_local_network_equal_the_whole(rlfn, size):
     assert levels(tiled, whole) <= 1  # rounding of equal values at most
 
 
-def tiled(network: torch.nn.Module, image: torch.Tensor, tiling: Tiling) -> torch.Tensor:
+@torch.inference_mode()
+def tiled(network, image, tiling):
     height, width = (side * network.scale for side in image.shape[-2:])
-    output = torch.full((*image.shape[:2], height, width), torch.nan, dtype=image.dtype)
+    out = torch.full((1, 3, height, width), -1.0, dtype=image.dtype)
+    times = torch.zeros_like(out, dtype=torch.int)
+    pixels = []
 
-    def write(corner: tuple[int, int], pixels: torch.Tensor) -> None:
-        top, left = corner
-        output[..., top : top + pixels.shape[-2], left : left + pixels.shape[-1]] = pixels
+    def write(corner, part):
+        rows = slice(corner[0], corner[0] + part.shape[-2])
+        columns = slice(corner[1], corner[1] + part.shape[-1])
+        out[..., rows, columns] = part
+        times[..., rows, columns] += 1
 
-    run_tiled(network, image, tiling, write)
-    return output
+    run_tiled(network, image, tiling, write, pixels.append)
+    assert (times == 1).all()
+    assert sum(pixels) == image.shape[-2] * image.shape[-1] * (tiling.passes + 1)
+    return out
 
 
 def small_halo(name: str) -> bool:
@@ -123,24 +130,6 @@ class Starved:
         if self.calls == self.at_call or image.shape[-2] * image.shape[-1] > self.largest:
             raise self.error("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
         return output
-
-
-@torch.inference_mode()
-def tiled(network, image, tiling):
-    out = torch.full((1, 3, image.shape[-2] * network.scale, image.shape[-1] * network.scale), -1.0)
-    times = torch.zeros_like(out, dtype=torch.int)
-    pixels = []
-
-    def write(corner, part):
-        rows = slice(corner[0], corner[0] + part.shape[-2])
-        columns = slice(corner[1], corner[1] + part.shape[-1])
-        out[..., rows, columns] = part
-        times[..., rows, columns] += 1
-
-    run_tiled(network, image, tiling, write, pixels.append)
-    assert (times == 1).all()
-    assert sum(pixels) == image.shape[-2] * image.shape[-1] * (tiling.passes + 1)
-    return out
 
 
 @pytest.mark.parametrize(
