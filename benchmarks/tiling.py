@@ -3,7 +3,7 @@
 Takes each network's own weights where they are inside the package or in the folder that is named
 (one folder per model, as its authors publish the files), else weights at random. Prints a markdown
 table; docs/measured/tiling.md holds it:
-``python benchmarks/tiling.py [WEIGHTS] > docs/measured/tiling.md``
+``python benchmarks/tiling.py [WEIGHTS [MODEL...]] > docs/measured/tiling.md``
 """
 
 import math
@@ -20,7 +20,7 @@ from sr_zoo.errors import SRZooError
 from sr_zoo.network import SRNetwork
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
-STRIP = (30, 120, 414, 144)  # left, upper, right, lower: longer than any halo, cheap in area
+STRIP = (30, 120, 414, 144)  # left, upper, right, lower: black beyond the photo's edge
 TILE = 96
 SCALE = 4
 PASSES = (0, 1, 2)
@@ -64,7 +64,7 @@ def main() -> None:
     columns = ("largest difference in 8-bit levels", "PSNR, default", "PSNR, none", "PSNR, two")
     print("|", " | ".join(("network", "scale", "weights", *columns)), "|")
     print("|---" * 7 + "|")
-    for model in list_models():
+    for model in sys.argv[2:] or list_models():
         network, weights = find(model, folder)
         options = {"dtype": "float32", "runtime": "torch"}
         whole = Upscaler(network, tile=None, **options).tensor(image)

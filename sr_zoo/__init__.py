@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sr_zoo.evaluation.recommend import recommend
     from sr_zoo.fusion import fuse
     from sr_zoo.inference.upscale import Upscaler, upscale
+    from sr_zoo.notebook import compare
     from sr_zoo.training.recipe import Recipe
     from sr_zoo.training.trainer import train
 
@@ -22,6 +23,7 @@ _EXPORTS = {
     "Recipe": "sr_zoo.training.recipe",
     "SRZooError": "sr_zoo.errors",
     "Upscaler": "sr_zoo.inference.upscale",
+    "compare": "sr_zoo.notebook",
     "create_model": "sr_zoo.api",
     "fuse": "sr_zoo.fusion",
     "list_models": "sr_zoo.api",
@@ -38,6 +40,7 @@ __all__ = [
     "SRZooError",
     "Upscaler",
     "__version__",
+    "compare",
     "create_model",
     "fuse",
     "list_models",

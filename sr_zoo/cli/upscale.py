@@ -1,4 +1,4 @@
-"""`sr-zoo upscale`: images and folders of images."""
+"""`sr-zoo upscale`: images, folders of images, videos."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sr_zoo.cli.options import parse_box, parse_tile
 
 
 def command(
-    inputs: list[Path] = typer.Argument(help="Image files and folders."),
+    inputs: list[Path] = typer.Argument(help="Image files and folders, or one video."),
     output: Path = typer.Option(
         ..., "-o", "--output", help="Image file for one input, else a folder."
     ),
@@ -46,10 +46,17 @@ def command(
         None, help="png, jpg, webp, avif, tif, bmp or gif; by default that of the input or output."
     ),
     quality: int | None = typer.Option(
-        None, min=1, max=100, help="For jpg, webp and avif; 100 makes webp lossless."
+        None, min=1, max=100, help="For jpg, webp, avif and videos; 100 makes webp lossless."
     ),
     keep_metadata: bool = typer.Option(
         True, "--keep-metadata/--strip", help="Keep EXIF and XMP, or leave them out."
+    ),
+    codec: str = typer.Option("h264", help="Of videos: h264, hevc or av1."),
+    preset: str | None = typer.Option(
+        None, help="Of videos: the encoder's own name for how much time it takes, such as veryfast."
+    ),
+    max_pixels: int | None = typer.Option(
+        None, min=1, help="Largest image to read; 178956970 unless told, against malicious files."
     ),
     include: list[str] = typer.Option(["*"], help="Of folders, take files like '*.png' only."),
     exclude: list[str] = typer.Option([], help="Of folders, leave out files like 'old/*'."),
@@ -57,12 +64,18 @@ def command(
     skip_existing: bool = typer.Option(False, help="Leave out inputs whose output exists."),
     report: Path | None = typer.Option(None, help="Write what became of each file as JSON."),
 ) -> None:
-    """Upscale images and folders of images; run again, a run that was killed continues."""
+    """Upscale images, folders of images and videos; a run that was killed continues."""
+    from PIL import Image
+
     from sr_zoo.imaging.folder import Selection
     from sr_zoo.imaging.pipeline import STATUSES
+    from sr_zoo.imaging.video import SUFFIXES, USUAL_QUALITY, Encoding
     from sr_zoo.inference.files import FileOptions, upscale_files
     from sr_zoo.inference.upscale import Upscaler
+    from sr_zoo.inference.video import upscale_video
 
+    if max_pixels is not None:
+        Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)  # Pillow warns from here, refuses from twice
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a file's faults are told by its own line
     upscaler = Upscaler(
         model,
@@ -81,6 +94,10 @@ def command(
     )
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
+    if len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES:
+        encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
+        upscale_video(upscaler, inputs[0], output, encoding)
+        return
     options = FileOptions(
         format=format,
         quality=quality,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from sr_zoo.errors import ImageWriteError
+from sr_zoo.errors import ImageWriteError, SRZooError
 
 PREFIX, SUFFIX = ".sr_zoo-", ".part"
 DIGITS = 16
@@ -23,21 +24,32 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     Raises:
         ImageWriteError: The folder is missing or not writable, or the disk is full.
     """
+    with writing_atomically(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def writing_atomically(path: str | Path) -> Iterator[Path]:
+    """Yield a file beside `path` to write to; it is moved there once the context ends well.
+
+    Raises:
+        ImageWriteError: As for `write_atomically`.
+    """
     target = Path(path).resolve()  # a link stays a link
     partial = target.with_name(_stem(target) + secrets.token_hex(8) + SUFFIX)
     try:
         if target.is_dir():
             raise ImageWriteError(f"{path}: is a folder; name a file in it")
         try:
-            with partial.open("xb") as file:
-                file.write(data)
-                file.flush()
+            partial.open("xb").close()
+            yield partial
+            with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             partial.replace(target)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-    except ImageWriteError:
+    except SRZooError:
         raise
     except FileNotFoundError:
         raise ImageWriteError(f"{path}: the folder {target.parent} does not exist") from None
@@ -45,6 +57,17 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         raise ImageWriteError(
             f"{path}: cannot be written ({error.strerror or error}); nothing was changed"
         ) from error
+
+
+@contextmanager
+def writing_scratch(path: str | Path) -> Iterator[Path]:
+    """Yield the place of a file beside `path` that is gone afterwards."""
+    target = Path(path).resolve()
+    scratch = target.with_name(_stem(target) + secrets.token_hex(8) + SUFFIX)
+    try:
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def remove_leftovers(targets: Iterable[Path]) -> None:

@@ -55,13 +55,13 @@ class Pipeline(Generic[Read, Processed]):
     """Three steps that run side by side, each on another file.
 
     Attributes:
-        read: Reads a source; in a thread of its own.
+        read: Reads a job's source; in a thread of its own.
         process: Works on what was read; in the caller's thread, in the order of the jobs. It is
             given the job too.
         write: Writes the target, atomically; in threads of its own.
     """
 
-    read: Callable[[Path], Read]
+    read: Callable[[Job], Read]
     process: Callable[[Read, Job], Processed]
     write: Callable[[Processed, Path], None]
 
@@ -90,7 +90,7 @@ class Pipeline(Generic[Read, Processed]):
                 while waiting or reads:
                     while waiting and len(reads) < READ_AHEAD:
                         job = waiting.popleft()
-                        reads.append((job, reader.submit(self.read, job.source)))
+                        reads.append((job, reader.submit(self.read, job)))
                     writes.append(self._advance(*reads.popleft(), writer, journal))
                     while len(writes) > WRITERS or (writes and writes[0].done()):
                         yield writes.popleft().result()

@@ -105,8 +105,8 @@ def _reason(error: Exception, data: bytes) -> str:
     """Say in a few words why a file could not be decoded."""
     if isinstance(error, Image.DecompressionBombError):
         return (
-            f"has too many pixels ({error}); if you trust the file, "
-            "raise PIL.Image.MAX_IMAGE_PIXELS"
+            f"has too many pixels ({error}); if you trust the file, raise the limit with "
+            "--max-pixels, or PIL.Image.MAX_IMAGE_PIXELS"
         )
     if isinstance(error, MemoryError):
         return "does not fit into memory"

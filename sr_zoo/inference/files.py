@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from tqdm import tqdm
@@ -28,6 +28,7 @@ from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pipeline import Outcome, Pipeline, write_report
 from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import check_holds, check_quality, write_image
+from sr_zoo.inference.huge import Streamed, open_streamed
 from sr_zoo.inference.upscale import Upscaler
 
 
@@ -66,6 +67,10 @@ class _Moving:
     loop: int
 
 
+_Read: TypeAlias = Picture | Animation | Streamed
+_Upscaled: TypeAlias = Picture | _Moving | None
+
+
 def upscale_files(
     upscaler: Upscaler,
     inputs: Sequence[Path],
@@ -97,7 +102,7 @@ def upscale_files(
     options = options or FileOptions()
     check_quality(options.quality)
     jobs = plan(inputs, output, format=options.format, selection=options.selection)
-    settings = _settings(upscaler, options)
+    settings = settings_of(upscaler, options.encoding)
     into_folder = jobs[0].target != output
     pipeline = _pipeline(upscaler, options, show_tiles=len(jobs) == 1)
     with Journal(output, settings) if into_folder else nullcontext() as journal:
@@ -110,7 +115,7 @@ def upscale_files(
 
 
 def _run(
-    pipeline: Pipeline[Picture | Animation, Picture | _Moving],
+    pipeline: Pipeline[_Read, _Upscaled],
     jobs: Sequence[Job],
     journal: Journal | None,
     skip_existing: bool,
@@ -127,12 +132,17 @@ def _run(
 
 def _pipeline(
     upscaler: Upscaler, options: FileOptions, *, show_tiles: bool
-) -> Pipeline[Picture | Animation, Picture | _Moving]:
-    def read(source: Path) -> Picture | Animation:
-        return read_frames(source) or read_image(source)
+) -> Pipeline[_Read, _Upscaled]:
+    def read(job: Job) -> _Read:
+        source, target = job.source, output_format(job.target, options.format)
+        streamed = open_streamed(source, upscaler, target)
+        return streamed or read_frames(source) or read_image(source)
 
-    def process(image: Picture | Animation, job: Job) -> Picture | _Moving:
+    def process(image: _Read, job: Job) -> _Upscaled:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
+        if isinstance(image, Streamed):
+            image.write(job.target, strip=options.strip, progress=True)
+            return None
         if isinstance(image, Picture):
             check_holds(chosen, image, upscaler.output_size(*image.size))
             return upscaler.picture(image, progress=show_tiles)
@@ -140,7 +150,9 @@ def _pipeline(
         frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
         return _Moving([Frame(upscaler.picture(f.picture), f.duration) for f in frames], image.loop)
 
-    def write(image: Picture | _Moving, target: Path) -> None:
+    def write(image: _Upscaled, target: Path) -> None:
+        if image is None:
+            return  # it was too large to wait for this
         if isinstance(image, Picture):
             write_image(image, target, **options.encoding)
         else:
@@ -149,8 +161,13 @@ def _pipeline(
     return Pipeline(read, process, write)
 
 
-def _settings(upscaler: Upscaler, options: FileOptions) -> Mapping[str, Any]:
-    """Return all that decides what the outputs look like."""
+def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that decides what the outputs look like.
+
+    Args:
+        upscaler: What upscales.
+        encoding: How files are compressed.
+    """
     network = upscaler.network
     own = {
         name: value
@@ -162,7 +179,7 @@ def _settings(upscaler: Upscaler, options: FileOptions) -> Mapping[str, Any]:
         "model": network.identity.name if network.identity else type(network).__name__,
         "weights": _digest(network),
         **own,
-        **options.encoding,
+        **encoding,
     }
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from types import EllipsisType
 from typing import Protocol, TypeVar
 
 import torch
@@ -26,6 +27,16 @@ class Enlarges(Protocol):
 
     def __call__(self, image: Tensor, /) -> Tensor:
         """Enlarge (N, 3, H, W), RGB in [0, 1]."""
+
+
+class Cuttable(Protocol):
+    """An image (N, 3, H, W), of which only the pieces that are asked for need be in memory."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
+        """Return rows and columns of it, on the network's device."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ class Tiling:
 
 def run_tiled(
     network: Enlarges,
-    image: Tensor,
+    image: Cuttable,
     tiling: Tiling,
     write: Callable[[tuple[int, int], Tensor], None],
     advance: Callable[[int], object] = lambda _pixels: None,
@@ -113,7 +124,7 @@ def run_tiled(
 
     Args:
         network: In evaluation mode, or what runs it.
-        image: (N, 3, H, W), RGB in [0, 1], on the network's device.
+        image: (N, 3, H, W), RGB in [0, 1], on the network's device; or what gives its pieces.
         tiling: How to cut.
         write: Receives the position (top, left) in the output and the pixels (N, 3, h, w) of each
             finished tile, in HR pixels.
@@ -146,7 +157,7 @@ def run_tiled(
 
 def _visit(
     network: Enlarges,
-    image: Tensor,
+    image: Cuttable,
     tiling: Tiling,
     statistics: Statistics,
     done: Callable[[TileView, Tensor], None],
@@ -195,7 +206,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return typed or "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
-def _run(network: Enlarges, image: Tensor, view: TileView) -> Tensor:
+def _run(network: Enlarges, image: Cuttable, view: TileView) -> Tensor:
     top, left = view.origin
     height, width = view.size
     with view.active():

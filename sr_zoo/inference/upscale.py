@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +32,7 @@ from sr_zoo.inference.networks import find_network, locality
 from sr_zoo.inference.runtimes import Choice, choose
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, runs_needed
-from sr_zoo.inference.tiling import Tiling, run_if_fits, run_tiled
+from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork
 
 # LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
@@ -254,7 +255,19 @@ class Upscaler:
                 rows, columns = pixels.shape[-2:]
                 out[..., top : top + rows, left : left + columns] = pixels
 
-            self._tiling = run_tiled(self._runners.tiled, image, tiling, write, bar.update)
+            self.run_tiled(image, tiling, write, bar.update)
+
+    def run_tiled(
+        self,
+        image: Cuttable,
+        tiling: Tiling,
+        write: Callable[[tuple[int, int], Tensor], None],
+        advance: Callable[[int], object],
+    ) -> None:
+        """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
+        allowed = run_tiled(self._runners.tiled, image, tiling, write, advance)
+        if allowed.side < tiling.side:
+            self._tiling = allowed  # the next image need not run out of memory again
 
     def _plan(self, height: int, width: int) -> Tiling | None:
         """Return how to cut an image of this size, or None to run it in one piece."""
@@ -292,7 +305,7 @@ class Upscaler:
         return replace(tiling, side=min(tiling.side, cells * tiling.grid))
 
     def tiling(self) -> Tiling:
-        """Return how images that are too large for one piece are cut.
+        """Return how images that are too large for one piece are cut, as far as is known by now.
 
         Raises:
             OptionError: Nothing is known of the network.

@@ -16,7 +16,7 @@ def main(source: Path, output: Path, notes: Path) -> None:
         return picture.with_rgb(picture.to_rgb().repeat(2, 0).repeat(2, 1), picture.to_alpha())
 
     with Journal(output, {"scale": 2}) as journal:
-        pipeline = Pipeline(read_image, double, write_image)
+        pipeline = Pipeline(lambda job: read_image(job.source), double, write_image)
         outcomes = list(pipeline.run(plan([source], output), journal=journal))
         if all(outcome.status != "failed" for outcome in outcomes):
             journal.complete()

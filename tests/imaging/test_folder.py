@@ -37,7 +37,7 @@ def picture() -> Picture:
 
 
 def identity() -> Pipeline[Picture, Picture]:
-    return Pipeline(read_image, lambda image, _: image, write_image)
+    return Pipeline(lambda job: read_image(job.source), lambda image, _: image, write_image)
 
 
 def test_plan_mirrors_the_tree_and_leaves_out_what_is_no_image(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
             raise RuntimeError("out of memory,\nprobably")
         return image
 
-    pipeline = Pipeline(read_image, process, write_image)
+    pipeline = Pipeline(lambda job: read_image(job.source), process, write_image)
     outcomes = {o.job.source.name: o for o in pipeline.run(plan([source], output))}
     statuses = {name: outcome.status for name, outcome in outcomes.items()}
     assert statuses == {"a.png": "done", "b.png": "failed", "c.png": "failed", "d.png": "done"}

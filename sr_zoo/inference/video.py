@@ -1,0 +1,173 @@
+"""Video files: decoding, the network and encoding side by side, continued where they stopped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sr_zoo.errors import ImageWriteError, OptionError
+from sr_zoo.imaging.atomic import write_atomically
+from sr_zoo.imaging.picture import Array
+from sr_zoo.imaging.video import (
+    SEGMENT,
+    Clip,
+    Encoding,
+    SegmentWriter,
+    VideoFrame,
+    batches,
+    container_of,
+    join,
+    open_clip,
+)
+from sr_zoo.inference.files import settings_of
+from sr_zoo.inference.upscale import Upscaler
+
+FRAMES_PER_SEGMENT = 240
+AHEAD = 4  # frames that wait decoded, and encoded
+Item = TypeVar("Item")
+
+
+def upscale_video(
+    upscaler: Upscaler,
+    source: Path,
+    target: Path,
+    encoding: Encoding | None = None,
+    *,
+    progress: bool = True,
+    frames_per_segment: int = FRAMES_PER_SEGMENT,
+) -> int:
+    """Upscale a video file; sound, subtitles, the times of the frames and colours' meaning stay.
+
+    A run that was stopped continues with the first unfinished segment when it is started again in
+    the same way. Sides are rounded down to even numbers where the encoder needs that.
+
+    Args:
+        upscaler: What to upscale with.
+        source: The video.
+        target: Where to write; the ending says the container.
+        encoding: How to compress.
+        progress: Whether to show a progress bar.
+        frames_per_segment: How many frames are lost at most when a run is stopped.
+
+    Returns:
+        How many frames there are.
+
+    Raises:
+        ImageReadError: The video is missing or damaged, or PyAV is not installed.
+        ImageWriteError: The output cannot be written.
+        OptionError: The output would replace the input.
+    """
+    encoding = encoding or Encoding()
+    container_of(target)
+    if target.resolve() == source.resolve():
+        raise OptionError(f"{target} is the input and would be replaced; choose another name")
+    with open_clip(source) as clip:
+        settings = settings_of(upscaler, vars(encoding)) | {
+            "source": [str(source), source.stat().st_size, source.stat().st_mtime_ns],
+            "frames_per_segment": frames_per_segment,
+        }
+        folder = _folder(target, settings)
+        segments: list[Path] = []
+        times: list[int] = []
+        with tqdm(
+            total=clip.num_frames or None, unit="frame", desc=source.name, disable=not progress
+        ) as bar:
+            for frames in batches(_ahead(clip.frames()), frames_per_segment):
+                segment = folder / f"{len(segments):06}{SEGMENT[1]}"
+                if segment.exists():
+                    for frame in frames:
+                        times.append(frame.time)
+                        bar.update()
+                else:
+                    times += _write(segment, clip, upscaler, frames, encoding, bar.update)
+                segments.append(segment)
+    if not segments:
+        raise ImageWriteError(f"{source}: holds no frame, so there is nothing to write")
+    join(segments, times, clip.time_base, source, target)
+    shutil.rmtree(folder)
+    return len(times)
+
+
+def _folder(target: Path, settings: Mapping[str, Any]) -> Path:
+    """Return the folder of the finished segments, emptied if they are of another run."""
+    name = sha256(target.name.encode(errors="surrogateescape")).hexdigest()[:16]
+    folder = target.resolve().parent / f".sr_zoo-{name}-segments"
+    said = json.dumps(settings, default=str, sort_keys=True).encode()
+    journal = folder / "settings.json"
+    try:
+        if folder.exists() and not (journal.exists() and journal.read_bytes() == said):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageWriteError(f"{target}: cannot be written ({error.strerror})") from error
+    write_atomically(journal, said)
+    return folder
+
+
+def _write(
+    segment: Path,
+    clip: Clip,
+    upscaler: Upscaler,
+    frames: Iterator[VideoFrame],
+    encoding: Encoding,
+    advance: Callable[[], object],
+) -> list[int]:
+    """Upscale and encode one segment; return when its frames are shown."""
+    partial = segment.with_suffix(".part")
+    writer: SegmentWriter | None = None
+    waiting: list[Any] = []
+    times = []
+    try:
+        with ThreadPoolExecutor(1) as encoder:
+            for frame in frames:
+                large = _even(_upscaled(upscaler, frame.pixels))
+                if writer is None:
+                    writer = SegmentWriter(partial, clip, large.shape[:2], encoding)
+                waiting.append(encoder.submit(writer.add, VideoFrame(large, frame.time)))
+                while len(waiting) > AHEAD:
+                    waiting.pop(0).result()
+                times.append(frame.time)
+                advance()
+            for future in waiting:
+                future.result()
+        if writer:
+            writer.close()
+        partial.replace(segment)
+    except OSError as error:
+        raise ImageWriteError(
+            f"{segment.parent}: cannot be written ({error.strerror or error}); what is finished "
+            "stays, run again to continue"
+        ) from error
+    return times
+
+
+def _upscaled(upscaler: Upscaler, pixels: Array) -> Array:
+    top = np.iinfo(pixels.dtype).max
+    rgb = torch.from_numpy(pixels.astype(np.float32)).div_(top).permute(2, 0, 1)[None]
+    large = (upscaler.tensor(rgb)[0] * top).round().permute(1, 2, 0).numpy()
+    return large.astype(pixels.dtype)
+
+
+def _even(pixels: Array) -> Array:
+    """Cut to even sides, which colours at half resolution need."""
+    height, width = pixels.shape[:2]
+    return pixels[: max(height // 2 * 2, 1), : max(width // 2 * 2, 1)]
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items that another thread prepares a few ahead."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = [thread.submit(next, items, end) for _ in range(AHEAD)]
+        while (item := waiting.pop(0).result()) is not end:
+            waiting.append(thread.submit(next, items, end))
+            yield item  # type: ignore[misc] # the end is told apart above

@@ -1,0 +1,143 @@
+"""Videos: the times, colours and other streams of the original, frames of the network's."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import sr_zoo
+from sr_zoo import errors
+from sr_zoo.cli import main
+from sr_zoo.imaging import video as files
+from sr_zoo.imaging.video import Encoding
+from sr_zoo.inference import video
+from sr_zoo.inference.video import upscale_video
+
+av = pytest.importorskip("av", reason="videos need PyAV")
+TIMES = (0, 1, 2, 5, 6, 10, 11, 12, 20, 21)  # in thirtieths of a second: no constant rate
+
+
+def picture(index: int) -> np.ndarray:
+    rows, columns = np.mgrid[:24, :32]
+    ramp = np.stack([rows * 4, columns * 4, rows + columns], 2) + 10 * index
+    return ramp.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A file with uneven times, full-range BT.709 colours, and sound."""
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, 30)
+        context.color_range, context.colorspace = 2, 1
+        sound = container.add_stream("aac", rate=44100)
+        for index, time in enumerate(TIMES):
+            frame = av.VideoFrame.from_ndarray(picture(index), format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=1, src_color_range=2, dst_color_range=2
+            )
+            frame.pts, frame.time_base = time, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        for index in range(32):
+            silence = np.zeros((2, 1024), np.float32)
+            block = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+            block.rate, block.pts, block.time_base = 44100, index * 1024, Fraction(1, 44100)
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+    return path
+
+
+def shown(path):
+    """Return times in thirtieths, pixels, and range and matrix of a file's frames."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = list(container.decode(stream))
+    times = [round(float(frame.pts * frame.time_base * 30), 6) for frame in frames]
+    pixels = [
+        f.reformat(
+            format="rgb24", src_colorspace=1, src_color_range=2, interpolation=files.ACCURATE
+        ).to_ndarray()
+        for f in frames
+    ]
+    return times, pixels, (int(frames[0].color_range), int(frames[0].colorspace))
+
+
+def sound_of(path):
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.dts is not None]
+
+
+def test_frames_times_colours_and_sound_are_kept(clip, tmp_path):
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    count = upscale_video(upscaler, clip, tmp_path / "b.mp4", Encoding(quality=98), progress=False)
+    assert count == len(TIMES)
+    (old_times, old, colors), (times, new, kept) = shown(clip), shown(tmp_path / "b.mp4")
+    assert old_times == list(TIMES)
+    assert times == old_times
+    assert kept == colors == (2, 1)
+    for before, after in zip(old, new, strict=True):
+        expected = before.repeat(2, 0).repeat(2, 1).astype(int)
+        assert np.abs(after - expected).mean() < 2
+        assert abs((after - expected).mean()) < 1  # no shift of brightness
+    assert sound_of(tmp_path / "b.mp4") == sound_of(clip)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.mp4", "clip.mp4"]
+
+
+def test_a_stopped_run_continues_with_the_next_segment(clip, tmp_path, monkeypatch):
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    done = []
+    write = video._write
+
+    def fail_late(segment, *arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(segment.name)
+        return write(segment, *arguments)
+
+    def run(target):
+        options = {"progress": False, "frames_per_segment": 3}
+        upscale_video(upscaler, clip, tmp_path / target, **options)
+
+    monkeypatch.setattr(video, "_write", fail_late)
+    with pytest.raises(KeyboardInterrupt):
+        run("b.mp4")
+    assert not (tmp_path / "b.mp4").exists()
+    monkeypatch.setattr(video, "_write", lambda *a: done.append(a[0].name) or write(*a))
+    run("b.mp4")
+    assert done == ["000000.nut", "000001.nut", "000002.nut", "000003.nut"]
+    run("undisturbed.mp4")
+    assert shown(tmp_path / "b.mp4")[0] == list(TIMES)
+    for one, other in zip(
+        shown(tmp_path / "b.mp4")[1], shown(tmp_path / "undisturbed.mp4")[1], strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_command_line(clip, tmp_path):
+    arguments = ["upscale", str(clip), "-o", str(tmp_path / "b.mkv"), "--model", "nearest"]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--scale", "1.5", "--preset", "ultrafast"])
+    assert ended.value.code == 0
+    assert shown(tmp_path / "b.mkv")[1][0].shape == (36, 48, 3)
+
+
+def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    (tmp_path / "text.mp4").write_text("no video")
+    wrong = [
+        (tmp_path / "none.mp4", "a.mp4", errors.ImageReadError, "none.mp4: no such file"),
+        (tmp_path / "text.mp4", "a.mp4", errors.ImageReadError, "text.mp4: is damaged, or no"),
+        (clip, "a.gif", errors.ImageWriteError, r"'\.gif' is no video format"),
+        (clip, "clip.mp4", errors.OptionError, "is the input and would be replaced"),
+    ]
+    for source, target, error, message in wrong:
+        with pytest.raises(error, match=message):
+            upscale_video(upscaler, source, tmp_path / target, progress=False)
+    with pytest.raises(errors.OptionError, match="codec must be one of h264, hevc, av1"):
+        Encoding(codec="divx")
+    with pytest.raises(errors.OptionError, match="quality must be from 1 to 100, got 0"):
+        Encoding(quality=0)
+    assert "mp4" in files.CONTAINERS[".mp4"]
