@@ -1,8 +1,9 @@
 """What dynamic networks win: quality against time at five budgets, beside their static bases.
 
 ``python benchmarks/dynamic.py DATA PHOTO`` measures all systems on DATA/Set14 and on one large
-photograph, writes docs/measured/dynamic.json and dynamic.md, and draws docs/measured/dynamic.svg.
-``--full-size`` compares the full mode with half of its multiply-adds on a 1280x720 input instead,
+photograph, writes docs/measured/dynamic.json and dynamic.md, and draws docs/dynamic.svg.
+``--full-size`` compares the full mode with half of its multiply-adds on a 1280x720 input instead
+(``--input-size`` for another),
 side by side, into docs/measured/dynamic_half.md; ``--draw`` draws anew what was measured.
 Times are CPU seconds of one thread: wall-clock time, but for what else the machine does.
 The authors' weights must be on this machine (``sr-zoo weights fetch``).
@@ -94,7 +95,7 @@ def measure(data: Path, photo: Path) -> list[dict[str, Any]]:
             raise TypeError(f"{name} is no dynamic network")
         sets = {
             "Set14": pairs_of_set(data / "Set14", scale),
-            photo.stem: [pair_of_photo(photo, scale)],
+            "photograph": [pair_of_photo(photo, scale)],
         }
         for where, pairs in sets.items():
             run(static, None, pairs[:1])  # warm up
@@ -148,31 +149,33 @@ def draw(rows: list[dict[str, Any]]) -> None:
         for axis, place in zip(line, places, strict=True):
             mine = [row for row in rows if (row["system"], row["on"]) == (system, place)]
             curve = [row for row in mine if row["kind"] == "budget"]
+            axis.set_visible(bool(mine))
             axis.plot([r["seconds"] for r in curve], [r["psnr"] for r in curve], "o-", label=system)
-            for kind, marker in (("auto", "*"), ("static", "s")):
+            for kind, marker in (("auto", "C1*"), ("static", "C2s")):
                 for row in (row for row in mine if row["kind"] == kind):
                     label = "as it decides itself" if kind == "auto" else f"{row['model']} (static)"
                     axis.plot(row["seconds"], row["psnr"], marker, markersize=9, label=label)
-            axis.set_title(f"{system}, {'photograph' if place != 'Set14' else place}", fontsize=9)
+            axis.set_title(f"{system}, {place}", fontsize=9)
             axis.set_xlim(left=0)
             axis.set_xlabel("seconds, one thread")
             axis.set_ylabel("PSNR (dB)")
             axis.grid(alpha=0.3)
             axis.legend(fontsize=7, loc="lower right")
-    figure.savefig(MEASURED / "dynamic.svg", metadata={"Date": None})
+    figure.savefig(MEASURED.parent / "dynamic.svg", metadata={"Date": None})
 
 
 @torch.inference_mode()
-def halves(photo: Path) -> str:
-    """Compare the full mode with half of it on a 1280x720 input; return a markdown table."""
+def halves(photo: Path, width: int, height: int) -> str:
+    """Compare the full mode with half of it on one input size; return a markdown table."""
     lines = [
+        f"Input of {width}x{height} pixels, CPU seconds of one thread:\n",
         "| system | full mode (s) | half of the multiply-adds (s) | time saved |",
         "|---|---|---|---|",
     ]
-    image = to_tensor(np.asarray(Image.open(photo).convert("RGB").resize((1280, 720))))
-    for name, scale in (("arm_carn", 4), ("arm_fsrcnn", 4), ("smsr", 2)):
+    image = to_tensor(np.asarray(Image.open(photo).convert("RGB").resize((width, height))))
+    for name, scale in (("arm_carn", 4), ("smsr", 2)):
         network = sr_zoo.create_model(name, scale)
-        upscalers = [sr_zoo.Upscaler(network, budget=share, tile=180) for share in (1.0, 0.5)]
+        upscalers = [sr_zoo.Upscaler(network, budget=share, tile=320) for share in (1.0, 0.5)]
         for upscaler in upscalers:
             upscaler.tensor(image[..., :64, :64])
         times = []
@@ -192,12 +195,15 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", help="Folder that holds Set14.")
     parser.add_argument("photo", type=Path, nargs="?", help="A large photograph.")
     parser.add_argument("--full-size", action="store_true")
+    parser.add_argument("--input-size", default="1280x720", help="Of --full-size.")
     parser.add_argument("--draw", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     if arguments.full_size:
-        (MEASURED / "dynamic_half.md").write_text(halves(arguments.photo), encoding="utf-8")
+        (MEASURED / "dynamic_half.md").write_text(
+            halves(arguments.photo, *map(int, arguments.input_size.split("x"))), encoding="utf-8"
+        )
         return
     if not arguments.draw:
         measure(arguments.data, arguments.photo)
