@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sr_zoo.notebook import compare
     from sr_zoo.training.recipe import Recipe
     from sr_zoo.training.trainer import train
+    from sr_zoo.training.zero_shot import zero_shot
 
 _EXPORTS = {
     "ModelInfo": "sr_zoo.api",
@@ -32,6 +33,7 @@ _EXPORTS = {
     "recommend": "sr_zoo.evaluation.recommend",
     "train": "sr_zoo.training.trainer",
     "upscale": "sr_zoo.inference.upscale",
+    "zero_shot": "sr_zoo.training.zero_shot",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "recommend",
     "train",
     "upscale",
+    "zero_shot",
 ]
 
 

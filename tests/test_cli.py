@@ -183,7 +183,7 @@ def test_info_names_paper_weights_and_where_it_is_the_default(run):
     assert code == 0
     assert "arXiv:2205.07514" in out
     assert "rlfn_s_x4.sr_zoo" in out
-    assert "default at x2 (rlfn_s_x4.sr_zoo, by reducing its x4 output)" in out
+    assert "default at x2 (rlfn_s_x2.sr_zoo)" in out
 
 
 def test_version(run):

@@ -70,8 +70,9 @@ def test_scales_below_the_networks_own_reduce_its_output(photo, scale, size):
 
 
 def test_default_weights_are_the_best_bundled_ones():
-    assert default_weights(4).id == "rlfn_s_x4.sr_zoo"
-    assert default_weights(3).scale >= 3
+    for scale in (2, 3, 4):
+        assert default_weights(scale).id == f"rlfn_s_x{scale}.sr_zoo"
+    assert default_weights(2.5).scale == 3
     assert default_weights(9).scale == 4
 
 

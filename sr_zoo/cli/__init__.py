@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("train", "Train or fine-tune a network on folders of images."),
     "upscale": ("upscale", "Upscale images and folders of images."),
     "weights": ("weights", "List, fetch, verify, import and export weight files."),
+    "zero-shot": ("zero_shot", "Enlarge an image by learning from it alone."),
 }
 
 

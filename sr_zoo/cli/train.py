@@ -61,9 +61,16 @@ def command(
         show_default="runs/MODEL_xSCALE",
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:0."),
+    tensorboard: bool = typer.Option(
+        False, "--tensorboard", help="Write events for TensorBoard beside log.csv."
+    ),
+    profile: bool = typer.Option(
+        False, "--profile", help="Only say where time goes: data, forward, backward."
+    ),
 ) -> None:
     """Train or fine-tune a network. The same command again goes on where it was stopped."""
     from sr_zoo.training.recipe import Recipe, read_mapping
+    from sr_zoo.training.trainer import profile as profiled
     from sr_zoo.training.trainer import train
 
     changes: dict[str, Any] = {
@@ -85,7 +92,10 @@ def command(
         raise OptionError("Name a model to train (sr-zoo train rlfn_s ...) or a --recipe")
     record = read_mapping(recipe) if recipe else {"model": model}
     chosen = Recipe.from_mapping(record, recipe or "recipe").changed(given)
-    folder = train(chosen, output=output, device=device)
+    if profile:
+        typer.echo(profiled(chosen, device=device))
+        return
+    folder = train(chosen, output=output, device=device, tensorboard=tensorboard)
     typer.echo(f"{folder}: sr-zoo upscale photo.png -o big.png --model {folder}")
 
 

@@ -23,6 +23,7 @@ from sr_zoo.errors import ImageReadError, OptionError, SRZooError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import read_image
 from sr_zoo.imaging.folder import READABLE_SUFFIXES
+from sr_zoo.training.degradations import Degradation, OneOf, build_degradation
 from sr_zoo.training.recipe import Data
 from sr_zoo.weights.cache import cache_folder
 
@@ -166,14 +167,13 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
     Every image gives one patch in each pass, in an order drawn for the pass.
     """
 
-    def __init__(
-        self, images: Images, scale: int, *, patch_size: int, augment: bool, seed: int
-    ) -> None:
+    def __init__(self, images: Images, scale: int, data: Data, seed: int) -> None:
         self.images = images
         self.scale = scale
-        self.side = patch_size // scale
-        self.augment = augment
+        self.side = data.patch_size // scale
+        self.augment = data.augment
         self.seed = seed
+        self._degrade = _drawn_degradation(data, scale)
         self._pass = -1
         self._order = np.arange(0)
 
@@ -193,7 +193,17 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         if self.augment:
             turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
             small, large = (_turned(x, turns, mirrored) for x in (small, large))
+        if self._degrade is not None:
+            small = self._degrade(large, rng)
         return small, large
+
+
+def _drawn_degradation(data: Data, scale: int) -> Degradation | None:
+    """Return what makes LR patches from HR patches, None where they are cut from LR images."""
+    if not data.degradations:
+        return None
+    parts = tuple(build_degradation(d.name, scale, d.arguments) for d in data.degradations)
+    return OneOf(parts, tuple(d.weight for d in data.degradations))
 
 
 def _square(pixels: Pixels, top: int, left: int, side: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import grey_gradients
-from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.errors import OptionError, SRZooError, did_you_mean
 from sr_zoo.evaluation.metrics import PEAK, similarity
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.training import recipe
@@ -191,22 +191,33 @@ class Criterion(nn.Module):
         return values
 
 
+def find_loss(name: str) -> type[ImageLoss]:
+    """Return the class of a loss.
+
+    Raises:
+        OptionError: There is no such loss.
+    """
+    if name not in LOSSES:
+        raise OptionError(
+            f"Unknown loss {name!r}.{did_you_mean(name, LOSSES)} Known are {', '.join(LOSSES)}"
+        )
+    found = LOSSES[name]
+    if isinstance(found, str):  # built on this module
+        module, _, class_name = found.rpartition(".")
+        loss: type[ImageLoss] = getattr(import_module(module), class_name)
+        return loss
+    return found
+
+
 def build_loss(loss: recipe.Loss) -> ImageLoss:
     """Build a loss of a recipe.
 
     Raises:
         OptionError: It is unknown, or does not take an argument given to it.
     """
-    if loss.name not in LOSSES:
-        raise OptionError(
-            f"Unknown loss {loss.name!r}.{did_you_mean(loss.name, LOSSES)} "
-            f"Known are {', '.join(LOSSES)}"
-        )
-    found = LOSSES[loss.name]
-    if isinstance(found, str):  # built on this module
-        module, _, name = found.rpartition(".")
-        found = getattr(import_module(module), name)
     try:
-        return found(**loss.arguments)
+        return find_loss(loss.name)(**loss.arguments)
     except (TypeError, ValueError) as error:
+        if isinstance(error, SRZooError):
+            raise
         raise OptionError(f"loss {loss.name!r}: {error}") from error

@@ -27,6 +27,21 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
+class Degradation:
+    """One way that LR patches are made.
+
+    Attributes:
+        name: Key of `sr_zoo.training.degradations.DEGRADATIONS`.
+        weight: How often, relative to the others of the recipe.
+        arguments: Of its function.
+    """
+
+    name: str
+    weight: float = 1.0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Data:
     """What is learned from.
 
@@ -37,6 +52,8 @@ class Data:
         val: Folders or known data sets to validate on; empty for none.
         patch_size: Side of an HR patch in pixels.
         batch_size: Patches in a batch, over all processes together.
+        degradations: How LR patches are made, one drawn for each patch; empty for MATLAB's bicubic
+            on whole images, made once.
         augment: Whether patches are flipped and rotated by quarter turns.
         workers: Processes that cut patches; 0 cuts them in the training process.
     """
@@ -46,6 +63,7 @@ class Data:
     val: tuple[str, ...] = ()
     patch_size: int = 128
     batch_size: int = 16
+    degradations: tuple[Degradation, ...] = ()
     augment: bool = True
     workers: int = 0
 
@@ -144,6 +162,8 @@ class Recipe:
         optimizer: How weights follow their gradients.
         schedule: How the learning rate changes.
         distillation: A teacher, or None.
+        stages: Changes to the recipe for runs one after another, each from the weights of the one
+            before: tables of settings by their paths (``"optimizer.lr"``). Empty for one run.
     """
 
     model: str
@@ -165,6 +185,7 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     distillation: Distillation | None = None
+    stages: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_mapping(cls, record: Mapping[str, Any], source: str = "recipe") -> Recipe:
@@ -183,18 +204,14 @@ class Recipe:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return nested dictionaries, lists and plain values that `from_mapping` takes."""
-        plain = replace(
-            self,
-            arguments=dict(self.arguments),
-            losses=tuple(replace(loss, arguments=dict(loss.arguments)) for loss in self.losses),
-        )
-        return _without_none(asdict(plain))
+        return _without_none(asdict(self))
 
-    def changed(self, changes: Mapping[str, Any]) -> Recipe:
+    def changed(self, changes: Mapping[str, Any], source: str = "recipe") -> Recipe:
         """Return the recipe with other values.
 
         Args:
             changes: Path such as ``"optimizer.lr"`` to value.
+            source: What messages call it.
 
         Raises:
             OptionError: As for `from_mapping`.
@@ -206,9 +223,11 @@ class Recipe:
             for name in tables:
                 table = table.setdefault(name, {})
                 if not isinstance(table, dict):
-                    raise OptionError(f"{path!r} names no setting of a recipe: {name} is no table")
+                    raise OptionError(
+                        f"{source}: {path!r} names no setting of a recipe: {name} is no table"
+                    )
             table[key] = value
-        return Recipe.from_mapping(record)
+        return Recipe.from_mapping(record, source)
 
     def check(self, source: str = "recipe") -> None:
         """Raise OptionError over the first value that no run can use."""
@@ -233,6 +252,8 @@ class Recipe:
             )
         if not 0 <= self.ema < 1:
             raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {self.ema}")
+        for index, stage in enumerate(self.stages):
+            replace(self, stages=()).changed(stage, f"{source}: stages[{index}]")
         if not self.losses:
             raise OptionError(f"{source}: losses must have at least one entry")
         _check_choice(source, "precision", self.precision, PRECISIONS)

@@ -1,40 +1,20 @@
-"""The training loop."""
+"""Training a network after a recipe, in one run or in stages."""
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
-from sr_zoo.api import create_model, pick_device
-from sr_zoo.errors import OptionError, TrainingError
-from sr_zoo.imaging.atomic import write_atomically
-from sr_zoo.network import SRNetwork
-from sr_zoo.training.adversarial import GAN
-from sr_zoo.training.data import Images, Patches, batches, open_images
-from sr_zoo.training.distillation import Teacher
-from sr_zoo.training.distributed import Processes, joined
-from sr_zoo.training.log import Log
-from sr_zoo.training.losses import Criterion
-from sr_zoo.training.optimise import build_optimizer, build_schedule
+from sr_zoo.api import load_model, pick_device
+from sr_zoo.training.distributed import joined
+from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
-from sr_zoo.training.state import load_state, save_state
-from sr_zoo.training.validation import Validation
-from sr_zoo.training.warm_start import warm_start
+from sr_zoo.training.run import Run
 
-# settings that another run may change without becoming another run
-FREE = {"data.workers", "log_every", "save_every", "validate_every", "data.val"}
+PROFILED = 20  # iterations
 
 
 def train(
@@ -43,6 +23,7 @@ def train(
     output: str | Path | None = None,
     device: str | torch.device = "auto",
     quiet: bool = False,
+    tensorboard: bool = False,
 ) -> Path:
     """Train a network; a run that was stopped goes on where its state was saved.
 
@@ -51,316 +32,53 @@ def train(
         output: Folder for weights, state and log; None for ``runs/MODEL_xSCALE``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``. Under torchrun every process takes its own GPU.
         quiet: Whether to show no progress.
+        tensorboard: Whether to write events for TensorBoard beside the CSV log.
 
     Returns:
         The output folder. `sr_zoo.load_model` builds the trained network from it.
 
     Raises:
         OptionError: The recipe cannot be followed, or the folder is another recipe's.
-        TrainingError: The loss is not finite any more, or a file cannot be written.
+        TrainingError: The loss is not finite any more, a file cannot be written, or the run was
+            interrupted.
         SRZooError: Weights to start from, or a teacher's, cannot be had.
     """
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     folder = Path(output) if output else Path("runs") / f"{chosen.model}_x{chosen.scale}"
     with joined(pick_device(device)) as processes:
-        run = Run(chosen, folder, processes, quiet=quiet)
-        run.finish()
+        if not chosen.stages:
+            Run(chosen, folder, processes, quiet=quiet, tensorboard=tensorboard).finish()
+            return folder
+        part = None
+        for number, changes in enumerate(chosen.stages, 1):
+            start: dict[str, str] = {} if part is None else {"start": str(part)}
+            stage = replace(chosen, stages=()).changed({**changes, **start})
+            part = folder / f"stage_{number}"
+            Run(stage, part, processes, quiet=quiet, tensorboard=tensorboard).finish()
+            processes.wait()  # the next stage starts from what the first process has written
+        if processes.is_first and part:
+            load_model(part).save_pretrained(folder)
     return folder
 
 
-class Run:
-    """A training run, at the iteration where its folder says it is.
+def profile(
+    recipe: Recipe, *, device: str | torch.device = "auto", iterations: int = PROFILED
+) -> str:
+    """Return where the time of a run would go: milliseconds for data, forward, backward, ...
 
-    Attributes:
-        recipe: What it follows.
-        iteration: How many batches it has learned from.
-        iterations: How many it will have in the end.
-        network: What learns.
-        average: Average over the network's past weights; what validates and is given.
+    Args:
+        recipe: Followed for some iterations, with nothing written.
+        device: As for `train`.
+        iterations: How many, after one that does not count.
     """
-
-    def __init__(
-        self, recipe: Recipe, folder: Path, processes: Processes, *, quiet: bool = False
-    ) -> None:
-        self.recipe, self.folder, self.processes = recipe, folder, processes
-        self.quiet = quiet or not processes.is_first
-        if recipe.data.batch_size % processes.world:
-            raise OptionError(
-                f"data.batch_size {recipe.data.batch_size} cannot be shared by "
-                f"{processes.world} processes; it counts over all of them"
-            )
-        state = load_state(folder)
-        _check_same(recipe, state, folder)
-        self.images = self._open_images()
-        self.iterations = recipe.iterations or recipe.epochs * math.ceil(
-            len(self.images.hr) / recipe.data.batch_size
-        )
-        self._build(state is None)
-        self.iteration = 0
-        self._sums: dict[str, float] = defaultdict(float)
-        self._summed = 0
-        self.best = -math.inf
-        if state:
-            self._restore(state)
-        if processes.is_first:
-            self._prepare_folder()
-
-    def _open_images(self) -> Images:
-        """Decode the images in the first process, then read them in all."""
-        recipe, first = self.recipe, self.processes.is_first
-        bar = tqdm if not self.quiet else iter
-        images = open_images(recipe.data, recipe.scale, progress=bar) if first else None
-        self.processes.wait()
-        return images or open_images(recipe.data, recipe.scale)
-
-    def _build(self, fresh: bool) -> None:
-        recipe, device = self.recipe, self.processes.device
-        torch.manual_seed(recipe.seed)
-        network = create_model(
-            recipe.model, recipe.scale, pretrained=False, **dict(recipe.arguments)
-        )
-        if recipe.start and fresh:
-            missing = warm_start(network, recipe.start)
-            if missing and not self.quiet:
-                tqdm.write(f"not in {recipe.start}, so drawn anew: {', '.join(missing)}")
-        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.network: SRNetwork = network.to(device).to(memory_format=layout).train()
-        self._layout = layout
-        self.criterion = Criterion(recipe.losses).to(device)
-        learned = [*self.network.parameters(), *self.criterion.parameters()]
-        self._learned = [parameter for parameter in learned if parameter.requires_grad]
-        self.optimizer = build_optimizer(recipe.optimizer, self._learned)
-        self.schedule = build_schedule(recipe.schedule, self.optimizer, self.iterations)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
-        self.ema = ModelEmaV3(self.network, decay=recipe.ema) if recipe.ema else None
-        self.teacher = Teacher(recipe, device) if recipe.distillation else None
-        forward: Any = self.network
-        if recipe.compile:
-            forward = torch.compile(forward)
-        if self.processes.world > 1:
-            forward = DistributedDataParallel(forward)
-        self._forward: Callable[[Tensor], Tensor] = forward
-
-    @property
-    def average(self) -> SRNetwork:
-        """The network with averaged weights, in evaluation mode."""
-        network: nn.Module = self.network if self.ema is None else self.ema.module
-        assert isinstance(network, SRNetwork)  # what timm copies
-        return network.eval()
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.iteration = state["iteration"]
-        self.best = state["best"]
-        self._sums.update(state["sums"])
-        self._summed = state["summed"]
-        self.network.load_state_dict(state["network"])
-        self.criterion.load_state_dict(state["criterion"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"])
-        if state["random_cuda"] and self.processes.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-
-    def _prepare_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"{self.folder} cannot be made ({error.strerror})") from error
-        text = json.dumps(self.recipe.to_mapping(), indent=1) + "\n"
-        write_atomically(self.folder / "recipe.json", text.encode())
-        losses = tuple(f"loss_{name}" for name in self._loss_names())
-        columns = ("iteration", "lr", "loss", *losses, "psnr_y", "ssim_y", "seconds")
-        self.log = Log(self.folder / "log.csv", columns, until=self.iteration)
-        recipe = self.recipe
-        self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None
-
-    def _loss_names(self) -> list[str]:
-        names = [loss.name for loss in self.recipe.losses]
-        return [*names, "teacher"] if self.recipe.distillation else names
-
-    def finish(self) -> None:
-        """Learn from all batches that are left, and give the network."""
-        recipe = self.recipe
-        with self._progress() as bar:
-            for lr, hr in self._batches():
-                self.step(lr, hr)
-                bar.update()
-                if self.iteration % recipe.log_every == 0 or self.iteration == self.iterations:
-                    self._write_log(bar)
-                if self.iteration % recipe.save_every == 0 or self.iteration == self.iterations:
-                    self.save()
-
-    @contextmanager
-    def _progress(self) -> Iterator[Any]:
-        started = time.monotonic()
-        self._started = started
-        with tqdm(
-            total=self.iterations,
-            initial=self.iteration,
-            unit="batch",
-            disable=self.quiet,
-            dynamic_ncols=True,
-        ) as bar:
-            yield bar
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        recipe, processes = self.recipe, self.processes
-        patches = Patches(
-            self.images,
-            recipe.scale,
-            patch_size=recipe.data.patch_size,
-            augment=recipe.data.augment,
-            seed=recipe.seed,
-        )
-        cuda = processes.device.type == "cuda"
-        for pair in batches(
-            patches,
-            recipe.data,
-            start=self.iteration,
-            stop=self.iterations,
-            rank=processes.rank,
-            world=processes.world,
-            pin=cuda,
-        ):
-            lr, hr = (images.to(processes.device, non_blocking=cuda) for images in pair)
-            yield lr.contiguous(memory_format=self._layout), hr
-
-    def step(self, lr: Tensor, hr: Tensor) -> None:
-        """Learn from one batch.
-
-        Raises:
-            TrainingError: The loss is not a finite number; the batch is saved.
-        """
-        self.network.train()
-        with self._autocast():
-            output = self._forward(lr)
-        losses = self.criterion(output.float(), hr, lr)
-        if self.teacher is not None:
-            losses["teacher"] = self.teacher.loss(output.float(), lr)
-        total = torch.stack(list(losses.values())).sum()
-        means = self.processes.mean(torch.stack([total, *losses.values()]).detach())
-        if not bool(torch.isfinite(means).all()):
-            raise TrainingError(self._keep_batch(lr, hr, dict(zip(losses, means[1:], strict=True))))
-        self._learn(total)
-        for loss in self.criterion.losses.values():
-            if isinstance(loss, GAN):
-                loss.learn(output.detach().float(), hr)
-        self.iteration += 1
-        for name, value in zip(("", *losses), means.tolist(), strict=True):
-            self._sums[name] += value
-        self._summed += 1
-
-    def _autocast(self) -> Any:
-        if self.recipe.precision == "float32":
-            return nullcontext()
-        dtype = getattr(torch, self.recipe.precision)
-        return torch.autocast(self.processes.device.type, dtype)
-
-    def _learn(self, total: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()
-        longest = self.recipe.optimizer.clip_norm
-        if longest is not None:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self._learned, longest)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.schedule.step()
-        if self.ema is not None:
-            self.ema.update(self.network)
-
-    def _keep_batch(self, lr: Tensor, hr: Tensor, losses: dict[str, Tensor]) -> str:
-        """Save the batch at which the loss ceased to be a number; say so."""
-        rank = self.processes.rank
-        path = self.folder / f"bad_batch_{self.iteration}_{rank}.pt"
-        torch.save({"lr": lr.cpu(), "hr": hr.cpu()}, path)
-        values = ", ".join(f"{name} {float(value):g}" for name, value in losses.items())
-        return (
-            f"The loss is not finite at iteration {self.iteration + 1} ({values}); the batch is in "
-            f"{path}. The last saved state is good: lower the learning rate, clip gradients "
-            "(optimizer.clip_norm), or leave half precision"
-        )
-
-    def _write_log(self, bar: Any) -> None:
-        """Write a line of means since the last, and validate when it is time to."""
-        if not self.processes.is_first:
-            return
-        means = {name: total / self._summed for name, total in self._sums.items()}
-        line: dict[str, float] = {
-            "iteration": self.iteration,
-            "lr": float(self.schedule.get_last_lr()[0]),
-            "loss": means.pop(""),
-            **{f"loss_{name}": value for name, value in means.items()},
-        }
-        self._sums.clear()
-        self._summed = 0
-        bar.set_postfix(loss=f"{line['loss']:.5f}")
-        last = self.iteration == self.iterations
-        if self.validation and (last or self.iteration % self.recipe.validate_every == 0):
-            scores = self.validation.measure(self.average)
-            line.update(scores)
-            bar.write(f"{self.iteration}: {scores['psnr_y']:.3f} dB, SSIM {scores['ssim_y']:.4f}")
-            if scores["psnr_y"] > self.best:
-                self.best = scores["psnr_y"]
-                self.average.save_pretrained(self.folder / "best")
-        line["seconds"] = time.monotonic() - self._started
-        self.log.append(line)
-
-    def save(self) -> None:
-        """Write the state to go on from, and the network as it is now.
-
-        Raises:
-            TrainingError: A weight is not finite, or a file cannot be written.
-        """
-        if not self.processes.is_first:
-            return
-        if not all(bool(torch.isfinite(p).all()) for p in self._learned):
-            raise TrainingError(
-                f"A weight is not finite after iteration {self.iteration}, so this state is not "
-                f"saved; the one before is in {self.folder}. Lower the learning rate or clip "
-                "gradients (optimizer.clip_norm)"
-            )
-        cuda = self.processes.device.type == "cuda"
-        state = {
-            "recipe": json.dumps(self.recipe.to_mapping()),
-            "iteration": self.iteration,
-            "best": self.best,
-            "sums": dict(self._sums),
-            "summed": self._summed,
-            "network": self.network.state_dict(),
-            "criterion": self.criterion.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if cuda else [],
-        }
-        save_state(state, self.folder)
-        self.average.save_pretrained(self.folder)
-
-
-def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path) -> None:
-    """Raise OptionError if a folder's state is of another recipe."""
-    if state is None:
-        return
-    before, now = _flat(json.loads(state["recipe"])), _flat(recipe.to_mapping())
-    for key in sorted((before.keys() | now.keys()) - FREE):
-        if before.get(key) != now.get(key):
-            raise OptionError(
-                f"{folder} holds a run with {key} = {before.get(key)!r}, not {now.get(key)!r}; "
-                "name another output folder, or delete this one to start anew"
-            )
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in record.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
+    with TemporaryDirectory() as folder, joined(pick_device(device)) as processes:
+        short = recipe.changed({"iterations": iterations + 1, "data.val": [], "stages": []})
+        run = Run(short, Path(folder), processes, quiet=True)
+        for number, (lr, hr) in enumerate(run.batches()):
+            if number == 0:
+                run.timer = Timer(processes.device)
+            run.timer.mark("data")
+            run.step(lr, hr)
+            if number == 0:
+                run.timer.seconds.clear()
+        return run.timer.table(iterations)

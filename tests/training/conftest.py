@@ -24,19 +24,19 @@ def photos(tmp_path):
     (folder / "more").mkdir(parents=True)
     with Image.open(PHOTO) as photo:
         for number in range(6):
-            left, top = 96 * (number % 3), 96 * (number // 3)
+            left, top = 36 * (number % 3), 72 * (number // 3)
             name = "more/c.png" if number == 5 else f"{number}.png"
-            photo.crop((left, top, left + 96, top + 96)).save(folder / name)
+            photo.crop((left, top, left + 72, top + 72)).save(folder / name)
     return folder
 
 
 @pytest.fixture
 def held_out(tmp_path):
-    """A square of the photo that is not trained on."""
+    """A part of the photo that is not trained on."""
     folder = tmp_path / "held_out"
     folder.mkdir()
     with Image.open(PHOTO) as photo:
-        photo.crop((300, 100, 420, 220)).save(folder / "eye.png")
+        photo.crop((148, 0, 224, 148)).save(folder / "eye.png")
     return folder
 
 

@@ -9,13 +9,12 @@ from sr_zoo.training.data import Patches, batches, open_images
 from sr_zoo.training.recipe import Data
 
 
-def patches(data, scale=2, *, augment=False, seed=0):
-    images = open_images(data, scale)
-    return Patches(images, scale, patch_size=data.patch_size, augment=augment, seed=seed)
+def patches(data, scale=2, *, seed=0):
+    return Patches(open_images(data, scale), scale, data, seed)
 
 
 def test_lr_patches_are_matlabs_and_lie_where_the_hr_patches_do(photos):
-    data = Data(train=(str(photos),), patch_size=96)
+    data = Data(train=(str(photos),), patch_size=72, augment=False)
     with Image.open(photos / "0.png") as image:
         hr = np.asarray(image.convert("RGB"))
     found = [(lr, large) for lr, large in map(patches(data).__getitem__, range(6))]
@@ -27,7 +26,7 @@ def test_lr_patches_are_matlabs_and_lie_where_the_hr_patches_do(photos):
 
 def test_cut_patches_match_their_reduction(photos):
     data = Data(train=(str(photos),), patch_size=48)
-    cut = patches(data, augment=True)
+    cut = patches(data)
     for number in range(12):
         lr, hr = cut[number]
         reduced = imresize(hr, 0.5).clamp(0, 1)
@@ -36,7 +35,7 @@ def test_cut_patches_match_their_reduction(photos):
 
 
 def test_every_image_comes_once_in_a_pass_in_another_order(photos):
-    cut = patches(Data(train=(str(photos),), patch_size=96))
+    cut = patches(Data(train=(str(photos),), patch_size=72, augment=False))
     passes = [[float(cut[turn * 6 + i][1].sum()) for i in range(6)] for turn in (0, 1)]
     assert sorted(passes[0]) == sorted(passes[1])
     assert len(set(passes[0])) == 6
@@ -45,14 +44,13 @@ def test_every_image_comes_once_in_a_pass_in_another_order(photos):
 
 def test_patches_depend_on_their_number_alone(photos):
     data = Data(train=(str(photos),), patch_size=32, batch_size=4)
-    whole = list(batches(patches(data, augment=True), data, start=0, stop=4))
-    later = list(batches(patches(data, augment=True), data, start=2, stop=4))
+    whole = list(batches(patches(data), data, start=0, stop=4))
+    later = list(batches(patches(data), data, start=2, stop=4))
     for (lr, hr), (lr2, hr2) in zip(whole[2:], later, strict=True):
         assert torch.equal(lr, lr2)
         assert torch.equal(hr, hr2)
     halves = [
-        list(batches(patches(data, augment=True), data, start=0, stop=4, rank=rank, world=2))
-        for rank in (0, 1)
+        list(batches(patches(data), data, start=0, stop=4, rank=rank, world=2)) for rank in (0, 1)
     ]
     for (lr, _), (first, _), (second, _) in zip(whole, *halves, strict=True):
         assert torch.equal(lr, torch.cat((first, second)))
@@ -61,10 +59,10 @@ def test_patches_depend_on_their_number_alone(photos):
 
 def test_workers_change_nothing(photos):
     data = Data(train=(str(photos),), patch_size=32, batch_size=4)
-    alone = list(batches(patches(data, augment=True), data, start=0, stop=3))
+    alone = list(batches(patches(data), data, start=0, stop=3))
     helped = Data(train=(str(photos),), patch_size=32, batch_size=4, workers=2)
     for (lr, hr), (lr2, hr2) in zip(
-        alone, batches(patches(helped, augment=True), helped, start=0, stop=3), strict=True
+        alone, batches(patches(helped), helped, start=0, stop=3), strict=True
     ):
         assert torch.equal(lr, lr2)
         assert torch.equal(hr, hr2)
@@ -74,10 +72,10 @@ def test_given_pairs_are_used_and_must_fit(photos, tmp_path):
     reduced = tmp_path / "reduced"
     (reduced / "more").mkdir(parents=True)
     for path in photos.rglob("*.png"):
-        side = 47 if path.name == "1.png" else 48
+        side = 35 if path.name == "1.png" else 36
         Image.new("RGB", (side, side), (255, 0, 0)).save(reduced / path.relative_to(photos))
     data = Data(train=(str(photos),), lr=(str(reduced),), patch_size=32)
-    with pytest.warns(UserWarning, match=r"1\.png: 47x47 pixels do not belong to"):
+    with pytest.warns(UserWarning, match=r"1\.png: 35x35 pixels do not belong to"):
         images = open_images(data, 2)
     assert len(images.lr) == 5
     assert images.lr[0][0, 0].tolist() == [255, 0, 0]

@@ -202,7 +202,7 @@ def test_losses_that_learn_resume_exactly(name, tiny, tmp_path):
         pass
 
     with pytest.MonkeyPatch.context() as patch:
-        from sr_zoo.training.trainer import Run
+        from sr_zoo.training.run import Run
 
         step = Run.step
 

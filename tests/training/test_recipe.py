@@ -3,7 +3,11 @@ import json
 import pytest
 
 from sr_zoo.errors import OptionError
-from sr_zoo.training.recipe import Recipe, read_recipe
+from sr_zoo.registry import spec_of
+from sr_zoo.training.degradations import build_degradation
+from sr_zoo.training.losses import find_loss
+from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe
+from sr_zoo.weights.manifest import load_manifest
 
 TOML = """
 model = "rlfn_s"
@@ -76,3 +80,19 @@ def test_single_settings_are_changed_by_their_path():
         recipe.changed({"optimizer.clipnorm": 1})
     with pytest.raises(OptionError, match="model is no table"):
         recipe.changed({"model.name": 1})
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_recipes_name_what_exists(path):
+    recipe = read_recipe(path.stem)
+    assert path.read_text().startswith("# ")
+    known = {entry.id for entry in load_manifest().entries}
+    stages = [recipe.changed({**stage, "stages": []}) for stage in recipe.stages]
+    for stage in (recipe, *stages):
+        assert stage.scale in spec_of(stage.model).variants[stage.model].scales
+        assert stage.start is None or stage.start in known
+        assert stage.distillation is None or stage.distillation.teacher in known
+        for loss in stage.losses:
+            assert find_loss(loss.name)
+        for degradation in stage.data.degradations:
+            assert build_degradation(degradation.name, stage.scale, degradation.arguments)

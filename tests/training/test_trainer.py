@@ -6,13 +6,19 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sr_zoo
+from sr_zoo.cli import main
 from sr_zoo.errors import CheckpointError, OptionError, TrainingError
+from sr_zoo.evaluation import imresize, psnr_y
+from sr_zoo.training.recipe import Recipe
+from sr_zoo.training.run import Run
 from sr_zoo.training.state import load_state
-from sr_zoo.training.trainer import Run, train
+from sr_zoo.training.trainer import train
 
 
 def weights(folder):
@@ -45,9 +51,9 @@ def test_a_killed_run_goes_on_bit_for_bit(tiny, photos, tmp_path):
     whole = train(recipe, output=tmp_path / "whole", quiet=True)
     (tmp_path / "recipe.json").write_text((whole / "recipe.json").read_text())
     slowed = (
-        "import sys, time; from sr_zoo.training import trainer; step = trainer.Run.step\n"
+        "import sys, time; from sr_zoo.training import run, trainer; step = run.Run.step\n"
         "def slow(*a): time.sleep(0.1); step(*a)\n"
-        "trainer.Run.step = slow; trainer.train(sys.argv[1], output=sys.argv[2], quiet=True)"
+        "run.Run.step = slow; trainer.train(sys.argv[1], output=sys.argv[2], quiet=True)"
     )
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", slowed, tmp_path / "recipe.json", killed])
@@ -171,3 +177,151 @@ def test_a_teacher_pulls_the_network_towards_its_answers(tiny, tmp_path):
             output=tmp_path / "other",
             quiet=True,
         )
+
+
+def test_stages_follow_one_another_and_are_not_repeated(tiny, tmp_path):
+    """Curriculum: first x2 by L1, then x4 with its weights, then L2 at a lower rate."""
+    stages = [
+        {},
+        {"scale": 4},
+        {"scale": 4, "losses": [{"name": "l2"}], "optimizer.lr": 1e-4, "iterations": 2},
+    ]
+    recipe = tiny(stages=stages)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    assert sr_zoo.load_model(folder).scale == 4
+    assert same(weights(folder), weights(folder / "stage_3"))
+    assert [len(log(folder / f"stage_{n}")) for n in (1, 2, 3)] == [3, 3, 1]
+    assert "loss_l2" in log(folder / "stage_3")[0]
+    before = [(folder / f"stage_{n}" / "state.pt").stat().st_mtime_ns for n in (1, 2, 3)]
+    train(recipe, output=folder, quiet=True)
+    after = [(folder / f"stage_{n}" / "state.pt").stat().st_mtime_ns for n in (1, 2, 3)]
+    assert before == after
+    with pytest.raises(OptionError, match=r"stages\[1\]: unknown key 'scael'"):
+        tiny(stages=[{}, {"scael": 4}])
+
+
+def test_an_interrupted_run_saves_its_state(tiny, tmp_path, monkeypatch):
+    step = Run.step
+
+    def interrupted(run, lr, hr):
+        step(run, lr, hr)
+        if run.iteration == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Run, "step", interrupted)
+    with pytest.raises(TrainingError, match="Stopped after iteration 3 of 6; the same command"):
+        train(tiny(), output=tmp_path / "run", quiet=True)
+    assert load_state(tmp_path / "run")["iteration"] == 3
+
+
+def test_schedules():
+    from sr_zoo.training.optimise import build_optimizer, build_schedule
+    from sr_zoo.training.recipe import Optimizer, Schedule
+
+    def rates(schedule, iterations=10):
+        weight = torch.nn.Parameter(torch.zeros(()))
+        optimizer = build_optimizer(Optimizer("sgd", 1.0), [weight])
+        planned = build_schedule(schedule, optimizer, iterations)
+        found = []
+        for _ in range(iterations):
+            found.append(planned.get_last_lr()[0])
+            optimizer.step()
+            planned.step()
+        return found
+
+    assert rates(Schedule("constant")) == [1.0] * 10
+    steps = rates(Schedule("multistep", milestones=(0.5, 0.8), gamma=0.1))
+    assert steps == pytest.approx([1.0] * 5 + [0.1] * 3 + [0.01] * 2)
+    cosine = rates(Schedule("cosine", minimum=0.0))
+    assert cosine[0] == 1
+    assert cosine[5] == pytest.approx(0.5)
+    assert cosine[9] == pytest.approx(0.0245, abs=1e-4)
+    warm = rates(Schedule("cosine", minimum=0.0, warmup=5))
+    assert warm[:3] == pytest.approx([0.01, 0.208, 0.406])
+    assert max(warm) == warm[5] == pytest.approx(1)
+
+
+def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
+    recipe = tiny(data__val=[str(held_out)], validate_every=4)
+    folder = train(recipe, output=tmp_path / "run", quiet=True, tensorboard=True)
+    names = sorted(path.name for path in (folder / "samples").iterdir())
+    assert names == ["eye_0000004.png", "eye_0000006.png"]
+    with Image.open(folder / "samples" / names[0]) as picture:
+        assert picture.size == (3 * 76, 76)  # bicubic, the network's, the original
+    with Image.open(folder / "curve.png") as picture:
+        assert picture.format == "PNG"
+    assert len(list((folder / "tensorboard").iterdir())) == 1
+
+
+def test_a_tiny_recipe_beats_bicubic_on_an_image_it_has_not_seen(photos, held_out, tmp_path):
+    recipe = Recipe.from_mapping(
+        {
+            "model": "vdsr",
+            "scale": 2,
+            "arguments": {"num_layers": 4, "channels": 16},
+            "iterations": 250,
+            "ema": 0.98,
+            "data": {
+                "train": [str(photos)],
+                "val": [str(held_out)],
+                "patch_size": 48,
+                "batch_size": 4,
+            },
+            "optimizer": {"lr": 2e-3},
+        }
+    )
+    scores = log(train(recipe, output=tmp_path / "run", quiet=True))[-1]
+    with Image.open(held_out / "eye.png") as image:
+        hr = np.asarray(image.convert("RGB"))
+    bicubic = psnr_y(imresize(imresize(hr, 0.5), 2), hr, shave=2)
+    assert float(scores["psnr_y"]) > bicubic + 0.3
+
+
+class TestCommandLine:
+    def call(self, capsys, *arguments):
+        code = 0
+        try:
+            main(["train", *map(str, arguments)])
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    def flags(self, photos):
+        small = ["--set", 'arguments={"channels": 8, "hidden": 8, "num_blocks": 1}']
+        study = ["--scale", 2, "--epochs", 1, "--batch_size", 2, "--patch_size", 32]
+        return ["rlfn_s", "--train_dir", photos, *study, *small]
+
+    def test_the_studys_flags(self, capsys, photos, held_out, tmp_path):
+        folder = tmp_path / "run"
+        flags = self.flags(photos)
+        code, out, err = self.call(capsys, *flags, "--val_dir", held_out, "-o", folder)
+        assert code == 0
+        assert f"--model {folder}" in out
+        assert "3/3" in err  # six images, two in a batch
+        assert [line["iteration"] for line in log(folder)] == ["3"]
+        assert sr_zoo.upscale(held_out / "eye.png", 2, model=str(folder)).size == (152, 296)
+
+    def test_profile_says_where_time_goes_and_writes_nothing(self, capsys, photos, tmp_path):
+        code, out, _ = self.call(capsys, *self.flags(photos), "--profile", "-o", tmp_path / "run")
+        assert code == 0
+        names = [line.split()[0] for line in out.splitlines()]
+        assert names == ["data", "forward", "losses", "backward", "update", "in"]
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["rlfn_s"], "nothing to train on: name a folder"),
+            ([], "Name a model to train"),
+            (["rlfm_s", "--train-dir", "."], "Did you mean 'rlfn_s'"),
+            (["rlfn_s", "--set", "optimizer.lrr=1"], "Did you mean 'lr'"),
+            (["rlfn_s", "--set", "optimizer.lr"], "--set takes path=value"),
+            (["--recipe", "rlfn_s_x5"], "There is no recipe 'rlfn_s_x5'"),
+        ],
+    )
+    def test_wrong_calls_end_in_one_sentence(self, capsys, arguments, message):
+        code, _, err = self.call(capsys, *arguments)
+        assert code == 1
+        assert err.startswith("sr-zoo: ")
+        assert len(err.strip().splitlines()) == 1
+        assert message in err
