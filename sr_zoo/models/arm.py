@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import CARNTrunk, FSRCNNTrunk, MeanShift, SlimConv2d, StagedUpsampler
+from sr_zoo.blocks import CARNTrunk, FSRCNNTrunk, MeanShift, PatchTable, SlimConv2d, StagedUpsampler
 from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -45,23 +45,18 @@ PATCH, STEP = 32, 28  # LR pixels
 BATCH = 32  # patches run together
 GRAY = (9798, 19235, 3735)  # of 2**15: OpenCV's luminance of 8-bit RGB
 LAPLACE = ((2.0, 0.0, 2.0), (0.0, -8.0, 0.0), (2.0, 0.0, 2.0))
-RANGE_OF_PRICES = (1e-4, 1e5)  # of `eta`: everything bicubic, everything at its best
 Self = TypeVar("Self", bound="AnyTimeNetwork")
 
 
 @dataclass(frozen=True)
-class EdgeTable:
-    """Which PSNR each width reaches on patches of an edge score, and what a patch of it costs.
+class EdgeTable(PatchTable):
+    """Which PSNR each width reaches on patches of an edge score; costs are in the authors' count.
 
     Attributes:
-        widths: Feature widths, smallest first; 0 is bicubic interpolation.
-        cost: Per width, in the authors' count of operations on a patch.
         largest: Edge score at the end of the last bin; the bins between 0 and it are equally wide.
         psnr: dB, (widths, bins).
     """
 
-    widths: tuple[int, ...]
-    cost: Tensor
     largest: float
     psnr: Tensor
 
@@ -77,48 +72,14 @@ class EdgeTable:
             psnr=torch.tensor(known["psnr"], dtype=torch.float64, device="cpu"),
         )
 
-    def predict(self, scores: Tensor) -> Tensor:
-        """Return the PSNR of each width on patches with these edge scores: (N,) to (N, widths)."""
+    def describe(self, patches: Tensor) -> Tensor:
+        return edge_scores(patches)
+
+    def predict(self, kinds: Tensor) -> Tensor:
         bins = self.psnr.shape[1]
         centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (self.largest / bins)
-        nearest = (scores.double().cpu()[:, None] - centres).abs().argmin(1)
+        nearest = (kinds.double().cpu()[:, None] - centres).abs().argmin(1)
         return self.psnr[:, nearest].t()
-
-    def choose(self, scores: Tensor, eta: float | None) -> Tensor:
-        """Return each patch's index into `widths`.
-
-        Args:
-            scores: (N,), edge scores.
-            eta: What one dB is worth, in costs of a full-width patch; None for the best PSNR
-                whatever it costs.
-        """
-        value = self.predict(scores)
-        if eta is not None:
-            value = eta * self.cost[-1] * value - self.cost
-        return value.argmax(1)
-
-    def choose_within(self, scores: Tensor, macs: Tensor, limit: float) -> Tensor:
-        """Return each patch's index into `widths` so that all together stay within a limit.
-
-        Args:
-            scores: (N,), edge scores.
-            macs: Multiply-adds of a patch at each width.
-            limit: For all patches.
-        """
-        low, high = RANGE_OF_PRICES
-        for _ in range(50):
-            price = (low * high) ** 0.5
-            within = macs[self.choose(scores, price)].sum() <= limit
-            low, high = (price, high) if within else (low, price)
-        chosen, dearer = self.choose(scores, low), self.choose(scores, high)
-        # patches of one bin change together; of those that the limit lies in, as many as it pays
-        left = limit - macs[chosen].sum()
-        undecided = (dearer != chosen).nonzero().flatten()
-        undecided = undecided[scores[undecided].cpu().argsort(descending=True)]
-        extra = (macs[dearer] - macs[chosen])[undecided].cumsum(0)
-        paid = undecided[extra <= left]
-        chosen[paid] = dearer[paid]
-        return chosen
 
 
 def edge_scores(patches: Tensor) -> Tensor:
@@ -139,11 +100,20 @@ def patch_starts(length: int) -> list[int]:
     return [*range(0, last, STEP), last]
 
 
+def cut_patches(image: Tensor) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Return the patches of an image (1, 3, H, W), one after the other, and their corners."""
+    tops, lefts = (patch_starts(side) for side in image.shape[-2:])
+    places = [(top, left) for top in tops for left in lefts]
+    patches = [image[..., top : top + PATCH, left : left + PATCH] for top, left in places]
+    return torch.cat(patches), places
+
+
 class AnyTimeNetwork(DynamicNetwork):
     """A supernet and the rule that gives every patch a width of it.
 
     Attributes:
-        table: What the rule knows; that of the authors' weights unless another is assigned.
+        table: What the rule knows; that of the authors' weights unless another is assigned, such as
+            a `GradientTable`.
         width: Feature width that `forward` runs at.
     """
 
@@ -153,12 +123,17 @@ class AnyTimeNetwork(DynamicNetwork):
     def __init__(self, scale: int, *, full: int, width: int | None, table: str) -> None:
         if scale != SCALE:
             raise ValueError(f"scale must be {SCALE}, got {scale}")
-        self.table = EdgeTable.published(table)
+        self.table: PatchTable = EdgeTable.published(table)
         self.full = full
         self.width = full if width is None else width
         if not 0 < self.width <= full:
             raise ValueError(f"width must be from 1 to {full}, got {width}")
         super().__init__(scale)
+
+    @classmethod
+    def budgets(cls) -> dict[str, str]:
+        reach = "on each patch the cheapest width expected to reach this PSNR in dB"
+        return super().budgets() | {"psnr": reach}
 
     @abstractmethod
     def at(self: Self, width: int) -> Self:
@@ -180,22 +155,18 @@ class AnyTimeNetwork(DynamicNetwork):
 
     def spend(self, image: Tensor, budget: Budget) -> Effort:
         height, width = image.shape[-2:]
-        tops, lefts = patch_starts(height), patch_starts(width)
-        patches = torch.cat(
-            [image[..., top : top + PATCH, left : left + PATCH] for top in tops for left in lefts]
-        )
+        patches, places = cut_patches(image)
         macs = torch.tensor(
             [self.macs_per_pixel(w) if w else 0.0 for w in self.table.widths], dtype=torch.float64
         ) * (patches.shape[-2] * patches.shape[-1])
         full = self.costs(height, width)[1]
-        scores = edge_scores(patches)
+        kinds = self.table.describe(patches)
         if budget.kind == "share":
-            chosen = self.table.choose_within(
-                scores, macs, affordable(budget.value, 0, full) * full
-            )
+            chosen = self.table.choose_within(kinds, macs, affordable(budget.value, 0, full) * full)
+        elif budget.kind == "psnr":
+            chosen = self.table.choose_reaching(kinds, budget.value)
         else:
-            chosen = self.table.choose(scores, None if budget.kind == "auto" else budget.value)
-        places = [(top, left) for top in tops for left in lefts]
+            chosen = self.table.choose(kinds, None if budget.kind == "auto" else budget.value)
         output = blend(self.enlarge(patches, chosen), places, height, width)
         painted = torch.zeros(height, width, dtype=torch.long)
         for (top, left), index in zip(places, chosen.tolist(), strict=True):

@@ -25,6 +25,7 @@ from sr_zoo.imaging import read_image
 from sr_zoo.imaging.folder import READABLE_SUFFIXES
 from sr_zoo.training.degradations import Degradation, OneOf, build_degradation
 from sr_zoo.training.recipe import Data
+from sr_zoo.training.sampling import EqualisedPlaces
 from sr_zoo.weights.cache import cache_folder
 
 Pixels = NDArray[np.uint8]
@@ -164,30 +165,52 @@ def _keep(path: Path, pixels: Pixels) -> None:
 class Patches(Dataset[tuple[Tensor, Tensor]]):
     """Patches by their number in the run: LR and HR, RGB in [0, 1].
 
-    Every image gives one patch in each pass, in an order drawn for the pass.
+    Every image gives one patch in each pass, in an order drawn for the pass, unless the recipe's
+    sampler draws another.
+
+    Args:
+        images: To cut from.
+        scale: Upscaling factor.
+        data: How to cut.
+        seed: Of what is drawn.
+        total: Patches of the whole run, over which a sampler gives way to the uniform one.
     """
 
-    def __init__(self, images: Images, scale: int, data: Data, seed: int) -> None:
+    def __init__(
+        self, images: Images, scale: int, data: Data, seed: int, *, total: int = 0
+    ) -> None:
         self.images = images
         self.scale = scale
         self.side = data.patch_size // scale
         self.augment = data.augment
         self.seed = seed
         self._degrade = _drawn_degradation(data, scale)
+        self._sampler = (
+            EqualisedPlaces(images.lr, self.side, total) if data.sampler == "equalised" else None
+        )
         self._pass = -1
         self._order = np.arange(0)
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self.seed, 1, number))
+        drawn = None if self._sampler is None else self._sampler.draw(number, rng)
+        image, top, left = drawn or self._uniform(number, rng)
+        return self._cut(self.images.lr[image], self.images.hr[image], top, left, rng)
+
+    def _uniform(self, number: int, rng: np.random.Generator) -> tuple[int, int, int]:
+        """Return image, top and left of the patch that comes without a sampler."""
         turn, position = divmod(number, len(self.images.hr))
         if turn != self._pass:
             order = np.random.default_rng((self.seed, 0, turn))
             self._pass, self._order = turn, order.permutation(len(self.images.hr))
-        image = self._order[position]
-        rng = np.random.default_rng((self.seed, 1, number))
-        return self._cut(self.images.lr[image], self.images.hr[image], rng)
+        image = int(self._order[position])
+        height, width = self.images.lr[image].shape[:2]
+        top, left = (int(rng.integers(side - self.side + 1)) for side in (height, width))
+        return image, top, left
 
-    def _cut(self, lr: Pixels, hr: Pixels, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        top, left = (int(rng.integers(side - self.side + 1)) for side in lr.shape[:2])
+    def _cut(
+        self, lr: Pixels, hr: Pixels, top: int, left: int, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         small = _square(lr, top, left, self.side)
         large = _square(hr, top * self.scale, left * self.scale, self.side * self.scale)
         if self.augment:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 SHIPPED = Path(__file__).parent / "recipes"
 PRECISIONS = ("float32", "bfloat16", "float16")
+SAMPLERS = ("uniform", "equalised")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Data:
         batch_size: Patches in a batch, over all processes together.
         degradations: How LR patches are made, one drawn for each patch; empty for MATLAB's bicubic
             on whole images, made once.
+        sampler: ``"uniform"``, or ``"equalised"`` to see every class of texture equally often at
+            first (`sr_zoo.training.sampling`).
         augment: Whether patches are flipped and rotated by quarter turns.
         workers: Processes that cut patches; 0 cuts them in the training process.
     """
@@ -64,6 +67,7 @@ class Data:
     patch_size: int = 128
     batch_size: int = 16
     degradations: tuple[Degradation, ...] = ()
+    sampler: str = "uniform"
     augment: bool = True
     workers: int = 0
 
@@ -257,6 +261,7 @@ class Recipe:
         if not self.losses:
             raise OptionError(f"{source}: losses must have at least one entry")
         _check_choice(source, "precision", self.precision, PRECISIONS)
+        _check_choice(source, "data.sampler", self.data.sampler, SAMPLERS)
         _check_choice(source, "optimizer.name", self.optimizer.name, ("adam", "adamw", "sgd"))
         _check_choice(
             source, "schedule.name", self.schedule.name, ("cosine", "multistep", "constant")

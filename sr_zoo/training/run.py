@@ -192,7 +192,13 @@ class Run:
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the LR and HR patches of the iterations that are left."""
         recipe, processes = self.recipe, self.processes
-        patches = Patches(self.images, recipe.scale, recipe.data, recipe.seed)
+        patches = Patches(
+            self.images,
+            recipe.scale,
+            recipe.data,
+            recipe.seed,
+            total=self.iterations * recipe.data.batch_size,
+        )
         cuda = processes.device.type == "cuda"
         for pair in batches(
             patches,
