@@ -118,3 +118,17 @@ def test_folders_without_use(tmp_path, photos):
         pytest.warns(UserWarning, match="fewer than a patch of 128x128"),
     ):
         open_images(Data(train=(str(photos),)), 2)
+
+
+def test_the_equalised_sampler_looks_for_rare_texture(tmp_path):
+    rng = np.random.default_rng(0)
+    mostly_flat = np.full((128, 128, 3), 128, np.uint8)
+    mostly_flat[:32, :32] = rng.integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(mostly_flat).save(tmp_path / "0.png")
+
+    def textured(sampler):
+        data = Data(train=(str(tmp_path),), patch_size=32, sampler=sampler)
+        drawn = Patches(open_images(data, 2), 2, data, 0, total=10**6)
+        return sum(bool(drawn[number][1].std() > 0) for number in range(200)) / 200
+
+    assert textured("equalised") > 2 * textured("uniform")
