@@ -74,7 +74,7 @@ def test_the_network_is_left_alone():
 @pytest.mark.parametrize("golden", list(counted()))
 def test_parameters_and_multiply_adds_are_those_of_the_authors(golden):
     spec = spec_of(golden.model)
-    arguments = spec.variants[golden.model].resolve(golden.scale)
+    arguments = spec.variants[golden.model].resolve(golden.scale) | golden.arguments
     with torch.device("meta"):
         complexity = count_complexity(spec.network(**arguments))
     dead = sum(tensor.numel() for tensor in dead_branches(golden).values())

@@ -28,17 +28,6 @@ FILTER_BIAS = (
 )
 
 
-@pytest.fixture
-def leaky(monkeypatch):
-    """Let no ReLU be dead: whether one is, depends on random weights and not on the graph."""
-
-    def passing(x: torch.Tensor) -> torch.Tensor:
-        return F.leaky_relu(x, 0.5)
-
-    monkeypatch.setattr(torch, "relu", passing)
-    monkeypatch.setattr(torch.nn.ReLU, "forward", lambda _module, x: passing(x))
-
-
 def unreached(name: str, network: torch.nn.Module) -> list[str]:
     """Return the parameters that a step leaves as they are."""
     torch.manual_seed(0)

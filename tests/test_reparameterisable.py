@@ -45,6 +45,7 @@ def test_fused_weights_load_into_the_deployed_form(name):
 
 
 @pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.usefixtures("leaky")
 def test_a_step_lowers_the_loss_and_every_branch_gets_a_gradient(name):
     torch.manual_seed(0)
     scale = min(spec_of(name).variants[name].scales)

@@ -267,7 +267,7 @@ class Upscaler:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
         allowed = run_tiled(self._runners.tiled, image, tiling, write, advance)
         if allowed.side < tiling.side:
-            self._tiling = allowed  # the next image need not run out of memory again
+            self._tiling = allowed
 
     def _plan(self, height: int, width: int) -> Tiling | None:
         """Return how to cut an image of this size, or None to run it in one piece."""
@@ -294,7 +294,7 @@ class Upscaler:
         return min(halo, INEXACT_HALO) if global_statistics else halo, grid, global_statistics
 
     def _smaller(self, height: int, width: int) -> Tiling:
-        """Return how to cut an image that the memory did not hold in one piece."""
+        """Return how to cut an image that the memory did not hold in one piece, from now on."""
         if self.tile is None:
             raise OutOfMemoryError(
                 f"An image of {height}x{width} pixels does not fit the memory in one piece; "
@@ -302,7 +302,9 @@ class Upscaler:
             )
         tiling = self.tiling()
         cells = max(max(height, width) // 2 // tiling.grid, 1)
-        return replace(tiling, side=min(tiling.side, cells * tiling.grid))
+        # the next image of this size need not run out of memory again
+        self._tiling = replace(tiling, side=min(tiling.side, cells * tiling.grid))
+        return self._tiling
 
     def tiling(self) -> Tiling:
         """Return how images that are too large for one piece are cut, as far as is known by now.
