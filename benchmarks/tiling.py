@@ -20,7 +20,7 @@ from sr_zoo.errors import SRZooError
 from sr_zoo.network import SRNetwork
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
-STRIP = (30, 120, 414, 144)  # left, upper, right, lower: black beyond the photo's edge
+ROWS, WIDTH = slice(60, 84), 400  # of the photo, mirrored at its right edge to be wide enough
 TILE = 96
 SCALE = 4
 PASSES = (0, 1, 2)
@@ -55,8 +55,9 @@ def find(model: str, folder: Path | None) -> tuple[SRNetwork, str]:
 def main() -> None:
     """Print the table."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    photo = np.asarray(Image.open(PHOTO).convert("RGB").crop(STRIP), dtype=np.float32) / 255
-    image = torch.from_numpy(photo).permute(2, 0, 1)[None]
+    photo = np.asarray(Image.open(PHOTO).convert("RGB"), dtype=np.float32)[ROWS] / 255
+    strip = np.pad(photo, ((0, 0), (0, WIDTH - photo.shape[1]), (0, 0)), mode="symmetric")
+    image = torch.from_numpy(strip).permute(2, 0, 1)[None]
     print(
         f"Tiles of {TILE} LR pixels against the image in one piece, with one statistics pass (the "
         "default) and, for comparison, without and with two:\n"

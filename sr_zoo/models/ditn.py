@@ -21,7 +21,7 @@ DITN and DITN-Tiny are the library's reading of the paper: the same units with l
 DITN-Tiny one of them like DITN-Real, DITN three.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -117,13 +117,36 @@ class UnfoldingUnit(nn.Module):
         return self.spatial(merge(windows, PATCH, (height, width)).permute(0, 3, 1, 2))
 
 
-class UnfoldingNetwork(SRNetwork):
-    """A chain of unfolding units under one long skip; (N, 3, H, W) to scale times that."""
+class DITN(SRNetwork):
+    """A chain of unfolding units under one long skip; (N, 3, H, W) to scale times that.
 
-    def __init__(self, scale: int, channels: int, units: Iterable[nn.Module]) -> None:
+    Args:
+        scale: Upscaling factor.
+        channels: Feature width.
+        num_units: Unfolding units.
+        num_inner: Layers within patches per unit.
+        num_spatial: Layers across the map per unit.
+    """
+
+    make_norm = staticmethod(_layer_norm)
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        num_units: int = 1,
+        num_inner: int = 4,
+        num_spatial: int = 4,
+    ) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.body = nn.Sequential(*units)
+        self.body = nn.Sequential(
+            *(
+                UnfoldingUnit(channels, num_inner, num_spatial, self.make_norm)
+                for _ in range(num_units)
+            )
+        )
         self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
 
@@ -134,48 +157,10 @@ class UnfoldingNetwork(SRNetwork):
         return crop(out, self.scale * height, self.scale * width)
 
 
-class DITN(UnfoldingNetwork):
-    """Units with layer normalisation.
+class DITNReal(DITN):
+    """DITN whose layers are normalised by tanh and a 1x1 convolution."""
 
-    Args:
-        scale: Upscaling factor.
-        channels: Feature width.
-        num_units: Unfolding units.
-        num_inner: Layers within patches per unit.
-        num_spatial: Layers across the map per unit.
-    """
-
-    def __init__(
-        self,
-        *,
-        scale: int,
-        channels: int = 60,
-        num_units: int = 1,
-        num_inner: int = 4,
-        num_spatial: int = 4,
-    ) -> None:
-        units = (
-            UnfoldingUnit(channels, num_inner, num_spatial, _layer_norm) for _ in range(num_units)
-        )
-        super().__init__(scale, channels, units)
-
-
-class DITNReal(UnfoldingNetwork):
-    """Units normalised by tanh and a 1x1 convolution; arguments as for `DITN`."""
-
-    def __init__(
-        self,
-        *,
-        scale: int,
-        channels: int = 60,
-        num_units: int = 1,
-        num_inner: int = 4,
-        num_spatial: int = 4,
-    ) -> None:
-        units = (
-            UnfoldingUnit(channels, num_inner, num_spatial, _tanh_norm) for _ in range(num_units)
-        )
-        super().__init__(scale, channels, units)
+    make_norm = staticmethod(_tanh_norm)
 
 
 SPEC = ArchSpec(
