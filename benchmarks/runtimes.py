@@ -24,7 +24,7 @@ from sr_zoo.weights.convert import converter_of
 
 SCALE = 4
 SIZE = (320, 180)
-ROUNDS = 3
+ROUNDS = 9
 TOLERANCE = 1e-4
 SEEMORE_T = {
     "scale": SCALE,
