@@ -7,7 +7,6 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
 THIN: dict[str, dict[str, Any]] = {
-    "adsrnet": {"channels": 4},
     "arm": {"channels": 8},
     "asconvsr": {"channels": 4},
     "awsrn": {"channels": 4, "hidden": 8},
