@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file
@@ -14,8 +15,6 @@ from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.training.losses import ImageLoss
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as VGG was trained
-CONTENT_LAYERS = {"conv5_4": 1.0}
-TEXTURE_LAYERS = {"relu2_2": 1.0, "relu3_4": 1.0, "relu4_4": 1.0}
 PREFIX = "features."
 
 
@@ -114,12 +113,20 @@ def _locate(network: str, weights: str | None) -> Path:
 
 
 class _FeatureLoss(ImageLoss):
-    """A weighted sum over layers of a classifier."""
+    """A weighted sum over layers of a classifier; `LAYERS` where none are given."""
 
-    def __init__(self, layers: Mapping[str, float], network: str, weights: str | None) -> None:
+    LAYERS: ClassVar[Mapping[str, float]]
+
+    def __init__(
+        self,
+        *,
+        layers: Mapping[str, float] | None = None,
+        network: str = "vgg19",
+        weights: str | None = None,
+    ) -> None:
         super().__init__()
-        self.layer_weights = dict(layers)
-        self.features = VGGFeatures(tuple(layers), network=network, weights=weights)
+        self.layer_weights = dict(self.LAYERS if layers is None else layers)
+        self.features = VGGFeatures(tuple(self.layer_weights), network=network, weights=weights)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         wanted = self.features(target)
@@ -141,19 +148,12 @@ class Content(_FeatureLoss):
     ECCVW 2018.
 
     Args:
-        layers: Layer to weight, as in `VGGFeatures`.
+        layers: Layer to weight, as in `VGGFeatures`; None for `LAYERS`.
         network: As in `VGGFeatures`.
         weights: As in `VGGFeatures`.
     """
 
-    def __init__(
-        self,
-        *,
-        layers: Mapping[str, float] = CONTENT_LAYERS,
-        network: str = "vgg19",
-        weights: str | None = None,
-    ) -> None:
-        super().__init__(layers, network, weights)
+    LAYERS: ClassVar = {"conv5_4": 1.0}
 
 
 class Texture(_FeatureLoss):
@@ -163,19 +163,12 @@ class Texture(_FeatureLoss):
     divided by the number of places and channels it sums over.
 
     Args:
-        layers: Layer to weight, as in `VGGFeatures`.
+        layers: Layer to weight, as in `VGGFeatures`; None for `LAYERS`.
         network: As in `VGGFeatures`.
         weights: As in `VGGFeatures`.
     """
 
-    def __init__(
-        self,
-        *,
-        layers: Mapping[str, float] = TEXTURE_LAYERS,
-        network: str = "vgg19",
-        weights: str | None = None,
-    ) -> None:
-        super().__init__(layers, network, weights)
+    LAYERS: ClassVar = {"relu2_2": 1.0, "relu3_4": 1.0, "relu4_4": 1.0}
 
     def distance(self, found: Tensor, wanted: Tensor) -> Tensor:
         return (gram(found) - gram(wanted)).square().mean()
