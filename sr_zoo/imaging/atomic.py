@@ -59,17 +59,6 @@ def writing_atomically(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
-@contextmanager
-def writing_scratch(path: str | Path) -> Iterator[Path]:
-    """Yield the place of a file beside `path` that is gone afterwards."""
-    target = Path(path).resolve()
-    scratch = target.with_name(_stem(target) + secrets.token_hex(8) + SUFFIX)
-    try:
-        yield scratch
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
 def remove_leftovers(targets: Iterable[Path]) -> None:
     """Remove what killed runs left half-written beside these files; nobody else may write them."""
     stems = defaultdict(set)

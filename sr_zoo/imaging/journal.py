@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,13 @@ class Journal:
         self._finished = {line["target"]: line for line in lines[1:]} if continued else {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a" if continued else "w", encoding="utf-8")
+            # without a buffer nothing is left over that could not be written when it is closed
+            self._file = self.path.open("ab" if continued else "wb", buffering=0)
             # a run killed while it wrote may have left half a line
             self._write("" if continued else json.dumps(header))
         except OSError as error:
+            if hasattr(self, "_file"):
+                self._file.close()
             raise ImageWriteError(f"{folder}: cannot be written to ({error.strerror})") from error
 
     def has(self, job: Job) -> bool:
@@ -73,8 +78,9 @@ class Journal:
         self._file.close()
 
     def _write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
+        data = f"{line}\n".encode()
+        if self._file.write(data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _line(job: Job) -> dict[str, Any]:

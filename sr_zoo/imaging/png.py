@@ -21,32 +21,48 @@ def write_16_bit(picture: Picture, file: BinaryIO) -> None:
     height, width = picture.size
     color_type = COLOR_TYPES[picture.pixels.shape[2], picture.alpha is not None]
     file.write(SIGNATURE)
-    _chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))
+    file.write(image_header(picture.size, 16, color_type))
     metadata = picture.metadata
     if metadata.icc:
-        _chunk(file, b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc))
+        file.write(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
     if metadata.dpi:
         per_metre = (round(value * INCHES_PER_METRE) for value in metadata.dpi)
-        _chunk(file, b"pHYs", struct.pack(">IIB", *per_metre, 1))
+        file.write(chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
     if metadata.exif:
-        _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
+        file.write(chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0")))
     if metadata.xmp:
-        _chunk(file, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
+        file.write(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
     packer = zlib.compressobj(6)
     previous = np.zeros((1, 0), np.uint8)
     for top in range(0, height, ROWS_AT_ONCE):
         rows = _rows(picture, top)
         above = np.concatenate([previous if top else np.zeros_like(rows[:1]), rows[:-1]])
         if packed := packer.compress(_filtered(rows, above, rows.shape[1] // width)):
-            _chunk(file, b"IDAT", packed)
+            file.write(chunk(b"IDAT", packed))
         previous = rows[-1:]
-    _chunk(file, b"IDAT", packer.flush())
-    _chunk(file, b"IEND", b"")
+    file.write(chunk(b"IDAT", packer.flush()))
+    file.write(chunk(b"IEND", b""))
 
 
-def _chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
-    file.write(struct.pack(">I", len(content)) + kind + content)
-    file.write(struct.pack(">I", zlib.crc32(kind + content)))
+def image_header(size: tuple[int, int], bits: int, color_type: int) -> bytes:
+    """Return the chunk that says height and width, depth and kind of the pixels."""
+    height, width = size
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+def unfiltered(samples: Array) -> bytes:
+    """Return rows (n, width, channels) of uint8 or uint16 as a PNG stores them, as they are."""
+    stored = samples.astype(samples.dtype.newbyteorder(">"), order="C", copy=False)
+    rows = stored.view(np.uint8).reshape(len(samples), -1)
+    lines = np.zeros((len(rows), rows.shape[1] + 1), np.uint8)
+    lines[:, 1:] = rows
+    return lines.tobytes()
 
 
 def _rows(picture: Picture, top: int) -> Array:

@@ -1,11 +1,7 @@
-"""Images too large for the memory: read, upscaled and written strip by strip, through libvips.
-
-Between the network and the encoder the output waits, uncompressed, in a file beside the target.
-"""
+"""Images too large for the memory: read, upscaled and written strip by strip, through libvips."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,28 +13,19 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_zoo.errors import ImageReadError, ImageWriteError
-from sr_zoo.imaging.atomic import writing_atomically, writing_scratch
+from sr_zoo.errors import ImageReadError
 from sr_zoo.imaging.formats import Format
 from sr_zoo.imaging.picture import LUMA, Array
+from sr_zoo.imaging.strips import PACKING, writing_strips
+from sr_zoo.inference.memory import largest_core
+from sr_zoo.inference.tiling import Tiling
 from sr_zoo.inference.upscale import Upscaler
 
 STREAMED_PIXELS = 200_000_000  # of output: from here on it takes gigabytes at once
 LARGEST_SIDE = 512  # LR pixels of a tile, and so of the strips that are held
-TILED_SIDE = 256  # of the tiles inside a TIFF
+STRIP_BYTES = 128 << 20  # of the output in a strip; two are held
+FEATURE_BYTES = 256 << 20  # of the network's features
 COLORS = {("uchar", "srgb"), ("uchar", "b-w"), ("ushort", "rgb16"), ("ushort", "grey16")}
-PACKING: dict[str, dict[str, Any]] = {
-    "TIFF": {
-        "tile": True,
-        "tile_width": TILED_SIDE,
-        "tile_height": TILED_SIDE,
-        "bigtiff": True,
-        "compression": "deflate",
-        "predictor": "horizontal",
-    },
-    "PNG": {"compression": 3},
-}
-KEPT = ("icc-profile-data", "exif-data", "xmp-data")  # libvips' names
 
 
 def open_streamed(path: Path, upscaler: Upscaler, target: Format) -> Streamed | None:
@@ -95,12 +82,17 @@ class Rows:
 
     Args:
         path: The file.
-        held: How many rows before the last one read can be had again without reading anew.
         device: Of the tensors.
+
+    Attributes:
+        image: Of pyvips, for what its header says.
+        held: How many rows before the last one read can be had again without reading anew.
     """
 
-    def __init__(self, path: Path, held: int, device: torch.device) -> None:
-        self._path, self._held, self._device = path, held, device
+    held = 0
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self._path, self._device = path, device
         self._open()
         self.shape = torch.Size((1, 3, self.image.height, self.image.width))
 
@@ -133,7 +125,7 @@ class Rows:
         width = self.image.width
         data = self._region.fetch(0, self._end, width, count)
         fresh = np.frombuffer(data, self.dtype).reshape(count, width, self.image.bands)
-        self._rows = np.concatenate([self._rows, fresh])[-max(self._held, count) :]
+        self._rows = np.concatenate([self._rows, fresh])[-max(self.held, count) :]
         self._end += count
 
 
@@ -150,8 +142,11 @@ class Ordered:
         self._dtype, self._white, self._emit = like.dtype, like.white, emit
         self._channels = like.image.bands
         self._width, self._top = width, 0
-        self._rows = np.empty((0, width, self._channels), self._dtype)
+        self._rows = self._empty(0)
         self._filled = np.zeros(0, int)
+
+    def _empty(self, rows: int) -> Array:
+        return np.empty((rows, self._width, self._channels), self._dtype)
 
     def write(self, corner: tuple[int, int], pixels: Tensor) -> None:
         """Take one tile, (1, 3, h, w), whose top left corner lies there in the output."""
@@ -161,17 +156,17 @@ class Ordered:
         top, left = corner[0] - self._top, corner[1]
         bottom = top + levels.shape[0]
         if bottom > len(self._rows):
-            new = bottom - len(self._rows)
-            more = np.empty((new, self._width, self._channels), self._dtype)
-            self._rows = np.concatenate([self._rows, more])
-            self._filled = np.concatenate([self._filled, np.zeros(new, int)])
+            begun, self._rows = self._rows, self._empty(bottom)
+            self._rows[: len(begun)] = begun
+            self._filled = np.concatenate([self._filled, np.zeros(bottom - len(begun), int)])
         self._rows[top:bottom, left : left + levels.shape[1]] = levels
         self._filled[top:bottom] += levels.shape[1]
         ready = int((self._filled == self._width).cumprod().sum())
         if ready:
-            self._emit(self._rows[:ready])
-            self._rows, self._filled = self._rows[ready:].copy(), self._filled[ready:]
+            done, self._rows = self._rows[:ready], self._rows[ready:].copy()
+            self._filled = self._filled[ready:]
             self._top += ready
+            self._emit(done)
 
 
 class Streamed:
@@ -191,58 +186,40 @@ class Streamed:
         import pyvips
 
         target.parent.mkdir(parents=True, exist_ok=True)
-        with writing_atomically(target) as partial, writing_scratch(target) as raw:
-            try:
-                _encode(raw, partial, self._fill(raw, progress), self._format, strip)
-            except pyvips.Error as error:
-                said = " ".join(str(error).split())
-                if said.startswith("unable to write") or "write error" in said:
-                    raise ImageWriteError(f"{target}: cannot be written ({said})") from error
-                raise ImageReadError(
-                    f"{self._path}: cannot be decoded, it is truncated or damaged ({said})"
-                ) from error
+        try:
+            self._write(target, strip, progress)
+        except pyvips.Error as error:
+            said = " ".join(str(error).split())
+            raise ImageReadError(
+                f"{self._path}: cannot be decoded, it is truncated or damaged ({said})"
+            ) from error
 
     @torch.inference_mode()
-    def _fill(self, raw: Path, progress: bool) -> Rows:
-        """Write the samples of the output one after the other; return the input."""
-        tiling = self._upscaler.tiling()
-        cells = max(LARGEST_SIDE // tiling.grid, 1)
-        tiling = replace(tiling, side=min(tiling.side, cells * tiling.grid))
-        device = next(self._upscaler.network.parameters(), torch.empty(0)).device
-        rows = Rows(self._path, tiling.side + 2 * (tiling.halo + tiling.grid), device)
+    def _write(self, target: Path, strip: bool, progress: bool) -> None:
+        network = self._upscaler.network
+        device = next(network.parameters(), torch.empty(0)).device
+        rows = Rows(self._path, device)
+        tiling = self._tiling(rows)
+        rows.held = tiling.side + 2 * (tiling.halo + tiling.grid)
         height, width = rows.shape[-2:]
         total = height * width * (tiling.passes + 1)
         with (
-            raw.open("wb") as file,
+            writing_strips(target, rows.image, network.scale, self._format.name, strip) as emit,
             tqdm(
                 total=total, desc=self._path.name, unit="px", unit_scale=True, disable=not progress
             ) as bar,
         ):
-            ordered = Ordered(
-                width * self._upscaler.network.scale, rows, lambda done: file.write(done.tobytes())
-            )
+            ordered = Ordered(width * network.scale, rows, emit)
             self._upscaler.run_tiled(rows, tiling, ordered.write, bar.update)
-        return rows
 
-
-def _encode(raw: Path, path: Path, rows: Rows, format: Format, strip: bool) -> None:
-    """Compress the samples in a file into an image file, with what the input said besides."""
-    import pyvips
-
-    original = rows.image
-    samples = raw.stat().st_size // (rows.dtype.itemsize * original.bands)
-    scale = math.isqrt(samples // (original.width * original.height))
-    image = pyvips.Image.rawload(
-        str(raw),
-        original.width * scale,
-        original.height * scale,
-        original.bands,
-        format=original.format,
-        interpretation=original.interpretation,
-    ).copy(xres=original.xres * scale, yres=original.yres * scale)
-    for name in KEPT:
-        if original.get_typeof(name):
-            image.set_type(pyvips.GValue.blob_type, name, original.get(name))
-    save = {"TIFF": image.tiffsave, "PNG": image.pngsave}[format.name]
-    options = {"keep": "icc"} if strip else {}
-    save(str(path), **PACKING[format.name], **options)
+    def _tiling(self, rows: Rows) -> Tiling:
+        """Return how to cut the image so that what is held at once stays small."""
+        network, tiling = self._upscaler.network, self._upscaler.tiling()
+        row_bytes = rows.shape[-1] * rows.image.bands * rows.dtype.itemsize * network.scale**2
+        most = min(LARGEST_SIDE, STRIP_BYTES // row_bytes)
+        side = min(
+            tiling.side,
+            max(most // tiling.grid, 1) * tiling.grid,
+            largest_core(network, tiling.halo, tiling.grid, most=FEATURE_BYTES),
+        )
+        return replace(tiling, side=side)

@@ -75,19 +75,20 @@ def free_memory() -> float:
     return int(available[0]) * 1024 if available else inf
 
 
-def largest_core(network: SRNetwork, halo: int, grid: int) -> int:
+def largest_core(network: SRNetwork, halo: int, grid: int, *, most: int = CPU_BUDGET) -> int:
     """Return the side of the largest tile core, in LR pixels, that fits the memory to be used.
 
     Args:
         network: On the device it will run on.
         halo: LR pixels around the core.
         grid: The result is a multiple of this.
+        most: Bytes of main memory that the features may take.
     """
     device = next(network.parameters(), torch.empty(0)).device
     if device.type == "cuda":
         budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
     else:
-        budget = min(CPU_BUDGET, FREE_SHARE * free_memory())
+        budget = min(most, FREE_SHARE * free_memory())
     side = int((budget / bytes_per_pixel(network)) ** 0.5)
     core = max(side - 2 * halo, SMALLEST_CORE)
     return max(core // grid, 1) * grid

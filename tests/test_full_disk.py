@@ -1,0 +1,131 @@
+"""A full disk and a folder that is read-only end in one sentence, with what was there intact."""
+
+import resource
+import subprocess
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import sr_zoo
+from sr_zoo.cli import main
+from sr_zoo.imaging import Picture, read_image, write_image
+from sr_zoo.inference import huge
+from sr_zoo.inference.files import upscale_files
+
+ROOM = 24_000  # bytes; the small file fits, the large ones do not
+SMALL, LARGE = 8, 100  # sides
+
+
+@contextmanager
+def mounted(folder, options):
+    """A file system of its own in `folder`, which takes an administrator."""
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def file_size_limited():
+    """No file can grow beyond the room: what an ordinary user can have instead of a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of a small image between two large ones."""
+    for name, side in (("a.png", LARGE), ("b.png", SMALL), ("c.tif", LARGE)):
+        pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write_image(Picture(pixels), tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+@pytest.fixture(params=["full", "limited"])
+def full(tmp_path, request):
+    """A folder with little room, in which there is something already."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with mounted(folder, f"size={ROOM}") if request.param == "full" else file_size_limited():
+        (folder / "a.png").write_bytes(b"earlier")
+        yield folder
+
+
+def upscale(*arguments):
+    """Return the exit code of the command line."""
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", "--model", "nearest", "--scale", "2", *map(str, arguments)])
+    return ended.value.code
+
+
+def complaints(capsys):
+    """Return the lines on standard error about single files."""
+    lines = capsys.readouterr().err.splitlines()
+    return sorted(line for line in lines if line.startswith("sr-zoo: ") and "done," not in line)
+
+
+def test_a_folder_run_fills_the_disk(photos, full, capsys):
+    (photos / "b.png").rename(photos.parent / "b.png")
+    assert upscale(photos, "-o", full) == 1
+    for line, name in zip(complaints(capsys), ("a.png", "c.tif"), strict=True):
+        assert f"{full / name}: cannot be written (" in line
+        assert "nothing was changed" in line
+    assert (full / "a.png").read_bytes() == b"earlier"
+    assert upscale(photos.parent / "b.png", "-o", full) == 0
+    assert read_image(full / "b.png").size == (2 * SMALL, 2 * SMALL)
+    left = [path.name for path in full.iterdir() if not path.name.endswith(".jsonl")]
+    assert sorted(left) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_strips_fill_the_disk(photos, full, name, monkeypatch):
+    pytest.importorskip("pyvips", reason="huge images are streamed through libvips")
+    monkeypatch.setattr(huge, "STREAMED_PIXELS", 1000)
+    monkeypatch.setattr(huge, "LARGEST_SIDE", 16)
+    (full / name).write_bytes(b"earlier")
+    upscaler = sr_zoo.Upscaler("nearest", 8)
+    (outcome,) = upscale_files(upscaler, [photos / "c.tif"], full / name)
+    assert outcome.status == "failed"
+    assert f"{full / name}: cannot be written (" in outcome.sentence
+    assert "\n" not in outcome.sentence
+    assert (full / name).read_bytes() == b"earlier"
+    assert {path.name for path in full.iterdir()} == {"a.png", name}
+
+
+@pytest.mark.parametrize("full", ["full"], indirect=True)
+def test_a_disk_that_was_full_before(photos, full, capsys):
+    with (full / "filler").open("wb", buffering=0) as file:
+        while file.write(bytes(ROOM)) == ROOM:
+            pass
+    assert upscale(photos, "-o", full) == 1
+    (line,) = complaints(capsys)
+    assert f"{full}: cannot be written to (No space left on device)" in line
+    assert (full / "a.png").read_bytes() == b"earlier"
+
+
+def test_a_read_only_folder(photos, tmp_path, capsys):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with mounted(folder, "size=1m"):
+        (folder / "a.png").write_bytes(b"earlier")
+        remount = ["mount", "-o", "remount,ro", str(folder)]
+        subprocess.run(remount, check=True, capture_output=True)
+        assert upscale(photos, "-o", folder) == 1
+        assert upscale(photos / "a.png", "-o", folder / "a.png") == 1
+        assert upscale(photos / "a.png", "-o", folder / "new" / "a.png") == 1
+        assert (folder / "a.png").read_bytes() == b"earlier"
+        assert [path.name for path in folder.iterdir()] == ["a.png"]
+    said = complaints(capsys)
+    assert len(said) == 3
+    assert all("Read-only file system" in line and str(folder) in line for line in said)
