@@ -15,7 +15,6 @@ import argparse
 import json
 import time
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.evaluation.resize import imresize
 
 MEASURED = Path(__file__).parents[1] / "docs" / "measured"
+FILE = MEASURED / "dynamic.json"
 # system, scale, its static base; SMSR has none of its own with public weights
 SYSTEMS = (
     ("arm_fsrcnn", 4, "fsrcnn_pcsr"),
@@ -38,6 +38,7 @@ SYSTEMS = (
     ("pcsr_carn", 4, "carn_m_pcsr"),
     ("smsr", 2, "carn_m"),
 )
+PLACES = ("Set14", "photograph")
 NUM_BUDGETS = 5
 SEED = 0
 
@@ -63,20 +64,34 @@ def pair_of_photo(file: Path, scale: int) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def run(
-    network: Any, budget: Budget | None, pairs: list[tuple[Tensor, Tensor]]
-) -> dict[str, float]:
-    """Return PSNR, seconds and share of multiply-adds over images."""
-    scores, seconds, macs, full = [], 0.0, 0.0, 0.0
+    modes: list[tuple[Any, Budget | None]], pairs: list[tuple[Tensor, Tensor]]
+) -> list[dict[str, float]]:
+    """Return PSNR, seconds and share of multiply-adds of every mode over images.
+
+    Modes take turns on each image, so that what else the machine does falls on all of them.
+    """
+    found = [{"psnr": 0.0, "seconds": 0.0, "macs": 0.0, "full": 0.0} for _ in modes]
+    for network, budget in modes:  # warm up
+        spend(network, pairs[0][0][..., :64, :64], budget)
     for lr, hr in pairs:
-        start = time.process_time()
-        if budget is None:
-            out = network(lr)
-        else:
-            effort = network.spend(lr, budget)
-            out, macs, full = effort.output, macs + effort.macs, full + effort.full_macs
-        seconds += time.process_time() - start
-        scores.append(psnr_y(out[0].clamp(0, 1), hr[0], shave=network.scale))
-    return {"psnr": fmean(scores), "seconds": seconds, "share": macs / full if full else 1.0}
+        for row, (network, budget) in zip(found, modes, strict=True):
+            start = time.process_time()
+            out, macs, full = spend(network, lr, budget)
+            row["seconds"] += time.process_time() - start
+            row["psnr"] += psnr_y(out[0].clamp(0, 1), hr[0], shave=network.scale) / len(pairs)
+            row["macs"] += macs
+            row["full"] += full
+    return [
+        {"psnr": r["psnr"], "seconds": r["seconds"], "share": r["macs"] / r["full"]} for r in found
+    ]
+
+
+def spend(network: Any, lr: Tensor, budget: Budget | None) -> tuple[Tensor, float, float]:
+    """Return output, multiply-adds and those of the full mode; alike for a static network."""
+    if budget is None:
+        return network(lr), 1.0, 1.0
+    effort = network.spend(lr, budget)
+    return effort.output, effort.macs, effort.full_macs
 
 
 def budgets_of(network: DynamicNetwork, pairs: list[tuple[Tensor, Tensor]]) -> list[float]:
@@ -87,31 +102,38 @@ def budgets_of(network: DynamicNetwork, pairs: list[tuple[Tensor, Tensor]]) -> l
 
 
 def measure(data: Path, photo: Path) -> list[dict[str, Any]]:
-    """Measure every system at its budgets and as it decides itself, and its static base."""
-    rows = []
+    """Measure every system at its budgets and as it decides itself, and its static base.
+
+    A panel that dynamic.json holds in full is kept, so that a stopped run goes on.
+    """
+    rows: list[dict[str, Any]] = []
+    if FILE.exists():
+        rows = json.loads(FILE.read_text(encoding="utf-8"))
     for name, scale, base in SYSTEMS:
         network, static = (sr_zoo.create_model(model, scale) for model in (name, base))
         if not isinstance(network, DynamicNetwork):
             raise TypeError(f"{name} is no dynamic network")
-        sets = {
-            "Set14": pairs_of_set(data / "Set14", scale),
-            "photograph": [pair_of_photo(photo, scale)],
-        }
-        for where, pairs in sets.items():
-            run(static, None, pairs[:1])  # warm up
-            points = [("static", base, None)]
-            points += [("budget", name, Budget("share", s)) for s in budgets_of(network, pairs)]
-            points.append(("auto", name, Budget("auto")))
-            for kind, model, budget in points:
-                found = run(static if budget is None else network, budget, pairs)
+        for where in PLACES:
+            held = [row for row in rows if (row["system"], row["on"]) == (name, where)]
+            if len(held) == NUM_BUDGETS + 2:
+                continue
+            rows = [row for row in rows if row not in held]
+            pairs = (
+                pairs_of_set(data / "Set14", scale)
+                if where == "Set14"
+                else [pair_of_photo(photo, scale)]
+            )
+            shares = [Budget("share", share) for share in budgets_of(network, pairs)]
+            kinds = ["static", *["budget"] * NUM_BUDGETS, "auto"]
+            models = [base, *[name] * (NUM_BUDGETS + 1)]
+            modes = [(static, None), *((network, b) for b in (*shares, Budget("auto")))]
+            for kind, model, found in zip(kinds, models, run(modes, pairs), strict=True):
                 rows.append({"system": name, "on": where, "kind": kind, "model": model, **found})
                 print(rows[-1], flush=True)
-                _save(rows)
+            order = [system for system, _, _ in SYSTEMS]
+            rows.sort(key=lambda row: (order.index(row["system"]), PLACES.index(row["on"])))
+            FILE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return rows
-
-
-def _save(rows: list[dict[str, Any]]) -> None:
-    (MEASURED / "dynamic.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -207,7 +229,7 @@ def main() -> None:
         return
     if not arguments.draw:
         measure(arguments.data, arguments.photo)
-    rows = json.loads((MEASURED / "dynamic.json").read_text(encoding="utf-8"))
+    rows = json.loads(FILE.read_text(encoding="utf-8"))
     (MEASURED / "dynamic.md").write_text(table(rows), encoding="utf-8")
     draw(rows)
 

@@ -349,7 +349,7 @@ def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     from sr_zoo.weights.cache import sha256_of
     from sr_zoo.weights.checkpoint import read_checkpoint
     from sr_zoo.weights.detect import detect
-    from sr_zoo.weights.loading import fit
+    from sr_zoo.weights.loading import calibrate, fit
 
     keys = {entry.key for entry in load_manifest().by_sha256(sha256_of(path))}
     checkpoint = read_checkpoint(path, key=keys.pop() if len(keys) == 1 else None)
@@ -360,6 +360,7 @@ def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
         network = fuse(network)
     state = fit(network, checkpoint, str(path))
     network.load_state_dict(state, strict=True)
+    calibrate(network, checkpoint, str(path))
     return network.eval()
 
 

@@ -54,6 +54,16 @@ class SRNetwork(nn.Module):
         """Return the kinds of budget that the network takes; empty if it always does the same."""
         return {}
 
+    def calibration(self) -> dict[str, Any]:
+        """Return what was measured on images for the network to decide by, as JSON data.
+
+        `save_pretrained` writes it with the weights; empty if there is nothing.
+        """
+        return {}
+
+    def calibrate(self, measured: dict[str, Any]) -> None:  # most networks decide nothing
+        """Decide by what `calibration` of a network of the same arguments has given."""
+
     def save_pretrained(
         self,
         folder: str | Path,

@@ -5,8 +5,9 @@ import pytest
 import torch
 from golden import EVERY, FOLDER, Golden
 
+from sr_zoo.blocks.edge_table import edge_scores
 from sr_zoo.dynamic import Budget
-from sr_zoo.models.arm import PATCH, blend, edge_scores, patch_starts
+from sr_zoo.models.arm import PATCH, blend, patch_starts
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
@@ -91,3 +92,9 @@ def test_narrow_networks_share_the_weights_and_their_gradients():
 def test_a_width_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="width must be from 1 to 56, got 60"):
         spec_of("arm_fsrcnn").network(scale=4, width=60)
+
+
+def test_widths_increase_up_to_the_full_one():
+    for widths in ((56, 16), (16, 36), (0, 56)):
+        with pytest.raises(ValueError, match="widths must increase, from 1 or more to 56"):
+            spec_of("arm_fsrcnn").network(scale=4, widths=widths)

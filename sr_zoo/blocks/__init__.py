@@ -18,6 +18,7 @@ from sr_zoo.blocks.conv import (
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
+from sr_zoo.blocks.edge_table import EdgeTable
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
 from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN, TransformerLayer
 from sr_zoo.blocks.frequency import grey_gradients, low_frequencies
@@ -81,6 +82,7 @@ __all__ = [
     "ConvChain",
     "ConvFFN",
     "EdgeOrientedConv",
+    "EdgeTable",
     "EfficientTransformer",
     "FSRCNNTrunk",
     "FeatureDistillation",

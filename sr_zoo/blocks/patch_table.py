@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -26,12 +27,55 @@ class PatchTable(ABC):
     """Which PSNR each width reaches on patches of a kind, and what a patch costs.
 
     Attributes:
+        kind: What describes a patch, as saved tables name it.
         widths: Feature widths, smallest first; 0 is interpolation without a network.
         cost: Of a patch at each width, in any unit, float64.
     """
 
+    kind: ClassVar[str]
     widths: tuple[int, ...]
     cost: Tensor
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the table as JSON data."""
+        record: dict[str, Any] = {"kind": self.kind}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            record[field.name] = value.tolist() if isinstance(value, Tensor) else value
+        return record
+
+    @staticmethod
+    def from_record(record: dict[str, Any]) -> PatchTable:
+        """Return the table that `to_record` gave.
+
+        Raises:
+            ValueError: It is no table.
+        """
+        kinds = {cls.kind: cls for cls in PatchTable.__subclasses__()}
+        try:
+            found = kinds[record["kind"]]
+            values = {field.name: record[field.name] for field in fields(found)}
+            numbers = {
+                name: torch.tensor(value, dtype=torch.float64, device="cpu")
+                for name, value in values.items()
+                if isinstance(value, list) and name != "widths"
+            }
+            return found(**{**values, **numbers, "widths": tuple(values["widths"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no table of patches ({type(error).__name__}: {error})") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as JSON; `load` reads it again."""
+        Path(path).write_text(json.dumps(self.to_record()), encoding="utf-8")
+
+    @staticmethod
+    def load(path: str | Path) -> PatchTable:
+        """Read a table of any kind that `save` wrote.
+
+        Raises:
+            ValueError: The file holds no table.
+        """
+        return PatchTable.from_record(json.loads(Path(path).read_text(encoding="utf-8")))
 
     @abstractmethod
     def describe(self, patches: Tensor) -> Tensor:
@@ -97,8 +141,15 @@ class GradientTable(PatchTable):
         error: Mean squared error of each width, (widths, bins, bins), float64.
     """
 
+    kind: ClassVar[str] = "gradients"
     borders: Tensor
     error: Tensor
+
+    def __post_init__(self) -> None:
+        bins = self.error.shape[-1]
+        sizes = (tuple(self.error.shape), tuple(self.borders.shape))
+        if sizes != ((len(self.widths), bins, bins), (2, bins - 1)):
+            raise ValueError(f"{len(self.widths)} widths do not go with tables of sizes {sizes}")
 
     @classmethod
     def fit(
@@ -148,22 +199,6 @@ class GradientTable(PatchTable):
         rows, columns = _cells(kinds.double().cpu(), self.borders)
         smallest = torch.finfo(self.error.dtype).tiny  # an error of zero has no logarithm
         return -10 * self.error[:, rows, columns].t().clamp(min=smallest).log10()
-
-    def save(self, path: str | Path) -> None:
-        """Write the table as JSON."""
-        record = {"widths": list(self.widths)}
-        for key in ("cost", "borders", "error"):
-            record[key] = getattr(self, key).tolist()
-        Path(path).write_text(json.dumps(record), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> GradientTable:
-        """Read a table that `save` wrote."""
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        cost, borders, error = (
-            torch.tensor(record[key], dtype=torch.float64) for key in ("cost", "borders", "error")
-        )
-        return cls(tuple(record["widths"]), cost, borders, error)
 
 
 def gradient_projection(patches: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from sr_zoo.errors import SRZooError
 # command to its module, imported only to run it, and to what `sr-zoo --help` says of it
 COMMANDS = {
     "bench": ("bench", "Time networks and runtimes side by side."),
+    "calibrate": ("calibrate", "Measure which patches need which width of a slimmable network."),
     "effort": ("effort", "Paint where a dynamic network spends its effort."),
     "eval": ("eval", "Measure networks as papers do."),
     "export": ("export", "Write a network as ONNX, OpenVINO or torch.export file."),

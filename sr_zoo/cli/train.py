@@ -37,7 +37,9 @@ def command(
     epochs: int | None = typer.Option(
         None, help="Passes over the images, one patch of each.", show_default="100"
     ),
-    iterations: int | None = typer.Option(None, help="Batches, in place of --epochs."),
+    iterations: int | None = typer.Option(
+        None, help="Batches (of each stage), in place of --epochs."
+    ),
     batch_size: int | None = typer.Option(
         None, "--batch-size", "--batch_size", help="Patches in a batch.", show_default="16"
     ),
@@ -90,13 +92,20 @@ def command(
     given = {path: value for path, value in changes.items() if value not in (None, [])}
     if recipe is None and model is None:
         raise OptionError("Name a model to train (sr-zoo train rlfn_s ...) or a --recipe")
-    record = read_mapping(recipe) if recipe else {"model": model}
+    record: dict[str, Any] = read_mapping(recipe) if recipe else {"model": model}
+    if iterations is not None and "stages" in record:
+        record["stages"] = [_without_length(stage) for stage in record["stages"]]
     chosen = Recipe.from_mapping(record, recipe or "recipe").changed(given)
     if profile:
         typer.echo(profiled(chosen, device=device))
         return
     folder = train(chosen, output=output, device=device, tensorboard=tensorboard)
     typer.echo(f"{folder}: sr-zoo upscale photo.png -o big.png --model {folder}")
+
+
+def _without_length(stage: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage that takes as many iterations as the command says, not as the recipe does."""
+    return {path: value for path, value in stage.items() if path != "iterations"}
 
 
 def _setting(text: str) -> tuple[str, Any]:

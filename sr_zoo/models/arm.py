@@ -26,72 +26,46 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import CARNTrunk, FSRCNNTrunk, MeanShift, PatchTable, SlimConv2d, StagedUpsampler
+from sr_zoo.blocks import (
+    CARNTrunk,
+    EdgeTable,
+    FSRCNNTrunk,
+    MeanShift,
+    PatchTable,
+    SlimConv2d,
+    StagedUpsampler,
+)
 from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
+from sr_zoo.errors import OptionError
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 SCALE = 4
 PATCH, STEP = 32, 28  # LR pixels
 BATCH = 32  # patches run together
-GRAY = (9798, 19235, 3735)  # of 2**15: OpenCV's luminance of 8-bit RGB
-LAPLACE = ((2.0, 0.0, 2.0), (0.0, -8.0, 0.0), (2.0, 0.0, 2.0))
 Self = TypeVar("Self", bound="AnyTimeNetwork")
 
 
-@dataclass(frozen=True)
-class EdgeTable(PatchTable):
-    """Which PSNR each width reaches on patches of an edge score; costs are in the authors' count.
-
-    Attributes:
-        largest: Edge score at the end of the last bin; the bins between 0 and it are equally wide.
-        psnr: dB, (widths, bins).
-    """
-
-    largest: float
-    psnr: Tensor
-
-    @classmethod
-    @cache
-    def published(cls, name: str) -> EdgeTable:
-        """Return the table that belongs to the authors' weights."""
-        known = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))[name]
-        return cls(
-            widths=tuple(known["widths"]),
-            cost=torch.tensor(known["cost"], dtype=torch.float64, device="cpu"),
-            largest=known["largest_edge_score"],
-            psnr=torch.tensor(known["psnr"], dtype=torch.float64, device="cpu"),
-        )
-
-    def describe(self, patches: Tensor) -> Tensor:
-        return edge_scores(patches)
-
-    def predict(self, kinds: Tensor) -> Tensor:
-        bins = self.psnr.shape[1]
-        centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (self.largest / bins)
-        nearest = (kinds.double().cpu()[:, None] - centres).abs().argmin(1)
-        return self.psnr[:, nearest].t()
-
-
-def edge_scores(patches: Tensor) -> Tensor:
-    """Return the average strength of edges in patches (N, 3, h, w) in [0, 1], as 8-bit levels."""
-    levels = (patches.float() * 255).round().clamp(0, 255)
-    weights = levels.new_tensor(GRAY).view(1, 3, 1, 1)
-    gray = (((levels * weights).sum(1, keepdim=True) + 2**14) / 2**15).floor()
-    mirrored = F.pad(
-        gray, (1, 1, 1, 1), mode="reflect" if min(gray.shape[-2:]) > 1 else "replicate"
+@cache
+def published_table(name: str) -> EdgeTable:
+    """Return the table that belongs to the authors' weights; costs are in their count."""
+    known = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))[name]
+    return EdgeTable(
+        widths=tuple(known["widths"]),
+        cost=torch.tensor(known["cost"], dtype=torch.float64, device="cpu"),
+        largest=known["largest_edge_score"],
+        psnr=torch.tensor(known["psnr"], dtype=torch.float64, device="cpu"),
     )
-    edges = F.conv2d(mirrored, levels.new_tensor(LAPLACE)[None, None])
-    return edges.abs().clamp(max=255).mean((1, 2, 3))
 
 
 def patch_starts(length: int) -> list[int]:
@@ -112,23 +86,68 @@ class AnyTimeNetwork(DynamicNetwork):
     """A supernet and the rule that gives every patch a width of it.
 
     Attributes:
-        table: What the rule knows; that of the authors' weights unless another is assigned, such as
-            a `GradientTable`.
+        full: Feature width that the weights are of.
         width: Feature width that `forward` runs at.
+        widths: Those that patches may take, smallest first; 0 is bicubic interpolation.
     """
 
     knob: ClassVar = ("eta", "what one dB is worth, in multiply-adds of a full-width patch")
     tiles_itself: ClassVar = True
 
-    def __init__(self, scale: int, *, full: int, width: int | None, table: str) -> None:
+    def __init__(
+        self,
+        scale: int,
+        *,
+        full: int,
+        width: int | None,
+        widths: Sequence[int] | None,
+        published: str,
+    ) -> None:
         if scale != SCALE:
             raise ValueError(f"scale must be {SCALE}, got {scale}")
-        self.table: PatchTable = EdgeTable.published(table)
+        theirs = published_table(published)
+        if widths is None:
+            widths = theirs.widths[1:] if theirs.widths[-1] == full else (full,)
         self.full = full
         self.width = full if width is None else width
+        self.widths = (0, *widths)
         if not 0 < self.width <= full:
-            raise ValueError(f"width must be from 1 to {full}, got {width}")
+            raise ValueError(f"width must be from 1 to {full}, got {self.width}")
+        if list(self.widths) != sorted({*self.widths}) or self.widths[-1] != full:
+            raise ValueError(f"widths must increase, from 1 or more to {full}, got {list(widths)}")
+        self._published = theirs if self.widths == theirs.widths else None
+        self._table: PatchTable | None = self._published
         super().__init__(scale)
+
+    @property
+    def table(self) -> PatchTable:
+        """What the rule knows: the table of the authors' weights unless another is assigned.
+
+        Raises:
+            OptionError: There is none for these widths.
+        """
+        if self._table is None:
+            raise OptionError(
+                f"Which patches need which of the widths {self.widths[1:]} is not known yet; "
+                "measure it on a folder of images (sr-zoo calibrate)"
+            )
+        return self._table
+
+    @table.setter
+    def table(self, table: PatchTable) -> None:
+        if table.widths != self.widths:
+            raise OptionError(
+                f"The table is of the widths {table.widths}, the network of {self.widths}"
+            )
+        self._table = table
+
+    def calibration(self) -> dict[str, Any]:
+        if self._table is None or self._table is self._published:
+            return {}
+        return {"table": self._table.to_record()}
+
+    def calibrate(self, measured: dict[str, Any]) -> None:
+        self.table = PatchTable.from_record(measured["table"])
 
     @classmethod
     def budgets(cls) -> dict[str, str]:
@@ -157,7 +176,7 @@ class AnyTimeNetwork(DynamicNetwork):
         height, width = image.shape[-2:]
         patches, places = cut_patches(image)
         macs = torch.tensor(
-            [self.macs_per_pixel(w) if w else 0.0 for w in self.table.widths], dtype=torch.float64
+            [self.macs_per_pixel(w) if w else 0.0 for w in self.widths], dtype=torch.float64
         ) * (patches.shape[-2] * patches.shape[-1])
         full = self.costs(height, width)[1]
         kinds = self.table.describe(patches)
@@ -171,13 +190,13 @@ class AnyTimeNetwork(DynamicNetwork):
         painted = torch.zeros(height, width, dtype=torch.long)
         for (top, left), index in zip(places, chosen.tolist(), strict=True):
             painted[top : top + PATCH, left : left + PATCH] = index
-        levels = tuple(f"width {w}" if w else "bicubic" for w in self.table.widths)
+        levels = tuple(f"width {w}" if w else "bicubic" for w in self.widths)
         return Effort(output, levels, {"patches": painted}, float(macs[chosen].sum()), full)
 
     def enlarge(self, patches: Tensor, chosen: Tensor) -> Tensor:
         """Run each patch at its own width: (N, 3, h, w) and (N,) to (N, 3, scale*h, scale*w)."""
         out = patches.new_empty(*patches.shape[:2], *(SCALE * side for side in patches.shape[2:]))
-        for index, width in enumerate(self.table.widths):
+        for index, width in enumerate(self.widths):
             rows = (chosen == index).nonzero().flatten()
             network = self.at(width) if width and len(rows) else None
             for part in rows.split(BATCH):
@@ -225,7 +244,9 @@ class ARMFSRCNN(AnyTimeNetwork):
         channels: Full feature width.
         hidden: Width of the mapping layers, which stays.
         num_layers: Mapping layers, without activations between them.
-        width: Feature width that runs; None for the full one.
+        width: Feature width that `forward` runs at; None for the full one.
+        widths: Those that patches may take, smallest first; None for the authors', or the full one
+            alone where `channels` is not theirs.
     """
 
     def __init__(
@@ -236,10 +257,17 @@ class ARMFSRCNN(AnyTimeNetwork):
         hidden: int = 12,
         num_layers: int = 4,
         width: int | None = None,
+        widths: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(scale, full=channels, width=width, table="arm_fsrcnn")
+        super().__init__(scale, full=channels, width=width, widths=widths, published="arm_fsrcnn")
         conv = partial(SlimConv2d, width=self.width, full=channels)
-        self.sizes = {"channels": channels, "hidden": hidden, "num_layers": num_layers}
+        self.sizes: dict[str, Any] = {
+            "channels": channels,
+            "hidden": hidden,
+            "num_layers": num_layers,
+        }
+        if hidden % channels == 0:
+            raise ValueError(f"hidden (={hidden}) must be no multiple of channels (={channels})")
         self.trunk = FSRCNNTrunk(channels, hidden, num_layers, conv=conv)
         self.upsampler = nn.ConvTranspose2d(
             channels, 3, 9, stride=scale, padding=3, output_padding=1
@@ -266,15 +294,22 @@ class ARMCARN(AnyTimeNetwork):
         scale: Upscaling factor.
         channels: Full feature width.
         groups: Of all 3x3 convolutions between the first and the last.
-        width: Feature width that runs, a multiple of `groups`; None for the full one.
+        width: Feature width that `forward` runs at, a multiple of `groups`; None for the full one.
+        widths: As for `ARMFSRCNN`.
     """
 
     def __init__(
-        self, *, scale: int, channels: int = 64, groups: int = 4, width: int | None = None
+        self,
+        *,
+        scale: int,
+        channels: int = 64,
+        groups: int = 4,
+        width: int | None = None,
+        widths: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(scale, full=channels, width=width, table="arm_carn")
+        super().__init__(scale, full=channels, width=width, widths=widths, published="arm_carn")
         conv = partial(SlimConv2d, width=self.width, full=channels)
-        self.sizes = {"channels": channels, "groups": groups}
+        self.sizes: dict[str, Any] = {"channels": channels, "groups": groups}
         self.mean_shift = MeanShift()
         self.trunk = CARNTrunk(channels, groups, conv=conv, mix=conv)
         self.upsampler = StagedUpsampler(

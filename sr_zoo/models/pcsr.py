@@ -106,6 +106,7 @@ class PCSR(DynamicNetwork):
     """
 
     knob: ClassVar = ("k", "how much costs count when a pixel chooses, 0 for not at all")
+    encoder: nn.Module
     places: Tensor
 
     def __init__(
@@ -143,16 +144,38 @@ class PCSR(DynamicNetwork):
         """Return multiply-adds per LR pixel, and other operations that the authors count."""
 
     def forward(self, x: Tensor) -> Tensor:
-        shifted = self.mean_shift(x)
-        features = self.encode(shifted).permute(0, 2, 3, 1)
-        hardness = self.classifier(features, self.places).softmax(-1)[..., 1]
-        light, heavy = self.light(features, self.places), self.heavy(features, self.places)
         if self.training:
-            pixels = light + hardness[..., None] * (heavy - light)
-            return self.mean_shift.restore(self._pixels(pixels) + self._enlarge(shifted))
+            return self.blended(x)[0]
+        shifted, features, hardness = self._scored(x)
+        light, heavy = self.light(features, self.places), self.heavy(features, self.places)
         hard = self.decide(hardness, self.k)[..., None]
         pixels = self._pixels(torch.where(hard, heavy, light)) + self._enlarge(shifted)
         return self.mean_shift.restore(self._refined(pixels, self._pixels(hard)))
+
+    def blended(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix both perceptrons by the classifier's probability, which is how it learns.
+
+        Returns:
+            The picture, and the probability of each pixel to be hard, (N, H, W, scale**2).
+        """
+        shifted, features, hardness = self._scored(x)
+        light, heavy = self.light(features, self.places), self.heavy(features, self.places)
+        pixels = self._pixels(torch.lerp(light, heavy, hardness[..., None]))
+        return self.mean_shift.restore(pixels + self._enlarge(shifted)), hardness
+
+    def all_heavy(self, x: Tensor) -> Tensor:
+        """Compute every pixel by the heavy perceptron, without asking the classifier."""
+        shifted = self.mean_shift(x)
+        features = self.encode(shifted).permute(0, 2, 3, 1)
+        pixels = self._pixels(self.heavy(features, self.places))
+        return self.mean_shift.restore(pixels + self._enlarge(shifted))
+
+    def _scored(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mean-shifted image, its features, and how hard the classifier finds pixels."""
+        shifted = self.mean_shift(x)
+        features = self.encode(shifted).permute(0, 2, 3, 1)
+        hardness = self.classifier(features, self.places).softmax(-1)[..., 1]
+        return shifted, features, hardness
 
     def decide(self, hardness: Tensor, k: float | None) -> Tensor:
         """Return which pixels are hard.
@@ -198,9 +221,7 @@ class PCSR(DynamicNetwork):
     def spend(self, image: Tensor, budget: Budget) -> Effort:
         height, width = image.shape[-2:]
         cheapest, full = self.costs(height, width)
-        shifted = self.mean_shift(image)
-        features = self.encode(shifted).permute(0, 2, 3, 1)
-        hardness = self.classifier(features, self.places).softmax(-1)[..., 1]
+        shifted, features, hardness = self._scored(image)
         if budget.kind == "share":
             hard = _hardest(hardness, affordable(budget.value, cheapest, full))
         else:

@@ -141,6 +141,19 @@ class Distillation:
 
 
 @dataclass(frozen=True)
+class Strategy:
+    """What of a network runs on a batch, and what of it learns.
+
+    Attributes:
+        name: Key of `sr_zoo.training.strategies.STRATEGIES`.
+        arguments: Of the strategy's class.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A training run as data.
 
@@ -166,6 +179,7 @@ class Recipe:
         optimizer: How weights follow their gradients.
         schedule: How the learning rate changes.
         distillation: A teacher, or None.
+        strategy: How a dynamic network learns; None to run all of it on every batch.
         stages: Changes to the recipe for runs one after another, each from the weights of the one
             before: tables of settings by their paths (``"optimizer.lr"``). Empty for one run.
     """
@@ -189,6 +203,7 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     distillation: Distillation | None = None
+    strategy: Strategy | None = None
     stages: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod

@@ -33,6 +33,7 @@ from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
 from sr_zoo.training.state import load_state, save_state
+from sr_zoo.training.strategies import build_strategy, find_strategy
 from sr_zoo.training.warm_start import warm_start
 
 # settings that another run may change without becoming another run
@@ -105,6 +106,7 @@ class Run:
         self.network: SRNetwork = network.to(device).to(memory_format=layout).train()
         self._layout = layout
         self.criterion = Criterion(recipe.losses).to(device)
+        self.strategy = build_strategy(recipe.strategy, recipe.model, self.network).to(device)
         learned = [*self.network.parameters(), *self.criterion.parameters()]
         self._learned = [parameter for parameter in learned if parameter.requires_grad]
         self.optimizer = build_optimizer(recipe.optimizer, self._learned)
@@ -114,12 +116,12 @@ class Run:
             ModelEmaV3(self.network, decay=recipe.ema, use_warmup=True) if recipe.ema else None
         )
         self.teacher = Teacher(recipe, device) if recipe.distillation else None
-        forward: Any = self.network
+        forward: Any = self.strategy
         if recipe.compile:
             forward = torch.compile(forward)
         if self.processes.world > 1:
             forward = DistributedDataParallel(forward)
-        self._forward: Callable[[Tensor], Tensor] = forward
+        self._forward: Callable[[Tensor], tuple[list[Tensor], dict[str, Tensor]]] = forward
 
     @property
     def average(self) -> SRNetwork:
@@ -145,7 +147,7 @@ class Run:
 
     def _open_record(self, state: dict[str, Any] | None, tensorboard: bool) -> Record:
         names = [loss.name for loss in self.recipe.losses]
-        names += ["teacher"] if self.teacher else []
+        names += [*(["teacher"] if self.teacher else []), *self.strategy.terms]
         record = Record(
             self.recipe, self.folder, names, until=self.iteration, tensorboard=tensorboard
         )
@@ -220,11 +222,11 @@ class Run:
         """
         self.network.train()
         with self._autocast():
-            output = self._forward(lr)
+            outputs, terms = self._forward(lr)
         self.timer.mark("forward")
-        losses = self.criterion(output.float(), hr, lr)
-        if self.teacher is not None:
-            losses["teacher"] = self.teacher.loss(output.float(), lr)
+        parts = [self._losses(output.float(), hr, lr) for output in outputs]
+        losses = {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+        losses |= terms
         total = torch.stack(list(losses.values())).sum()
         self.timer.mark("losses")
         means = self.processes.mean(torch.stack([total, *losses.values()]).detach())
@@ -233,12 +235,18 @@ class Run:
         self._learn(total)
         for loss in self.criterion.losses.values():
             if isinstance(loss, GAN):
-                loss.learn(output.detach().float(), hr)
+                loss.learn(outputs[0].detach().float(), hr)
         self.timer.mark("update")
         self.iteration += 1
         for name, value in zip(("", *losses), means.tolist(), strict=True):
             self._sums[name] += value
         self._summed += 1
+
+    def _losses(self, output: Tensor, hr: Tensor, lr: Tensor) -> dict[str, Tensor]:
+        losses = self.criterion(output, hr, lr)
+        if self.teacher is not None:
+            losses["teacher"] = self.teacher.loss(output, lr)
+        return losses
 
     def _autocast(self) -> Any:
         if self.recipe.precision == "float32":
@@ -347,6 +355,7 @@ def _signals(handler: Callable[..., None]) -> Iterator[None]:
 def _check_names(recipe: Recipe) -> None:
     """Raise the error of the first thing that a recipe names and nobody knows."""
     variant_arguments(recipe.model, recipe.scale)
+    find_strategy(recipe.strategy, recipe.model)
     for loss in recipe.losses:
         find_loss(loss.name)
     for degradation in recipe.data.degradations:

@@ -56,6 +56,7 @@ def save_pretrained(
         "arguments": identity.arguments,
         "scale": network.scale,
         "fused": identity.fused,
+        **({"calibration": measured} if (measured := network.calibration()) else {}),
         **({"license": facts.license} if facts.license else {}),
         **facts.origin,
     }

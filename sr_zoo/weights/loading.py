@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from sr_zoo.errors import CheckpointError
+from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import family_of
 from sr_zoo.weights.cache import Converted, locate
@@ -50,8 +51,23 @@ def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = No
         WeightsNotFoundError: There is no such file.
         CheckpointError: The file cannot be read, or a tensor is missing, unexpected or misshapen.
     """
-    state = fit(network, read_checkpoint(path, key=key), str(path))
-    network.load_state_dict(state, strict=True)
+    checkpoint = read_checkpoint(path, key=key)
+    network.load_state_dict(fit(network, checkpoint, str(path)), strict=True)
+    calibrate(network, checkpoint, str(path))
+
+
+def calibrate(network: SRNetwork, checkpoint: Checkpoint, source: str) -> None:
+    """Give a network what `save_pretrained` wrote besides weights, if there is any.
+
+    Raises:
+        CheckpointError: It is damaged, or of another network.
+    """
+    if "calibration" not in checkpoint.metadata:
+        return
+    try:
+        network.calibrate(json.loads(checkpoint.metadata["calibration"]))
+    except (OptionError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{source}: its calibration cannot be used: {error}") from error
 
 
 def fit(network: SRNetwork, checkpoint: Checkpoint, source: str) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from sr_zoo.registry import spec_of
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.losses import find_loss
 from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe
+from sr_zoo.training.strategies import find_strategy
 from sr_zoo.weights.manifest import load_manifest
 
 TOML = """
@@ -92,6 +93,7 @@ def test_shipped_recipes_name_what_exists(path):
         assert stage.scale in spec_of(stage.model).variants[stage.model].scales
         assert stage.start is None or stage.start in known
         assert stage.distillation is None or stage.distillation.teacher in known
+        assert find_strategy(stage.strategy, stage.model)
         for loss in stage.losses:
             assert find_loss(loss.name)
         for degradation in stage.data.degradations:
