@@ -90,6 +90,13 @@ def test_networks_that_always_compute_the_same_say_which_do_not():
     assert sr_zoo.model_info("rlfn").budgets == {}
 
 
+def test_a_budget_is_not_promised_by_a_runtime_that_keeps_none():
+    network = network_of("pcsr_fsrcnn")
+    assert sr_zoo.Upscaler(network, budget=0.5, runtime="torch").runtime == "torch"
+    with pytest.raises(OptionError, match="kept in PyTorch, not by runtime='openvino'"):
+        sr_zoo.Upscaler(network, budget=0.5, runtime="openvino")
+
+
 @pytest.mark.parametrize("name", [*DYNAMIC, "seemore_t"])
 def test_effort_is_painted_over_the_image(name):
     network = build_thin("seemore_t", 4).eval() if name == "seemore_t" else network_of(name)

@@ -47,7 +47,7 @@ def test_file_computes_what_the_network_does_at_any_size(small, tmp_path, to):
 def test_onnx_holds_windows_routers_and_statistics(name, tmp_path):
     torch.manual_seed(0)
     network = build_thin(name, 4, **QUICK[name]).eval()
-    facts = Facts(name, 4, 8, 1, True)
+    facts = Facts(name, 4, 8, 1, True, 1000)
     onnx.write(capture(network), facts, tmp_path / "network.onnx")
     for comparison in compare(network, open_exported(tmp_path / "network.onnx"), [*SIZES, UNSEEN]):
         assert comparison.difference <= comparison.allowed, comparison

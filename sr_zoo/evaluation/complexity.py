@@ -9,7 +9,6 @@ alone decide, so nothing is computed: the network runs on torch's meta device.
 from __future__ import annotations
 
 import math
-import time
 from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
@@ -19,6 +18,7 @@ import torch
 from torch.utils.flop_counter import flop_registry
 
 from sr_zoo.inference.memory import PeakMemory
+from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork
 
 OUTPUT_SIZE = (720, 1280)
@@ -97,18 +97,9 @@ def measure_speed(
     network(image)  # the first run chooses algorithms and allocates
     runs: list[float] = []
     while len(runs) < MIN_RUNS or sum(runs) < seconds:
-        _wait(cuda)
-        start = time.perf_counter()
-        network(image)
-        _wait(cuda)
-        runs.append(time.perf_counter() - start)
+        runs.append(timed(network, image).seconds)
     memory = torch.cuda.max_memory_allocated(weight.device) if cuda else None
     return Speed(median(runs), memory)
-
-
-def _wait(cuda: bool) -> None:
-    if cuda:
-        torch.cuda.synchronize()
 
 
 class _Counter(PeakMemory):

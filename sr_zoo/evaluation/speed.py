@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
@@ -24,6 +23,7 @@ from sr_zoo.evaluation.complexity import count_complexity
 from sr_zoo.inference.runtimes import choose
 from sr_zoo.inference.runtimes.choice import SPEEDS
 from sr_zoo.inference.runtimes.precision import pick_dtype
+from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork
 
 CEILING_SIDE = 1024  # of the matrices whose product shows what the processor can do
@@ -140,21 +140,15 @@ def race(
                 each.run(image)
             for _ in range(rounds):
                 for kept, each in zip(turns, contenders, strict=True):
-                    kept.append(_time(each.run, image))
-                ceilings.append(CEILING_SIDE**3 / _time(torch.mm, product, product)[1])
+                    turn = timed(each.run, image)
+                    kept.append((turn.seconds, turn.cpu_seconds))
+                ceilings.append(CEILING_SIDE**3 / timed(torch.mm, product, product).cpu_seconds)
                 advance()
         timings += [
             _timing(each, (width, height), kept, median(ceilings))
             for each, kept in zip(contenders, turns, strict=True)
         ]
     return timings
-
-
-def _time(function: Callable[..., object], *arguments: Tensor) -> tuple[float, float]:
-    """Return the seconds that pass in a call, and those that the processor computes."""
-    start, computed = time.perf_counter(), time.process_time()
-    function(*arguments)
-    return time.perf_counter() - start, time.process_time() - computed
 
 
 def _timing(

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from sr_zoo.api import model_info
+from sr_zoo.blocks import TileView
 from sr_zoo.errors import ExportError
+from sr_zoo.inference.memory import bytes_per_pixel
 from sr_zoo.inference.networks import locality
 from sr_zoo.network import SRNetwork
 
@@ -23,6 +29,7 @@ class Facts:
         halo: LR pixels to give a tile on every side.
         grid: Tiles start on multiples of this many LR pixels.
         local: Whether tiles with that halo come out as in one piece; otherwise only close.
+        bytes_per_pixel: Memory that the features take in PyTorch, per LR pixel.
     """
 
     model: str
@@ -30,6 +37,7 @@ class Facts:
     halo: int
     grid: int
     local: bool
+    bytes_per_pixel: int
 
     def as_text(self) -> dict[str, str]:
         """Return the metadata of a file."""
@@ -49,7 +57,32 @@ def facts_of(network: SRNetwork) -> Facts:
         )
     halo, grid, _ = locality(network)
     name = network.identity.name
-    return Facts(name, network.scale, halo, grid, model_info(name).tile_exact)
+    local = model_info(name).tile_exact and not _resizes(network, grid)
+    return Facts(name, network.scale, halo, grid, local, round(bytes_per_pixel(network)))
+
+
+@torch.inference_mode()
+def _resizes(network: SRNetwork, grid: int) -> bool:
+    """Whether a layer asks how large the whole image is, which a file cannot tell it in a tile."""
+    side = 2 * grid
+    view = _AskedView((side, side), (0, 0), (side, side), (0, 0), (side, side))
+    with view.active():
+        network(torch.zeros(1, 3, side, side))
+    return view.asked
+
+
+class _AskedView(TileView):
+    """Notes whether a layer asked for the size of the whole image."""
+
+    asked = False
+
+    def sampling(self, *arguments: Any, **more: Any) -> tuple[Tensor, Tensor, Tensor]:
+        self.asked = True
+        return super().sampling(*arguments, **more)
+
+    def length(self, axis: int, tile_length: int) -> int:
+        self.asked = True
+        return super().length(axis, tile_length)
 
 
 def read_facts(metadata: Mapping[str, str], source: str) -> Facts:
@@ -65,6 +98,7 @@ def read_facts(metadata: Mapping[str, str], source: str) -> Facts:
             halo=int(metadata[PREFIX + "halo"]),
             grid=int(metadata[PREFIX + "grid"]),
             local=metadata[PREFIX + "local"] == "True",
+            bytes_per_pixel=int(metadata[PREFIX + "bytes_per_pixel"]),
         )
     except (KeyError, ValueError):
         raise ExportError(

@@ -26,7 +26,7 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours.
     """
-    told = dict.fromkeys(Facts("", 1, 0, 1, True).as_text(), "")
+    told = dict.fromkeys(Facts("", 1, 0, 1, True, 0).as_text(), "")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of deprecations inside torch

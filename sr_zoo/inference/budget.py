@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes import Runner
+from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS, spec_of
 
@@ -80,11 +80,9 @@ class BudgetRunner(Runner):
 
     def __call__(self, image: Tensor, /) -> Tensor:
         budget = self._share or self.resolve(image.shape[-2], image.shape[-1])
-        start = time.perf_counter()
-        effort = self.network.spend(image, budget)
-        if image.is_cuda:
-            torch.cuda.synchronize()
-        self._seconds += time.perf_counter() - start
+        run = timed(self.network.spend, image, budget)
+        self._seconds += run.seconds
+        effort = run.result
         output, effort.output = effort.output, image.new_empty(0)
         self._efforts.append(effort)
         return output.float()
@@ -141,11 +139,8 @@ class BudgetRunner(Runner):
         times: list[tuple[float, float]] = []
         for step in range(PROBES):
             share = lowest + (1 - lowest) * step / (PROBES - 1)
-            runs = []
-            for _ in range(REPEATS):
-                start = time.perf_counter()
-                self.network.spend(image, Budget("share", share))
-                runs.append(time.perf_counter() - start)
+            wanted = Budget("share", share)
+            runs = [timed(self.network.spend, image, wanted).seconds for _ in range(REPEATS)]
             quickest = min(runs) / PROBE_SIDE**2
             times.append((share, max([quickest, *(known for _, known in times)])))
         return times

@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.network import SRNetwork
 
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
@@ -58,6 +59,8 @@ def _storages(tree: Any) -> list[torch.UntypedStorage]:
 @torch.inference_mode()
 def bytes_per_pixel(network: SRNetwork) -> float:
     """Measure the memory that a network's features take per LR pixel, in bytes."""
+    if isinstance(network, ExportedNetwork):
+        return network.facts.bytes_per_pixel
     weight = next(network.parameters(), torch.empty(0))
     image = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=weight.device, dtype=weight.dtype)
     with PeakMemory() as memory:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sr_zoo.api import create_model, load_model, variant_arguments
 from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS, spec_of
@@ -26,18 +27,20 @@ def default_weights(scale: float) -> Entry:
 
 
 def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> SRNetwork:
-    """Return the network that a model's name, file or the network itself stands for.
+    """Return the network that a model's name, weight file, exported file or itself stands for.
 
     Args:
         model: As for `Upscaler`.
         scale: Wanted; of a model's scales the nearest larger one is taken, or else the largest.
 
     Raises:
-        SRZooError: See `create_model` and `load_model`.
+        SRZooError: See `create_model`, `load_model` and `ExportedNetwork`.
     """
     if isinstance(model, SRNetwork):
         return model
     wanted = DEFAULT_SCALE if scale is None else scale
+    if model is not None and is_exported(model):
+        return ExportedNetwork(model)
     if model is None:
         entry = default_weights(wanted)
         return create_model(entry.model, entry.scale, pretrained=entry.tag)
@@ -49,9 +52,14 @@ def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> S
 def locality(network: SRNetwork) -> tuple[int, int, bool]:
     """Return halo and grid of a network, and whether it averages over the whole image.
 
+    Of an exported file the latter says whether its tiles are exact at all.
+
     Raises:
         OptionError: Nothing is known of the network.
     """
+    if isinstance(network, ExportedNetwork):
+        facts = network.facts
+        return facts.halo, facts.grid, not facts.local
     identity = network.identity
     if identity is None:
         raise OptionError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -30,6 +31,7 @@ from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.memory import SMALLEST_CORE, largest_core
 from sr_zoo.inference.networks import find_network, locality
 from sr_zoo.inference.runtimes import Choice, choose
+from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, runs_needed
 from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
@@ -50,9 +52,9 @@ class Upscaler:
     (`exact_passes`) and the output is close to the untiled one.
 
     Args:
-        model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, or None
-            for the best bundled network at that scale. It is run in its deployed form
-            (`sr_zoo.fuse`); a network that is given is copied, not changed.
+        model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, a file of
+            `export_model`, or None for the best bundled network at that scale. It is run in its
+            deployed form (`sr_zoo.fuse`); a network that is given is copied, not changed.
         scale: Upscaling factor; None for the network's own (4 where a name leaves it open). The
             network is run as often as it takes to reach a factor, then its output is reduced by an
             antialiased filter.
@@ -106,17 +108,26 @@ class Upscaler:
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
         if exact_passes < 0:
             raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
+        network = find_network(model, scale)
+        if device == "auto" and isinstance(network, ExportedNetwork):
+            device = "cpu"
         chosen_device = pick_device(device)
-        network = fuse(find_network(model, scale)).to(chosen_device)
+        network = fuse(network).to(chosen_device)
         chosen_dtype = pick_dtype(dtype, network, chosen_device)
         self.network = network
         self.size = size
-        self._runners = choose(network, runtime, chosen_dtype)
         self._spender = None if budget is None else BudgetRunner(network, budget)
+        if self._spender is not None:
+            if runtime not in ("auto", "torch"):
+                raise OptionError(
+                    f"A budget is kept in PyTorch, not by runtime={runtime!r}; leave the runtime "
+                    "at 'auto', or the budget out"
+                )
+            runtime, chosen_dtype = "torch", torch.float32
+        self._runners = choose(network, runtime, chosen_dtype)  # lays the weights out, too
         if self._spender is not None:
             reason = "the budget decides what is computed, in float32"
             self._runners = Choice(self._spender, self._spender, reason)
-            chosen_dtype = torch.float32
         self.runtime = self._runners.whole.name
         self.dtype = str(chosen_dtype).removeprefix("torch.")
         self.tile = tile
@@ -265,6 +276,13 @@ class Upscaler:
         advance: Callable[[int], object],
     ) -> None:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
+        if not self._runners.exact:
+            warnings.warn(
+                f"{self._runners.tiled.name} takes each tile for a whole image, and this network "
+                "looks at the whole; edges of tiles may show, tile=None (--tile off) avoids them",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         allowed = run_tiled(self._runners.tiled, image, tiling, write, advance)
         if allowed.side < tiling.side:
             self._tiling = allowed

@@ -11,6 +11,7 @@ import torch
 
 from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
+from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, missing, prepared_file
 from sr_zoo.inference.runtimes.runner import Guarded, Runner
@@ -30,11 +31,14 @@ class Choice:
         whole: Runs images in one piece.
         tiled: Runs tiles.
         reason: One sentence on what was chosen, and why.
+        exact: Whether tiles come out as in one piece, or as close as averages gathered over the
+            whole image bring them.
     """
 
     whole: Runner
     tiled: Runner
     reason: str
+    exact: bool = True
 
 
 def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
@@ -53,6 +57,8 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
         OptionError: There is no such runtime, it misses a package, or does not fit device or type.
         ExportError: The network cannot be exported for the runtime.
     """
+    if isinstance(network, ExportedNetwork):
+        return _exported(network, runtime, dtype)
     if runtime not in RUNTIMES:
         raise OptionError(
             f"Unknown runtime {runtime!r}.{did_you_mean(runtime, RUNTIMES)} "
@@ -61,9 +67,20 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
     name, reason = (runtime, "as asked for") if runtime != "auto" else _pick(network, dtype)
     eager = _guarded(TorchRunner(network, dtype), network, dtype)
     runner = eager if name == "torch" else _guarded(_build(name, network, dtype), network, dtype)
-    tiled = eager if runtime == "auto" and not _is_local(network) else runner
+    local = _is_local(network)
+    tiled = eager if runtime == "auto" and not local else runner
     said = str(dtype).removeprefix("torch.")
-    return Choice(runner, tiled, f"{name} in {said}: {reason}")
+    return Choice(runner, tiled, f"{name} in {said}: {reason}", local or tiled.sees_views)
+
+
+def _exported(network: ExportedNetwork, runtime: str, dtype: torch.dtype) -> Choice:
+    file, engine = network.path.name, network.engine
+    if runtime not in ("auto", engine):
+        raise OptionError(f"{file} is run by {engine}, not by {runtime}; use runtime='auto'")
+    if dtype != torch.float32 or not network.digest.is_cpu:
+        raise OptionError(f"{file} runs in float32 on the CPU; leave dtype and device at 'auto'")
+    runner = ExportedRunner(network)
+    return Choice(runner, runner, f"{engine} in float32: it runs such files", network.facts.local)
 
 
 def _build(name: str, network: SRNetwork, dtype: torch.dtype) -> Runner:

@@ -1,0 +1,85 @@
+"""An exported file in the place of a network."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sr_zoo.inference.runtimes.runner import Runner
+from sr_zoo.network import SRNetwork
+
+# suffix to what runs such a file
+ENGINES = {".onnx": "onnxruntime", ".xml": "openvino", ".pt2": "torch-export"}
+
+
+def is_exported(model: object) -> bool:
+    """Whether a model is named by an exported file."""
+    return isinstance(model, (str, Path)) and Path(model).suffix.lower() in ENGINES
+
+
+class ExportedNetwork(SRNetwork):
+    """A network that is a file: it runs on the CPU and cannot be trained, changed or copied.
+
+    Args:
+        path: As `export_model` wrote it.
+
+    Attributes:
+        path: Of the file.
+        engine: What runs it.
+        facts: What the file says of its network.
+
+    Raises:
+        ExportError: The file is missing, damaged, or none of this library's; or the package that
+            runs it is not installed.
+    """
+
+    digest: Tensor
+
+    def __init__(self, path: str | Path) -> None:
+        from sr_zoo.export.exporting import open_exported  # torch's exporter takes long to import
+
+        opened = open_exported(path)
+        super().__init__(opened.facts.scale)
+        self.path = Path(path)
+        self.engine = ENGINES[self.path.suffix.lower()]
+        self.facts = opened.facts
+        self._run = opened.run
+        # where others have weights, so that a run that is continued notices another file
+        self.register_buffer("digest", _digest(self.path))
+        self.eval()
+
+    def __deepcopy__(self, memo: object) -> ExportedNetwork:
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._run(x)
+
+
+class ExportedRunner(Runner):
+    """Runs an exported file.
+
+    Args:
+        network: The file.
+    """
+
+    sees_views = False
+
+    def __init__(self, network: ExportedNetwork) -> None:
+        self.name = network.engine
+        self.scale = network.scale
+        self._network = network
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        return self._network(image)
+
+
+def _digest(path: Path) -> Tensor:
+    """Return the fingerprint of a file and of OpenVINO's weights beside it, (32,) bytes."""
+    digest = sha256(path.read_bytes())
+    weights = path.with_suffix(".bin")
+    if path.suffix.lower() == ".xml" and weights.is_file():
+        digest.update(weights.read_bytes())
+    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
