@@ -1,8 +1,9 @@
 """Time and memory of the attention networks beside their authors' code.
 
 Each network and its authors' run in turn, in a process of their own with one thread, on the same
-320 x 180 picture at scale 4 with the same weights (those of the network's golden). Prints a
-markdown table; docs/measured/against_authors.md holds it:
+320 x 180 picture at scale 4 with the same weights (those of the network's golden). Ours runs as
+`upscale` runs it in PyTorch, theirs as their own test code does. Prints a markdown table;
+docs/measured/against_authors.md holds it:
 ``python benchmarks/against_authors.py CLONES JOURNAL > docs/measured/against_authors.md``
 
 CLONES is a folder with clones of the authors' repositories, each at the commit that the golden
@@ -142,6 +143,7 @@ def build(side: str, name: str, clones: Path) -> Callable[[Tensor], Tensor]:
     from golden import Golden
 
     import sr_zoo
+    from sr_zoo.inference.runtimes.eager import TorchRunner
     from sr_zoo.registry import spec_of
     from sr_zoo.weights.convert import converter_of
 
@@ -150,7 +152,7 @@ def build(side: str, name: str, clones: Path) -> Callable[[Tensor], Tensor]:
     if side == "ours":
         network: nn.Module = sr_zoo.create_model(name, SCALE, pretrained=False)
         network.load_state_dict(converter_of(spec_of(name).network).load(state))
-        return network
+        return TorchRunner(network)
     network = build_theirs(name, clones, golden.facts).eval()
     # torch's own, which some of the networks override
     nn.Module.load_state_dict(network, state, strict=False)

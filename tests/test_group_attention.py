@@ -17,6 +17,17 @@ def test_maps_are_those_that_the_output_was_made_with(shifted):
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
 
 
+def test_large_windows_attend_again_as_they_did():
+    attention, shared = GMSA(4, (16,)).eval(), SharedGMSA(4, (16,)).eval()
+    x = torch.randn(2, 4, 16, 32)
+    output, (query,) = attention.with_maps(x)
+    torch.testing.assert_close(output, attention(x))
+    assert query.shape == (2, 2, 256, 4)
+    maps = (query @ query.transpose(-2, -1)).softmax(dim=-1)
+    (values,) = shared.split(x)
+    torch.testing.assert_close(shared(x, [query]), shared.join([maps @ values], x))
+
+
 def test_shared_maps_weigh_the_values_of_their_own_window():
     shared = SharedGMSA(4, (2, 4)).eval()
     x = torch.randn(1, 4, 8, 8)
@@ -31,8 +42,9 @@ def test_groups_must_divide_the_channels():
         GMSA(10, (4, 8, 16))
 
 
-def test_shifted_channels_read_the_neighbour_that_the_offset_names():
-    x = torch.arange(2 * 3 * 4.0).reshape(1, 2, 3, 4)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_shifted_channels_read_the_neighbour_that_the_offset_names(layout):
+    x = torch.arange(2 * 3 * 4.0).reshape(1, 2, 3, 4).contiguous(memory_format=layout)
     shifted = shift_channels(x, [(0, 1), (-1, 0)])
     assert torch.equal(shifted[0, 0, :, :3], x[0, 0, :, 1:])
     assert shifted[0, 0, :, 3].eq(0).all()

@@ -9,12 +9,10 @@ from sr_zoo.blocks.conv import (
     BSConv,
     ClippedConvs,
     ConvChain,
-    ShiftConv,
     StripedConv2d,
     add_identity,
     conv3x3,
     conv_halves,
-    shift_channels,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -39,6 +37,7 @@ from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk
 from sr_zoo.blocks.swin import (

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from sr_zoo.blocks.swin import channels_first, channels_last
 from sr_zoo.blocks.window import attend, merge, partition
 
+# larger maps take longer to read from memory than a fused kernel takes to compute them again
+LARGEST_KEPT_MAP = 64  # tokens
+
 
 class _WindowGroups(nn.Module):
     """Groups of channels, each cut into windows of its own size: what both blocks share."""
@@ -75,17 +78,26 @@ class GMSA(_WindowGroups):
     def forward(self, x: Tensor) -> Tensor:
         outputs = []
         for group in self.split(x):
-            query, value = group.unsqueeze(2).chunk(2, dim=-1)  # one head
-            outputs.append(attend(query, query, value, scale=1.0).squeeze(2))
+            query, value = group.chunk(2, dim=-1)
+            outputs.append(_attend_to_itself(query, value))
         return self.join(outputs, x)
 
     def with_maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return what `forward` does, and each group's attention (N, windows, tokens, tokens)."""
+        """Return what `forward` does, and what a `SharedGMSA` needs to attend as this block did.
+
+        For each group that is its attention map (N, windows, tokens, tokens), or, if its windows
+        have more than `LARGEST_KEPT_MAP` tokens, the queries (N, windows, tokens, C).
+        """
         maps, outputs = [], []
         for group in self.split(x):
             query, value = group.chunk(2, dim=-1)
-            maps.append((query @ query.transpose(-2, -1)).softmax(dim=-1))
-            outputs.append(maps[-1] @ value)
+            if query.shape[2] > LARGEST_KEPT_MAP:
+                query = query.contiguous()  # no view that keeps the values in memory
+                maps.append(query)
+                outputs.append(_attend_to_itself(query, value))
+            else:
+                maps.append((query @ query.transpose(-2, -1)).softmax(dim=-1))
+                outputs.append(maps[-1] @ value)
         return self.join(outputs, x), maps
 
 
@@ -94,7 +106,7 @@ class SharedGMSA(_WindowGroups):
 
     Only values are computed: the accelerated self-attention (ASA) of ELAN, section 3.3.
 
-    Shape: (N, channels, H, W) and the maps of `GMSA.with_maps` to (N, channels, H, W).
+    Shape: (N, channels, H, W) and what `GMSA.with_maps` returned to (N, channels, H, W).
 
     Args:
         channels: Width of the input and of the output; a multiple of the number of groups.
@@ -111,6 +123,14 @@ class SharedGMSA(_WindowGroups):
         super().__init__(channels, channels, window_sizes, shifted=shifted)
 
     def forward(self, x: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        values = self.split(x)
-        outputs = [weights @ value for weights, value in zip(maps, values, strict=True)]
+        outputs = [
+            _attend_to_itself(kept, value) if rows * columns > LARGEST_KEPT_MAP else kept @ value
+            for kept, value, (rows, columns) in zip(maps, self.split(x), self.windows, strict=True)
+        ]
         return self.join(outputs, x)
+
+
+def _attend_to_itself(query: Tensor, value: Tensor) -> Tensor:
+    """Let the tokens of each window, (N, windows, tokens, C), ask each other; one head."""
+    query = query.unsqueeze(2)
+    return attend(query, query, value.unsqueeze(2), scale=1.0).squeeze(2)

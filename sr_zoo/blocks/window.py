@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 MASKED = -100.0  # Swin's; large enough that a masked key gets no weight in float32
+WINDOWS_AT_ONCE = 128  # whose own logits to add are in memory at a time
 
 
 def partition(x: Tensor, window: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
@@ -134,23 +135,42 @@ def attend(
     Returns:
         (N, windows, heads, queries, d).
     """
-    # windows count as images, or as heads where each has its own logits for each head, so that what
-    # is added broadcasts
-    first = 0
-    added = None if bias is None else bias[None]
     if mask is not None and bias is not None:
-        first = 1
-        added = (bias + mask[:, None]).flatten(0, 1)[None]
-    elif mask is not None:
+        return _attend_masked(query, key, value, bias, mask, scale)
+    # windows count as images, so that what is added broadcasts
+    added = None if bias is None else bias[None]
+    if mask is not None:
         added = mask.expand(query.shape[0], *mask.shape).flatten(0, 1)[:, None]
     out = F.scaled_dot_product_attention(
-        query.flatten(first, first + 1),
-        key.flatten(first, first + 1),
-        value.flatten(first, first + 1),
-        attn_mask=added,
-        scale=scale,
+        query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=added, scale=scale
     )
-    return torch.unflatten(out, first, query.shape[first : first + 2])
+    return torch.unflatten(out, 0, query.shape[:2])
+
+
+def _attend_masked(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, mask: Tensor, scale: float | None
+) -> Tensor:
+    """Attend where each window adds something else to each head, some windows at a time.
+
+    What is added is as large as the logits themselves.
+    """
+    if torch.compiler.is_compiling():  # a graph cannot hold a loop of unknown length
+        parts = [(query, key, value, mask)]
+    else:
+        tensors = [part.split(WINDOWS_AT_ONCE, dim=1) for part in (query, key, value)]
+        parts = list(zip(*tensors, mask.split(WINDOWS_AT_ONCE), strict=True))
+    outputs = []
+    for some_query, some_key, some_value, some_mask in parts:
+        # windows count as heads here
+        out = F.scaled_dot_product_attention(
+            some_query.flatten(1, 2),
+            some_key.flatten(1, 2),
+            some_value.flatten(1, 2),
+            attn_mask=(bias + some_mask[:, None]).flatten(0, 1)[None],
+            scale=scale,
+        )
+        outputs.append(torch.unflatten(out, 1, some_query.shape[1:3]))
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
 class WindowAttention(nn.Module):

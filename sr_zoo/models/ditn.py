@@ -63,6 +63,40 @@ class PatchChannelAttention(nn.Module):
         return self.project(out.reshape(x.shape))
 
 
+class DilatedDepthwiseConv(nn.Conv2d):
+    """A depthwise convolution with gaps between its taps; (N, channels, H, W) to the same.
+
+    Processors have fast kernels for taps without gaps alone. The pixels that one tap after another
+    meets form a picture of their own, one of dilation**2, and each is convolved without gaps.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int) -> None:
+        super().__init__(
+            channels,
+            channels,
+            kernel_size,
+            padding=kernel_size // 2 * dilation,
+            dilation=dilation,
+            groups=channels,
+        )
+        self.step = dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(x)
+        height, width = x.shape[-2:]
+        padded = F.pad(x, (0, -width % self.step, 0, -height % self.step))
+        steps = (-1, self.step)
+        cells = torch.unflatten(torch.unflatten(padded, 3, steps), 2, steps)
+        pictures = cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        half = self.kernel_size[0] // 2
+        out = F.conv2d(pictures, self.weight, self.bias, padding=half, groups=self.groups)
+        cells = torch.unflatten(out, 0, (-1, self.step, self.step)).permute(0, 4, 1, 5, 2, 3)
+        whole = cells.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        return whole[..., :height, :width]
+
+
 class DilatedAttention(nn.Module):
     """Gates features by what a depthwise 5x5 and a dilated 7x7 see around them (SDA)."""
 
@@ -71,7 +105,7 @@ class DilatedAttention(nn.Module):
         self.expand = nn.Conv2d(channels, 2 * channels, 1)
         self.context = nn.Sequential(
             nn.Conv2d(channels, channels, 5, padding=2, groups=channels),
-            nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels),
+            DilatedDepthwiseConv(channels, 7, dilation=3),
             nn.Conv2d(channels, channels, 1),
         )
         self.project = nn.Conv2d(channels, channels, 1)
