@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from sr_zoo.errors import CheckpointError
-from sr_zoo.models.dat import DAT
+from sr_zoo.models.dat import DATLight
 from sr_zoo.models.rdan import RDAN
 from sr_zoo.models.swin2sr import Swin2SR
 from sr_zoo.weights.convert import converter_of, layouts_of
@@ -45,7 +45,7 @@ def test_a_missing_piece_is_named():
 
 def test_files_need_not_say_how_many_batches_a_normalisation_saw(tmp_path):
     torch.manual_seed(0)
-    source = DAT(scale=2, channels=16, depths=(2,), num_heads=2)
+    source = DATLight(scale=2, channels=16, depths=(2,), num_heads=2)
     state = {n: t for n, t in source.state_dict().items() if "num_batches_tracked" not in n}
     torch.save(state, tmp_path / "dat.pth")
-    load_file_into(DAT(scale=2, channels=16, depths=(2,), num_heads=2), tmp_path / "dat.pth")
+    load_file_into(DATLight(scale=2, channels=16, depths=(2,), num_heads=2), tmp_path / "dat.pth")

@@ -14,7 +14,7 @@ THIN: dict[str, dict[str, Any]] = {
     "carn": {"channels": 8},
     "cfsr": {"channels": 4},
     "craft": {"channels": 12},
-    "dat": {"channels": 16, "num_heads": 2},
+    "dat": {"channels": 32, "num_heads": 2},
     "ddistill_sr": {"channels": 8, "rank": 4},
     "dgsr": {"channels": 4, "num_heads": 1},
     "ditn": {"channels": 4},

@@ -11,6 +11,7 @@ from sr_zoo.blocks.conv import (
     ConvChain,
     StripedConv2d,
     add_identity,
+    bottleneck_conv,
     conv3x3,
     conv_halves,
 )
@@ -36,6 +37,7 @@ from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
+from sr_zoo.blocks.position_bias import DynamicPositionBias
 from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
@@ -48,7 +50,7 @@ from sr_zoo.blocks.swin import (
     init_linear,
 )
 from sr_zoo.blocks.tile_view import TileView, resize_pooled
-from sr_zoo.blocks.upsample import PixelShuffleUpsampler, StagedUpsampler
+from sr_zoo.blocks.upsample import NarrowingUpsampler, PixelShuffleUpsampler, StagedUpsampler
 from sr_zoo.blocks.window import (
     RelativePositionBias,
     WindowAttention,
@@ -80,6 +82,7 @@ __all__ = [
     "ContrastAwareCALayer",
     "ConvChain",
     "ConvFFN",
+    "DynamicPositionBias",
     "EdgeOrientedConv",
     "EdgeTable",
     "EfficientTransformer",
@@ -96,6 +99,7 @@ __all__ = [
     "LowRankExpert",
     "MeanShift",
     "MoRE",
+    "NarrowingUpsampler",
     "ParallelConvs",
     "PatchTable",
     "PixelAttention",
@@ -118,6 +122,7 @@ __all__ = [
     "add_identity",
     "attend",
     "attend_channels",
+    "bottleneck_conv",
     "channels_first",
     "channels_last",
     "conv3x3",

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+BOTTLENECK = 4
+BOTTLENECK_SLOPE = 0.2
+
 
 def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[Tensor, Tensor]:
     """Run a convolution and split its output's channels in two, each half compact in memory.
@@ -109,6 +112,21 @@ class BSConv(nn.Sequential):
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps height and width."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+def bottleneck_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return two 3x3 convolutions that keep height and width, with a quarter of the width between.
+
+    Source: SwinIR (Liang et al., ICCV Workshops 2021), its large form ("3conv").
+    """
+    hidden = in_channels // BOTTLENECK
+    return nn.Sequential(
+        nn.Conv2d(in_channels, hidden, 3, padding=1),
+        nn.LeakyReLU(BOTTLENECK_SLOPE),
+        nn.Conv2d(hidden, hidden, 1),
+        nn.LeakyReLU(BOTTLENECK_SLOPE),
+        nn.Conv2d(hidden, out_channels, 3, padding=1),
+    )
 
 
 def add_identity(conv: nn.Conv2d, repeat: int = 1) -> nn.Conv2d:

@@ -5,6 +5,8 @@ from math import prod
 
 from torch import nn
 
+LEAKY_SLOPE = 0.01  # where the width narrows before stages
+
 
 class PixelShuffleUpsampler(nn.Sequential):
     """One convolution to `out_channels` * scale**2 channels, rearranged into pixels.
@@ -77,4 +79,29 @@ class StagedUpsampler(nn.Sequential):
                 )
                 for factor in factors
             )
+        )
+
+
+class NarrowingUpsampler(nn.Sequential):
+    """Features to pixels by way of a smaller width, which is enlarged in stages.
+
+    Source: Liang et al., SwinIR, ICCV Workshops 2021, the classical form, and networks after it.
+
+    Shape: (N, in_channels, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        in_channels: Width of the input.
+        channels: Width of the stages.
+        scale: Upscaling factor; 1, 3 or a power of 2.
+
+    Raises:
+        ValueError: `scale` is neither 3 nor a power of 2.
+    """
+
+    def __init__(self, in_channels: int, channels: int, scale: int) -> None:
+        super().__init__(
+            nn.Conv2d(in_channels, channels, 3, padding=1),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            StagedUpsampler(channels, scale),
+            nn.Conv2d(channels, 3, 3, padding=1),
         )

@@ -56,7 +56,8 @@ def shift_mask(
     )
     labels = (3 * rows[:, None] + columns)[None, ..., None]
     queries = partition(labels, window)[0]  # (windows, tokens, 1)
-    strided = labels[:, ::key_stride, ::key_stride]
+    last = key_stride - 1  # of a square's cells; where a border runs through it, that one counts
+    strided = labels[:, last::key_stride, last::key_stride]
     keys = partition(strided, (window[0] // key_stride, window[1] // key_stride))[0]
     return (queries != keys.transpose(-2, -1)).to(like.dtype) * MASKED
 

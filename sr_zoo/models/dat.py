@@ -1,9 +1,10 @@
-"""DAT: dual aggregation transformer, light.
+"""DAT: dual aggregation transformer, in two sizes and light.
 
 Blocks that attend between the pixels of wide and tall windows alternate with blocks that attend
 between channels over the whole picture. Inside each, a depthwise convolution runs beside the
 attention, and the two gate each other: one by channel, the other by pixel. Half of the hidden
-features of the feed-forward block gates the other half by its neighbours.
+features of the feed-forward block gates the other half by its neighbours. DAT-2 is DAT with half of
+those; the light form is a third as wide and goes from features to pixels in one step.
 
 ```mermaid
 flowchart LR
@@ -16,24 +17,29 @@ flowchart LR
 
 Paper: Chen et al., ICCV 2023, arXiv:2308.03364. RGB in [0, 1], mean-shifted inside.
 
-The authors' dynamic position bias is left out. Where a half of the features is narrower than 32
-channels, as in DAT-light, its layer norms see a single value, so that it is the same number for all
-pairs of tokens, which softmax takes out again.
+In DAT-light the authors' dynamic position bias is left out. Where half of the features is narrower
+than 32 channels, its layer norms see a single value, so that it is the same number for all pairs of
+tokens, which softmax takes out again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    DynamicPositionBias,
     MeanShift,
+    NarrowingUpsampler,
     PixelShuffleUpsampler,
     attend,
     attend_channels,
+    bottleneck_conv,
     channels_first,
     channels_last,
+    conv3x3,
     crop,
     global_mean,
     init_linear,
@@ -53,8 +59,6 @@ SHIFTS = ((4, 16), (16, 4))
 MULTIPLE = 32
 CHANNEL_REDUCTION = 8
 SPATIAL_REDUCTION = 16
-CONV_REDUCTION = 4
-LEAKY_SLOPE = 0.2
 
 
 class AdaptiveInteraction(nn.Module):
@@ -83,6 +87,13 @@ class AdaptiveInteraction(nn.Module):
         return by_channel * channels + by_pixel * torch.sigmoid(self.pixels(by_channel))
 
 
+class NoBias(nn.Module):
+    """Stands where a position bias would be, and gives none."""
+
+    def forward(self) -> None:
+        return None
+
+
 class AggregatingAttention(nn.Module):
     """What attention between pixels and between channels have in common: all but the attention."""
 
@@ -103,11 +114,20 @@ class AdaptiveSpatialAttention(AggregatingAttention):
     """Self-attention between the pixels of wide and of tall windows (AS-SA, section 3.3).
 
     Queries, keys and values are filled up with zeros to whole windows; those take part.
+
+    Args:
+        channels: Width of the input and of the output.
+        num_heads: Half of them for each shape of windows.
+        shifted: Whether the windows are shifted by half.
+        biases: What gives the logits that each shape of windows adds.
     """
 
-    def __init__(self, channels: int, num_heads: int, *, shifted: bool) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, *, shifted: bool, biases: Sequence[nn.Module]
+    ) -> None:
         super().__init__(channels, num_heads)
         self.shifts = SHIFTS if shifted else ((0, 0), (0, 0))
+        self.biases = nn.ModuleList(biases)
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
         height, width = x.shape[1:3]
@@ -116,24 +136,19 @@ class AdaptiveSpatialAttention(AggregatingAttention):
         below, right = (next_multiple(side, MULTIPLE) - side for side in (height, width))
         halves = torch.unflatten(F.pad(qkv, (0, 0, 0, right, 0, below)), -1, (3, 2, -1)).unbind(-2)
         attended = torch.cat(
-            [
-                self._attend(half.flatten(-2), WINDOWS[index], self.shifts[index], masks[index])
-                for index, half in enumerate(halves)
-            ],
-            dim=-1,
+            [self._attend(half.flatten(-2), i, masks[i]) for i, half in enumerate(halves)], dim=-1
         )
         attended = crop(channels_first(attended), height, width)
         return self.project(channels_last(self.interaction(attended, local)))
 
-    def _attend(
-        self, qkv: Tensor, window: tuple[int, int], shift: tuple[int, int], mask: Tensor
-    ) -> Tensor:
+    def _attend(self, qkv: Tensor, index: int, mask: Tensor) -> Tensor:
         """Attend in windows of one shape: (N, H, W, 3 * C / 2) to (N, H, W, C / 2)."""
+        window, shift, bias = WINDOWS[index], self.shifts[index], self.biases[index]
         query, key, value = (
             split_heads(part, self.num_heads // 2)
             for part in partition(qkv, window, shift).chunk(3, dim=-1)
         )
-        attended = attend(query, key, value, mask=mask if any(shift) else None)
+        attended = attend(query, key, value, bias=bias(), mask=mask if any(shift) else None)
         return merge(join_heads(attended), window, (qkv.shape[1], qkv.shape[2]), shift)
 
 
@@ -187,25 +202,13 @@ class DualBlock(nn.Module):
         return x + self.ffn(self.norm_ffn(x))
 
 
-def bottleneck(channels: int) -> nn.Sequential:
-    """Build the three convolutions that end a group, narrow inside."""
-    hidden = channels // CONV_REDUCTION
-    return nn.Sequential(
-        nn.Conv2d(channels, hidden, 3, padding=1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(hidden, hidden, 1),
-        nn.LeakyReLU(LEAKY_SLOPE),
-        nn.Conv2d(hidden, channels, 3, padding=1),
-    )
-
-
 class DualGroup(nn.Module):
     """Blocks of spatial and channel attention in turn, then convolutions, under one skip."""
 
-    def __init__(self, blocks: Sequence[DualBlock], channels: int) -> None:
+    def __init__(self, blocks: Sequence[DualBlock], conv: nn.Module) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.conv = bottleneck(channels)
+        self.conv = conv
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
         deep = x
@@ -214,25 +217,30 @@ class DualGroup(nn.Module):
         return x + channels_last(self.conv(channels_first(deep)))
 
 
-class DAT(SRNetwork):
-    """Groups of dual aggregation under one skip; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+class DualNetwork(SRNetwork):
+    """Groups of dual aggregation under one skip, without what makes pixels of features.
 
     Args:
         scale: Upscaling factor.
-        channels: Feature width; less than 64, since wider networks need the position bias.
+        channels: Feature width.
         depths: Blocks in each group.
         num_heads: In each block; even.
         expansion: Of the feed-forward blocks.
+        conv: Builds what ends each group, and all of them, from input and output width.
+        bias: Builds what gives the position bias of windows of one shape.
     """
+
+    upsampler: nn.Module
 
     def __init__(
         self,
-        *,
         scale: int,
-        channels: int = 60,
-        depths: Sequence[int] = (18,),
-        num_heads: int = 6,
-        expansion: int = 2,
+        channels: int,
+        depths: Sequence[int],
+        num_heads: int,
+        expansion: int,
+        conv: Callable[[int, int], nn.Module],
+        bias: Callable[[tuple[int, int]], nn.Module],
     ) -> None:
         super().__init__(scale)
 
@@ -243,19 +251,20 @@ class DAT(SRNetwork):
                 )
             # every second spatial block is shifted, the first of the network is not
             shifted = index % 4 == (0 if group % 2 else 2)
-            attention = AdaptiveSpatialAttention(channels, num_heads, shifted=shifted)
+            attention = AdaptiveSpatialAttention(
+                channels, num_heads, shifted=shifted, biases=[bias(window) for window in WINDOWS]
+            )
             return DualBlock(channels, expansion * channels, attention)
 
         self.mean_shift = MeanShift()
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.norm_in = nn.LayerNorm(channels)
         self.body = nn.ModuleList(
-            DualGroup([block(group, index) for index in range(depth)], channels)
+            DualGroup([block(group, index) for index in range(depth)], conv(channels, channels))
             for group, depth in enumerate(depths)
         )
         self.norm_out = nn.LayerNorm(channels)
-        self.body_out = bottleneck(channels)
-        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+        self.body_out = conv(channels, channels)
         self.apply(init_linear)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -272,8 +281,49 @@ class DAT(SRNetwork):
         return self.mean_shift.restore(self.upsampler(deep))
 
 
+class DATLight(DualNetwork):
+    """The light form; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+
+    `channels` must be less than 64, since wider networks need the position bias.
+    """
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        depths: Sequence[int] = (18,),
+        num_heads: int = 6,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__(
+            scale, channels, depths, num_heads, expansion, bottleneck_conv, lambda _: NoBias()
+        )
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+
+class DAT(DualNetwork):
+    """The full form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        num_heads: int = 6,
+        expansion: int = 4,
+        upsampler_channels: int = 64,
+    ) -> None:
+        def bias(window: tuple[int, int]) -> nn.Module:
+            return DynamicPositionBias(channels // 2, num_heads // 2, window)
+
+        super().__init__(scale, channels, depths, num_heads, expansion, conv3x3, bias)
+        self.upsampler = NarrowingUpsampler(channels, upsampler_channels, scale)
+
+
 SPEC = ArchSpec(
-    network=DAT,
+    network=DATLight,
     variants={"dat_light": Variant(halo=168)},
     paper=Paper(
         "Dual Aggregation Transformer for Image Super-Resolution", "ICCV", 2023, "2308.03364"
@@ -283,4 +333,14 @@ SPEC = ArchSpec(
     reference_license="Apache-2.0",
     grid=MULTIPLE,
     global_statistics=True,
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        network=DAT,
+        variants={
+            "dat": Variant(halo=312),
+            "dat_2": Variant(halo=312, arguments={"expansion": 2}),
+        },
+    ),
 )

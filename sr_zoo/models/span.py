@@ -3,8 +3,9 @@
 The last of three convolutions gates itself: its output passes through a sigmoid that is shifted to
 be odd, which strengthens what is strong and needs no parameters. Plain 3x3 convolutions are all
 that runs. In training (`span_*_train`) each is three in a row beside a 1x1; `sr_zoo.fuse` turns
-that into the deployed form, tensor names included. The released weights are of the deployed form,
-as entered in the NTIRE 2024 challenge.
+that into the deployed form, tensor names included. The released weights of 28 and 26 channels are
+of the deployed form, as entered in the NTIRE 2024 challenge; those of 48, the paper's, are of the
+training form.
 
 ```mermaid
 flowchart LR
@@ -78,6 +79,7 @@ SPEC = ArchSpec(
     network=SPAN,
     variants={
         "span_ch28": Variant(halo=21, scales=(4,)),
+        "span_ch48": Variant(halo=21, scales=(2, 4), arguments={"channels": 48}),
         "span_tiny_ch26": Variant(halo=21, scales=(4,), arguments={"channels": 26}),
     },
     paper=Paper(

@@ -1,12 +1,13 @@
-"""SRFormer: permuted self-attention for single image super-resolution, lightweight.
+"""SRFormer: permuted self-attention for single image super-resolution, classical and lightweight.
 
 Every pixel gives a quarter of a key and of a value, and a 2x2 square of pixels joins its quarters
 into one of each: windows of 16x16 pixels then cost what windows of 8x8 do. A depthwise 5x5 inside
-the feed-forward block brings back local detail. The rest is SwinIR's trunk.
+the feed-forward block brings back local detail. The rest is SwinIR's trunk. The classical form is
+three times as wide, has windows of 22x22 pixels, and enlarges in stages.
 
 ```mermaid
 flowchart LR
-  x([features]) --> n1["norm, 16x16 windows"] --> q["queries: one per pixel"] --> att["attention"]
+  x([features]) --> n1["norm, windows"] --> q["queries: one per pixel"] --> att["attention"]
   n1 --> kv["keys, values: one per 2x2 pixels"] --> att --> a1((+))
   x --> a1 --> expand["norm, linear, GELU"] --> dw["depthwise 5x5, GELU"] --> s((+))
   expand --> s --> linear["linear"] --> a2((+)) --> y([features])
@@ -17,6 +18,7 @@ Paper: Zhou et al., ICCV 2023, arXiv:2303.09735. RGB in [0, 1], mean-shifted ins
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     MeanShift,
+    NarrowingUpsampler,
     PixelShuffleUpsampler,
     RelativePositionBias,
     ResidualSwinGroup,
@@ -41,7 +44,8 @@ from sr_zoo.blocks import (
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
-WINDOW = 16
+WINDOW_LIGHT = 16
+WINDOW = 22  # that of the released weights; the paper has 24
 STRIDE = 2  # pixels per side that share one key and one value
 
 
@@ -52,16 +56,17 @@ class PermutedAttention(nn.Module):
     into one of each. All pixels of a square have the same relative position to a key.
     """
 
-    def __init__(self, channels: int, num_heads: int) -> None:
+    def __init__(self, channels: int, num_heads: int, window_size: int) -> None:
         super().__init__()
+        self.side = window_size // STRIDE
         self.num_heads = num_heads
         self.query = nn.Linear(channels, channels)
         self.key_value = nn.Linear(channels, 2 * channels // STRIDE**2)
-        self.bias = RelativePositionBias((WINDOW // STRIDE, WINDOW // STRIDE), num_heads)
+        self.bias = RelativePositionBias((self.side, self.side), num_heads)
         self.project = nn.Linear(channels, channels)
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        side = WINDOW // STRIDE
+        side = self.side
         parts = torch.unflatten(self.key_value(windows), 3, (2, -1))
         squares = torch.unflatten(parts, 2, (side, STRIDE, side, STRIDE))
         # (N, windows, 2, square's row, column, row inside, column inside, channels)
@@ -94,8 +99,8 @@ class LocalFFN(nn.Module):
         return self.project(hidden + local)
 
 
-class SRFormer(SRNetwork):
-    """SwinIR's trunk with permuted attention; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+class PermutedNetwork(SRNetwork):
+    """SwinIR's trunk with permuted attention, without what makes pixels of features.
 
     Args:
         scale: Upscaling factor.
@@ -103,22 +108,26 @@ class SRFormer(SRNetwork):
         depths: Transformer blocks in each group; every second one shifts its windows by half.
         num_heads: In each block.
         expansion: Of the feed-forward blocks.
+        window_size: Side of the windows; even.
     """
+
+    upsampler: nn.Module
 
     def __init__(
         self,
-        *,
         scale: int,
-        channels: int = 60,
-        depths: Sequence[int] = (6, 6, 6, 6),
-        num_heads: int = 6,
-        expansion: int = 2,
+        channels: int,
+        depths: Sequence[int],
+        num_heads: int,
+        expansion: int,
+        window_size: int,
     ) -> None:
         super().__init__(scale)
-        self.window, self.shift = (WINDOW, WINDOW), (WINDOW // 2, WINDOW // 2)
+        self.window_size = window_size
+        self.window, self.shift = (window_size, window_size), (window_size // 2, window_size // 2)
 
         def block(index: int) -> SwinBlock:
-            attention = PermutedAttention(channels, num_heads)
+            attention = PermutedAttention(channels, num_heads, window_size)
             ffn = LocalFFN(channels, expansion * channels)
             shift = self.shift if index % 2 else (0, 0)
             return SwinBlock(channels, attention, ffn, window=self.window, shift=shift)
@@ -132,12 +141,11 @@ class SRFormer(SRNetwork):
         )
         self.norm_out = nn.LayerNorm(channels)
         self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
-        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
         self.apply(init_linear)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_multiple(x, WINDOW)))
+        shallow = self.head(self.mean_shift(pad_to_multiple(x, self.window_size)))
         deep = self.norm_in(channels_last(shallow))
         mask = shift_mask(deep, self.window, self.shift, key_stride=STRIDE)
         for group in self.body:
@@ -147,8 +155,41 @@ class SRFormer(SRNetwork):
         return crop(out, self.scale * height, self.scale * width)
 
 
+class SRFormerLight(PermutedNetwork):
+    """The lightweight form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        depths: Sequence[int] = (6, 6, 6, 6),
+        num_heads: int = 6,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, WINDOW_LIGHT)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+
+class SRFormer(PermutedNetwork):
+    """The classical form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        num_heads: int = 6,
+        expansion: int = 2,
+        upsampler_channels: int = 64,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, WINDOW)
+        self.upsampler = NarrowingUpsampler(channels, upsampler_channels, scale)
+
+
 SPEC = ArchSpec(
-    network=SRFormer,
+    network=SRFormerLight,
     variants={"srformer_light": Variant(halo=205)},
     paper=Paper(
         "SRFormer: Permuted Self-Attention for Single Image Super-Resolution",
@@ -159,5 +200,8 @@ SPEC = ArchSpec(
     tags=("transformer",),
     reference="HVision-NKU/SRFormer",
     reference_license="CC-BY-NC-4.0",
-    grid=WINDOW,
+    grid=WINDOW_LIGHT,
+)
+OTHER_FORMS = (
+    replace(SPEC, network=SRFormer, variants={"srformer": Variant(halo=414)}, grid=WINDOW),
 )

@@ -1,9 +1,11 @@
-"""SwinIR: image restoration using Swin Transformer, lightweight and classical super-resolution.
+"""SwinIR: image restoration using Swin Transformer, in four forms.
 
 Pixels attend to each other in 8x8 windows, which every second block shifts by half, so that
 information crosses their borders. Blocks stand in groups that end in a 3x3 convolution, with a skip
-around each group and one around all of them. The classical form is three times as wide and enlarges
-in stages; the lightweight one goes from features to pixels in one step.
+around each group and one around all of them. The lightweight form goes from features to pixels in
+one step; the classical one is three times as wide and enlarges in stages. The forms for real
+photographs, trained as GANs on what cameras and compression do, repeat pixels and convolve, which
+leaves no blocks.
 
 ```mermaid
 flowchart LR
@@ -19,20 +21,23 @@ The authors' test script mirrors images that need no padding by a whole window, 
 repeated; here as in their network's own forward, an image is mirrored only as far as it takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
 from sr_zoo.blocks import (
     MLP,
     MeanShift,
+    NarrowingUpsampler,
     PixelShuffleUpsampler,
     ResidualSwinGroup,
-    StagedUpsampler,
     SwinBlock,
     WindowAttention,
+    bottleneck_conv,
     channels_first,
     channels_last,
+    conv3x3,
     crop,
     init_linear,
     pad_to_multiple,
@@ -42,10 +47,11 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 WINDOW = 8
+REAL_SLOPE = 0.2  # of the forms for real photographs
 
 
-class SwinIR(SRNetwork):
-    """Groups of window attention under one skip; (N, 3, H, W) to (N, 3, scale*H, scale*W).
+class SwinNetwork(SRNetwork):
+    """Groups of window attention under one skip, without what makes pixels of features.
 
     Args:
         scale: Upscaling factor.
@@ -53,19 +59,19 @@ class SwinIR(SRNetwork):
         depths: Transformer blocks in each group; every second one shifts its windows by half.
         num_heads: In each block.
         expansion: Of the feed-forward blocks.
-        upsampler_channels: Width between upscaled features and pixels; None to go from features
-            to pixels in one step.
+        conv: Builds what ends each group, and all of them, from input and output width.
     """
+
+    upsampler: nn.Module
 
     def __init__(
         self,
-        *,
         scale: int,
-        channels: int = 60,
-        depths: Sequence[int] = (6, 6, 6, 6),
-        num_heads: int = 6,
-        expansion: int = 2,
-        upsampler_channels: int | None = None,
+        channels: int,
+        depths: Sequence[int],
+        num_heads: int,
+        expansion: int,
+        conv: Callable[[int, int], nn.Module],
     ) -> None:
         super().__init__(scale)
         window = (WINDOW, WINDOW)
@@ -81,22 +87,11 @@ class SwinIR(SRNetwork):
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.norm_in = nn.LayerNorm(channels)
         self.body = nn.ModuleList(
-            ResidualSwinGroup(map(block, range(depth)), nn.Conv2d(channels, channels, 3, padding=1))
+            ResidualSwinGroup(map(block, range(depth)), conv(channels, channels))
             for depth in depths
         )
         self.norm_out = nn.LayerNorm(channels)
-        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
-        if upsampler_channels is None:
-            self.before_upsampler: nn.Module = nn.Identity()
-            # one stage, so that its name is that of the first of several
-            self.upsampler = nn.Sequential(PixelShuffleUpsampler(channels, 3, scale))
-            self.tail: nn.Module = nn.Identity()
-        else:
-            self.before_upsampler = nn.Sequential(
-                nn.Conv2d(channels, upsampler_channels, 3, padding=1), nn.LeakyReLU(0.01)
-            )
-            self.upsampler = StagedUpsampler(upsampler_channels, scale)
-            self.tail = nn.Conv2d(upsampler_channels, 3, 3, padding=1)
+        self.body_out = conv(channels, channels)
         self.apply(init_linear)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,20 +102,109 @@ class SwinIR(SRNetwork):
         for group in self.body:
             deep = group(deep, mask)
         deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
-        out = self.tail(self.upsampler(self.before_upsampler(deep)))
-        return crop(self.mean_shift.restore(out), self.scale * height, self.scale * width)
+        out = self.mean_shift.restore(self.upsampler(deep))
+        return crop(out, self.scale * height, self.scale * width)
+
+
+class SwinIRLight(SwinNetwork):
+    """The lightweight form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 60,
+        depths: Sequence[int] = (6, 6, 6, 6),
+        num_heads: int = 6,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, conv3x3)
+        self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
+
+
+class SwinIR(SwinNetwork):
+    """The classical form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        num_heads: int = 6,
+        expansion: int = 2,
+        upsampler_channels: int = 64,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, conv3x3)
+        self.upsampler = NarrowingUpsampler(channels, upsampler_channels, scale)
+
+
+class NearestUpsampler(nn.Sequential):
+    """Repeats pixels and convolves them, one stage per factor of 2, then goes to pixels.
+
+    Shape: (N, in_channels, H, W) to (N, 3, scale*H, scale*W).
+
+    Raises:
+        ValueError: `scale` is no power of 2.
+    """
+
+    def __init__(self, in_channels: int, channels: int, scale: int) -> None:
+        if scale.bit_count() != 1:
+            raise ValueError(f"scale must be a power of 2, got {scale}")
+        stages = (
+            nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                conv3x3(channels, channels),
+                nn.LeakyReLU(REAL_SLOPE),
+            )
+            for _ in range(scale.bit_length() - 1)
+        )
+        super().__init__(
+            nn.Sequential(conv3x3(in_channels, channels), nn.LeakyReLU(0.01)),
+            nn.Sequential(*stages),
+            nn.Sequential(
+                conv3x3(channels, channels), nn.LeakyReLU(REAL_SLOPE), conv3x3(channels, 3)
+            ),
+        )
+
+
+class SwinIRReal(SwinNetwork):
+    """The medium form for real photographs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 180,
+        depths: Sequence[int] = (6,) * 6,
+        num_heads: int = 6,
+        expansion: int = 2,
+        upsampler_channels: int = 64,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, conv3x3)
+        self.upsampler = NearestUpsampler(channels, upsampler_channels, scale)
+
+
+class SwinIRRealLarge(SwinNetwork):
+    """The large form for real photographs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 240,
+        depths: Sequence[int] = (6,) * 9,
+        num_heads: int = 8,
+        expansion: int = 2,
+        upsampler_channels: int = 64,
+    ) -> None:
+        super().__init__(scale, channels, depths, num_heads, expansion, bottleneck_conv)
+        self.upsampler = NearestUpsampler(channels, upsampler_channels, scale)
 
 
 SPEC = ArchSpec(
-    network=SwinIR,
-    variants={
-        "swinir_light": Variant(halo=103),
-        "swinir": Variant(
-            halo=153,
-            scales=(2, 3, 4, 8),
-            arguments={"channels": 180, "depths": (6,) * 6, "upsampler_channels": 64},
-        ),
-    },
+    network=SwinIRLight,
+    variants={"swinir_light": Variant(halo=103)},
     paper=Paper(
         "SwinIR: Image Restoration Using Swin Transformer",
         "ICCV Workshops",
@@ -131,4 +215,13 @@ SPEC = ArchSpec(
     reference="JingyunLiang/SwinIR",
     reference_license="Apache-2.0",
     grid=WINDOW,
+)
+OTHER_FORMS = (
+    replace(SPEC, network=SwinIR, variants={"swinir": Variant(halo=153, scales=(2, 3, 4, 8))}),
+    replace(SPEC, network=SwinIRReal, variants={"swinir_real": Variant(halo=153, scales=(2, 4))}),
+    replace(
+        SPEC,
+        network=SwinIRRealLarge,
+        variants={"swinir_real_large": Variant(halo=227, scales=(4,))},
+    ),
 )

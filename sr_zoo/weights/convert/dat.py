@@ -1,7 +1,7 @@
-"""DAT as in zhengchen1999/DAT."""
+"""DAT as in zhengchen1999/DAT, light and full."""
 
 from sr_zoo.weights.convert.rules import Converter, nest
-from sr_zoo.weights.convert.shared import SWIN_IGNORE
+from sr_zoo.weights.convert.shared import NARROWING_UPSAMPLER, SWIN_IGNORE
 
 BLOCK = (
     ("norm1", "norm_attention"),
@@ -21,22 +21,35 @@ BLOCK = (
     ("ffn.fc2", "ffn.project"),
 )
 
-CONVERTER = Converter(
-    rules=(
-        ("conv_first", "head"),
-        ("before_RG.1", "norm_in"),
-        ("norm", "norm_out"),
-        ("conv_after_body", "body_out"),
-        ("upsample", "upsampler"),
-        ("layers.{i}.conv", "body.{i}.conv"),
-        *nest("layers.{i}.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
+TRUNK = (
+    ("conv_first", "head"),
+    ("before_RG.1", "norm_in"),
+    ("norm", "norm_out"),
+    ("conv_after_body", "body_out"),
+    ("layers.{i}.conv", "body.{i}.conv"),
+    *nest("layers.{i}.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
+)
+BIAS = nest(
+    "layers.{i}.blocks.{j}.attn.attns.{k}.pos",
+    "body.{i}.blocks.{j}.attention.biases.{k}",
+    (
+        ("pos_proj", "embed"),
+        ("pos1", "layers.0"),
+        ("pos2", "layers.1"),
+        ("pos3", "layers.2"),
     ),
+)
+IGNORE = (*SWIN_IGNORE, r".*\.attn_mask_[01]", r".*\.rpe_biases")
+
+CONVERTER = Converter(
+    rules=(*TRUNK, ("upsample", "upsampler")),
     ignore=(
-        *SWIN_IGNORE,
-        r".*\.attn_mask_[01]",
-        r".*\.rpe_biases",
+        *IGNORE,
         # the position bias of a half: a layer norm over one value gives its own bias whatever that
         # value is, so that all pairs of tokens get the same logit, which changes no softmax
         r".*\.attn\.attns\.\d\.pos\..*",
     ),
 )
+OTHER_FORMS = {
+    "DAT": Converter(rules=(*TRUNK, *BIAS, *NARROWING_UPSAMPLER), ignore=IGNORE),
+}

@@ -107,6 +107,14 @@ SWIN_TRUNK: tuple[Rule, ...] = (
     ("conv_after_body", "body_out"),
     ("layers.{i}.conv", "body.{i}.conv"),
 )
+# features to pixels in the classical forms of SwinIR and of what followed
+NARROWING_UPSAMPLER: tuple[Rule, ...] = (
+    ("conv_before_upsample.0", "upsampler.0"),
+    ("upsample.0", "upsampler.2.0.0"),
+    ("upsample.2", "upsampler.2.1.0"),
+    ("upsample.4", "upsampler.2.2.0"),
+    ("conv_last", "upsampler.3"),
+)
 # index tables and masks, computed here
 SWIN_IGNORE = (r".*\.relative_position_index", r".*\.attn_mask")
 

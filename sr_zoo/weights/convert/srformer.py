@@ -1,7 +1,12 @@
-"""SRFormer as in HVision-NKU/SRFormer."""
+"""SRFormer as in HVision-NKU/SRFormer, lightweight and classical."""
 
 from sr_zoo.weights.convert.rules import Converter, nest
-from sr_zoo.weights.convert.shared import SWIN_BLOCK, SWIN_IGNORE, SWIN_TRUNK
+from sr_zoo.weights.convert.shared import (
+    NARROWING_UPSAMPLER,
+    SWIN_BLOCK,
+    SWIN_IGNORE,
+    SWIN_TRUNK,
+)
 
 BLOCK = (
     ("attn.q", "attention.query"),
@@ -12,11 +17,11 @@ BLOCK = (
     *SWIN_BLOCK,
 )
 
-CONVERTER = Converter(
-    rules=(
-        *SWIN_TRUNK,
-        *nest("layers.{i}.residual_group.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
-        ("upsample", "upsampler"),
-    ),
-    ignore=(*SWIN_IGNORE, r".*\.aligned_relative_position_index"),
+TRUNK = (
+    *SWIN_TRUNK,
+    *nest("layers.{i}.residual_group.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
 )
+IGNORE = (*SWIN_IGNORE, r".*\.aligned_relative_position_index")
+
+CONVERTER = Converter(rules=(*TRUNK, ("upsample", "upsampler")), ignore=IGNORE)
+OTHER_FORMS = {"SRFormer": Converter(rules=(*TRUNK, *NARROWING_UPSAMPLER), ignore=IGNORE)}
