@@ -25,7 +25,7 @@ MAX_REASON = 120  # characters of a decoder's own words
 
 
 def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
-    """Read an image file, of an animation the first frame.
+    """Read an image file, of an animation the first frame, of several pages the first.
 
     Args:
         source: A path, the bytes of a file, or an open binary file.
@@ -35,7 +35,7 @@ def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
     """
     data, name = load(source)
     with decoding(name, data):
-        return _decode(data)
+        return decode(data)
 
 
 @contextmanager
@@ -77,7 +77,8 @@ def open_image(data: bytes) -> ImageFile:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _decode(data: bytes) -> Picture:
+def decode(data: bytes) -> Picture:
+    """Decode an image file inside `decoding`."""
     try:
         image = open_image(data)
     except UnidentifiedImageError:

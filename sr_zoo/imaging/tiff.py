@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import accumulate
 from math import inf, prod
+from struct import Struct
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +17,7 @@ from PIL import TiffTags as Types
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-from sr_zoo.errors import ImageReadError
+from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging.deep import unmultiplied
 from sr_zoo.imaging.exif import ORIENTATION
 from sr_zoo.imaging.picture import Array, Metadata, Picture
@@ -23,6 +25,8 @@ from sr_zoo.imaging.pil import DESCRIPTIVE_TAGS, descriptive, upright, usable_dp
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEADER = b"II*\0\x08\0\0\0"
+OFFSET, MAX_OFFSET = Struct("<L"), 2**32 - 1
+ENTRY_COUNT, ENTRY = 2, 12  # bytes
 BITS, PHOTOMETRIC, PLANES = 258, 262, 284
 DEFLATE, HORIZONTAL_DIFFERENCES, INCH, CENTIMETRE = 8, 2, 2, 3
 WHITE_IS_ZERO, SEPARATE, PREMULTIPLIED, STRAIGHT_ALPHA = 0, 2, 1, 2
@@ -114,8 +118,40 @@ def _described(data: bytes, picture: Picture) -> Picture:
     return upright(replace(picture, metadata=metadata), tags.get(ORIENTATION, 1))
 
 
-def write(picture: Picture, file: BinaryIO) -> None:
-    """Write a picture of any type with its metadata, losslessly compressed."""
+def write(pictures: Iterable[Picture], file: BinaryIO) -> None:
+    """Write pictures of any type with their metadata as pages, losslessly compressed.
+
+    Raises:
+        ImageWriteError: There is no picture, or the file would exceed what its offsets can say.
+    """
+    file.write(HEADER[: -OFFSET.size])
+    link = file.tell()  # where it shall stand where the next page begins
+    file.write(bytes(OFFSET.size))
+    for picture in pictures:
+        start = file.tell()
+        directory, strips = _page(picture)
+        tags = directory.tobytes(start)
+        if start + len(tags) + sum(map(len, strips)) > MAX_OFFSET:
+            raise ImageWriteError("TIFF holds at most 4 GB; write the pages to files of their own")
+        file.write(tags)
+        for strip in strips:
+            file.write(strip)
+        file.write(bytes(file.tell() % 2))  # pages begin at even offsets
+        _link(file, link, start)
+        link = start + ENTRY_COUNT + ENTRY * len(directory)
+    if not file.tell() > len(HEADER):
+        raise ImageWriteError("a TIFF needs at least one page")
+
+
+def _link(file: BinaryIO, place: int, offset: int) -> None:
+    end = file.tell()
+    file.seek(place)
+    file.write(OFFSET.pack(offset))
+    file.seek(end)
+
+
+def _page(picture: Picture) -> tuple[ImageFileDirectory_v2, list[bytes]]:
+    """Return the directory of a picture and its compressed strips, which shall follow it."""
     samples = picture.pixels
     if picture.alpha is not None:
         samples = np.concatenate([samples, picture.alpha[..., np.newaxis]], axis=2)
@@ -145,10 +181,7 @@ def write(picture: Picture, file: BinaryIO) -> None:
         directory[tag] = value
     directory.tagtype[273] = directory.tagtype[279] = Types.LONG
     _describe(directory, picture.metadata)
-    file.write(HEADER)
-    file.write(directory.tobytes(len(HEADER)))
-    for strip in strips:
-        file.write(strip)
+    return directory, strips
 
 
 def _packed(samples: Array) -> bytes:

@@ -79,7 +79,7 @@ def encode_image(
     if format.name == "PNG" and picture.pixels.dtype == np.uint16:
         png.write_16_bit(picture, file)
     elif format.name == "TIFF":
-        tiff.write(picture, file)
+        tiff.write([picture], file)
     else:
         _encode_with_pillow(picture, format, quality, file)
     return file.getvalue()

@@ -21,9 +21,11 @@ from sr_zoo.imaging.animation import (
     read_frames,
     write_frames,
 )
+from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.folder import Job, Selection, plan
 from sr_zoo.imaging.formats import output_format
 from sr_zoo.imaging.journal import Journal
+from sr_zoo.imaging.pages import Pages, check_paged, encode_pages, read_pages
 from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pipeline import Outcome, Pipeline, write_report
 from sr_zoo.imaging.read import read_image
@@ -67,8 +69,8 @@ class _Moving:
     loop: int
 
 
-_Read: TypeAlias = Picture | Animation | Streamed
-_Upscaled: TypeAlias = Picture | _Moving | None
+_Read: TypeAlias = Picture | Animation | Pages | Streamed
+_Upscaled: TypeAlias = Picture | _Moving | bytes | None
 
 
 def upscale_files(
@@ -136,7 +138,7 @@ def _pipeline(
     def read(job: Job) -> _Read:
         source, target = job.source, output_format(job.target, options.format)
         streamed = open_streamed(source, upscaler, target)
-        return streamed or read_frames(source) or read_image(source)
+        return streamed or read_frames(source) or read_pages(source) or read_image(source)
 
     def process(image: _Read, job: Job) -> _Upscaled:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
@@ -146,6 +148,12 @@ def _pipeline(
         if isinstance(image, Picture):
             check_holds(chosen, image, upscaler.output_size(*image.size))
             return upscaler.picture(image, progress=show_tiles)
+        if isinstance(image, Pages):
+            check_paged(chosen, image.num_pages)
+            pages = tqdm(
+                image.pictures, "pages", image.num_pages, leave=False, disable=not show_tiles
+            )
+            return encode_pages(map(upscaler.picture, pages), strip=options.strip)
         check_animated(chosen)
         frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
         return _Moving([Frame(upscaler.picture(f.picture), f.duration) for f in frames], image.loop)
@@ -153,7 +161,9 @@ def _pipeline(
     def write(image: _Upscaled, target: Path) -> None:
         if image is None:
             return  # it was too large to wait for this
-        if isinstance(image, Picture):
+        if isinstance(image, bytes):
+            write_atomically(target, image)
+        elif isinstance(image, Picture):
             write_image(image, target, **options.encoding)
         else:
             write_frames(image.frames, target, loop=image.loop, **options.encoding)

@@ -168,7 +168,8 @@ class Upscaler:
         Args:
             image: The path of an image file, the bytes of one, a PIL image, a numpy array (H, W),
                 (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16 or floating point in [0, 1], or a
-                tensor (C, H, W) or (N, C, H, W) with C of 1, 3 or 4 of the same types.
+                tensor (C, H, W) or (N, C, H, W) with C of 1, 3 or 4 of the same types. Of a file's
+                frames or pages the first is taken; `upscale_files` takes all.
             progress: Whether to show a progress bar when the image takes several tiles.
 
         Returns:
