@@ -25,7 +25,9 @@ def test_an_unknown_runtime_is_refused_with_the_known_ones(network):
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(network):
-    with pytest.raises(OptionError, match="one of auto, float32, bfloat16, float16, got 'int8'"):
+    with pytest.raises(OptionError, match="one of auto, float32, bfloat16, float16, got 'int4'"):
+        sr_zoo.Upscaler(network, dtype="int4")
+    with pytest.raises(OptionError, match="sr-zoo export MODEL --int8 FOLDER, then give it as"):
         sr_zoo.Upscaler(network, dtype="int8")
 
 

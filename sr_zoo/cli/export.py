@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from sr_zoo.errors import OptionError
+
 
 def command(
     model: str = typer.Argument(help="Model name, weight id, weight file, folder or hf-hub:..."),
@@ -18,6 +20,12 @@ def command(
         False, "--untrained", help="With random weights, for a model without published ones."
     ),
     verify: bool = typer.Option(True, help="Compare the file with PyTorch at three sizes."),
+    int8: Path | None = typer.Option(
+        None,
+        "--int8",
+        metavar="FOLDER",
+        help="Compute in 8 bits (onnx only), by the ranges met on this folder's images.",
+    ),
 ) -> None:
     """Export a network, fused, for any batch, height and width, and verify the file."""
     from importlib import import_module
@@ -33,6 +41,14 @@ def command(
     if output is None and to in FORMATS:
         name = network.identity.name if network.identity else "network"
         output = Path(f"{name}_x{network.scale}{import_module(FORMATS[to]).SUFFIX}")
+    if int8 is not None:
+        if to != "onnx":
+            raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
+        from sr_zoo.export.int8 import export_int8
+
+        quantised = export_int8(network, output or Path(), int8)
+        typer.echo(f"{quantised.path}\n  {quantised}")
+        return
     exported = export_model(network, output or Path(), to=to, sizes=SIZES if verify else ())
     typer.echo(str(exported.path))
     for comparison in exported.comparisons:

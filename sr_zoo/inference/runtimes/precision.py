@@ -71,6 +71,11 @@ def pick_dtype(
         asked = str(asked).removeprefix("torch.")
     if asked in TYPES:
         return TYPES[asked]
+    if asked == "int8":
+        raise OptionError(
+            "int8 is the type of a file: write one with sr-zoo export MODEL --int8 FOLDER, then "
+            "give it as the model"
+        )
     if asked != "auto":
         raise OptionError(f"dtype must be one of auto, {', '.join(TYPES)}, got {asked!r}")
     losses = measured_losses().get(network.identity.name, {}) if network.identity else {}
