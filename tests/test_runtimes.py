@@ -1,5 +1,6 @@
 """What runs a network, and in which floating-point type."""
 
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import torch
 
 import sr_zoo
 from sr_zoo.errors import OptionError
-from sr_zoo.inference.runtimes import choice, precision
+from sr_zoo.inference.runtimes import choice, eager, precision
 from sr_zoo.inference.runtimes.precision import Loss, pick_dtype
 
 CPU = torch.device("cpu")
@@ -106,6 +107,27 @@ def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
     torch.testing.assert_close(other.tensor(image), expected, atol=1e-4, rtol=0)
     tiled = sr_zoo.Upscaler(network, runtime="openvino", tile=16)
     torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow  # the compiler takes half a minute
+@pytest.mark.skipif(not any(map(shutil.which, eager._compilers())), reason="no C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_network_gives_the_same_pictures_at_any_size(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    network = sr_zoo.create_model("espcn", 2, pretrained=False)
+    compiled = sr_zoo.Upscaler(network, runtime="compile")
+    for size in ((37, 29), (24, 50)):
+        image = torch.rand(1, 3, *size)
+        expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+        torch.testing.assert_close(compiled.tensor(image), expected, atol=1e-5, rtol=0)
+    tiled = sr_zoo.Upscaler(network, runtime="compile", tile=16)
+    torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-5, rtol=0)
+
+
+def test_compiling_without_a_compiler_is_refused_before_the_first_image(network, monkeypatch):
+    monkeypatch.setattr(eager.shutil, "which", lambda name: None)
+    with pytest.raises(OptionError, match=r"needs a C\+\+ compiler such as g\+\+, and finds none"):
+        sr_zoo.Upscaler(network, runtime="compile")
 
 
 def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypatch):

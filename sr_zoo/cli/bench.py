@@ -116,14 +116,28 @@ def _plot(path: Path, timings: Sequence[Timing]) -> None:
     if not points:
         typer.echo("sr-zoo: no bench.png, since no score of these models is known", err=True)
         return
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(9, max(4, 0.3 * len(points))), layout="constrained")
     axes = figure.add_subplot()
-    for point in points:
-        axes.scatter(point.milliseconds, point.psnr)
+    # a column beside the axes, in the order of the points' heights: labels never lie on each other
+    for place, point in enumerate(sorted(points, key=lambda p: (p.psnr, -p.milliseconds))):
+        (dot,) = axes.plot(point.milliseconds, point.psnr, "o")
         axes.annotate(
-            f"{point.weights}\n{point.runtime} {point.dtype}",
+            f"{point.weights}, {point.runtime} {point.dtype}",
             (point.milliseconds, point.psnr),
-            fontsize="x-small",
+            (1.06, (place + 0.5) / len(points)),
+            textcoords="axes fraction",
+            verticalalignment="center",
+            fontsize="small",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": dot.get_color(),
+                "linewidth": 0.7,
+                "relpos": (0, 0.5),
+            },
         )
-    axes.set(xscale="log", xlabel="milliseconds per image", ylabel="PSNR on Set5 (luminance), dB")
+    axes.set(
+        xscale="log",
+        xlabel="milliseconds of the processor per image",
+        ylabel="PSNR on Set5 (luminance), dB",
+    )
     figure.savefig(path)

@@ -111,7 +111,8 @@ def _pairs(folder: Path, scale: int) -> list[Pair]:
 
 
 def _batch(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / 255
+    planes = image.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
+    return np.ascontiguousarray(planes / np.float32(255))
 
 
 def _quantise(exact: Path, target: Path, images: list[NDArray[np.float32]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.tile_view import whole_image
+from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
@@ -45,12 +47,21 @@ class CompiledRunner(TorchRunner):
 
     torch keeps what it compiles on disk, so that the next process starts faster. The first image
     waits for the compiler.
+
+    Raises:
+        OptionError: The network is on the CPU, and there is no C++ compiler.
     """
 
     name = "compile"
     sees_views = False
 
     def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+        on_cpu = next(network.parameters(), torch.empty(0)).is_cpu
+        if on_cpu and not any(shutil.which(name) for name in _compilers()):
+            raise OptionError(
+                "runtime='compile' needs a C++ compiler such as g++, and finds none; install one, "
+                "or use another runtime"
+            )
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "runtimes" / "torch"))
         super().__init__(network, dtype)
         self._network = torch.compile(self._network, dynamic=True)
@@ -58,6 +69,11 @@ class CompiledRunner(TorchRunner):
     def __call__(self, image: Tensor, /) -> Tensor:
         with whole_image():
             return super().__call__(image)
+
+
+def _compilers() -> tuple[str, ...]:
+    """Return the names of C++ compilers that torch can work with, the user's own first."""
+    return (os.environ.get("CXX", ""), "g++", "clang++", "c++", "cl")
 
 
 def _channels_last(network: SRNetwork) -> SRNetwork:
