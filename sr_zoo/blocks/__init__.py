@@ -19,7 +19,14 @@ from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDist
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
 from sr_zoo.blocks.edge_table import EdgeTable
 from sr_zoo.blocks.efficient_transformer import ChunkedAttention, EfficientTransformer
-from sr_zoo.blocks.ffn import MLP, ConvFFN, GatedDepthwiseFFN, GatedFFN, TransformerLayer
+from sr_zoo.blocks.ffn import (
+    MLP,
+    ConvFFN,
+    GatedDepthwiseFFN,
+    GatedFFN,
+    ResidualDepthwiseFFN,
+    TransformerLayer,
+)
 from sr_zoo.blocks.frequency import grey_gradients, low_frequencies
 from sr_zoo.blocks.fsrcnn import FSRCNNTrunk
 from sr_zoo.blocks.global_statistics import (
@@ -31,7 +38,7 @@ from sr_zoo.blocks.global_statistics import (
 )
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
-from sr_zoo.blocks.modulation import SAFM, SimpleSAFM
+from sr_zoo.blocks.modulation import SAFM, SimpleSAFM, learned_factor
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.omni_attention import OSA, GridOSA
@@ -105,6 +112,7 @@ __all__ = [
     "PixelAttention",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
+    "ResidualDepthwiseFFN",
     "ResidualSwinGroup",
     "Router",
     "SPANTrunk",
@@ -135,6 +143,7 @@ __all__ = [
     "grey_gradients",
     "init_linear",
     "join_heads",
+    "learned_factor",
     "low_frequencies",
     "max_pool_to_cells",
     "merge",

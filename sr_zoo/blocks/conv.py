@@ -83,7 +83,8 @@ class BSConv(nn.Sequential):
         kernel_size: Of the depthwise convolution.
         stride: Of the depthwise convolution.
         padding: Of the depthwise convolution.
-        pointwise_bias: Whether the 1x1 has a bias; the depthwise convolution always has.
+        bias: Whether the depthwise convolution has a bias.
+        pointwise_bias: Whether the 1x1 has one.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class BSConv(nn.Sequential):
         *,
         stride: int = 1,
         padding: int = 0,
+        bias: bool = True,
         pointwise_bias: bool = False,
     ) -> None:
         super().__init__(
@@ -105,6 +107,7 @@ class BSConv(nn.Sequential):
                 stride=stride,
                 padding=padding,
                 groups=out_channels,
+                bias=bias,
             ),
         )
 

@@ -25,6 +25,34 @@ class MLP(nn.Sequential):
         super().__init__(nn.Linear(channels, hidden), act(), nn.Linear(hidden, channels))
 
 
+class ResidualDepthwiseFFN(nn.Module):
+    """An MLP whose hidden features see their neighbours by a depthwise convolution, added to them.
+
+    Source: Zhou et al., SRFormer, ICCV 2023, section 3.2 (ConvFFN); in CFSR (Wu et al., IEEE TIP
+    2024) too.
+
+    Shape: (N, H, W, channels) to the same.
+
+    Args:
+        channels: Width of the input and of the output.
+        hidden: Width inside.
+        kernel_size: Of the depthwise convolution; odd.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, kernel_size: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(channels, hidden)
+        self.depthwise = nn.Conv2d(
+            hidden, hidden, kernel_size, padding=kernel_size // 2, groups=hidden
+        )
+        self.project = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.gelu(self.expand(x))
+        local = F.gelu(self.depthwise(hidden.permute(0, 3, 1, 2)))
+        return self.project(hidden + local.permute(0, 2, 3, 1))
+
+
 class ConvFFN(nn.Sequential):
     """Feed-forward block that also sees the neighbours: 3x3 to `hidden`, GELU, 1x1 back.
 

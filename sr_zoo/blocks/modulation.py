@@ -84,3 +84,8 @@ class SimpleSAFM(nn.Module):
         cells = self.view(max_pool_to_cells(values, self.CELL))
         gate = resize_pooled(cells, (x.shape[-2], x.shape[-1]), window=self.CELL, stride=self.CELL)
         return self.project(F.gelu(torch.cat([passing, F.gelu(gate) * values], dim=1)))
+
+
+def learned_factor(value: float = 1.0) -> nn.Parameter:
+    """Return one learned number, for all values of a map to be multiplied by."""
+    return nn.Parameter(torch.tensor([value]))

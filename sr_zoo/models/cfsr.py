@@ -22,9 +22,15 @@ plain 3x3, as in the authors' released network and weights.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from sr_zoo.blocks import LayerNorm2d, MeanShift, PixelShuffleUpsampler
+from sr_zoo.blocks import (
+    LayerNorm2d,
+    MeanShift,
+    PixelShuffleUpsampler,
+    ResidualDepthwiseFFN,
+    channels_first,
+    channels_last,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -49,20 +55,6 @@ class LargeKernelMixer(nn.Module):
         return self.project(self.context(x) * self.values(x))
 
 
-class EdgePreservingFFN(nn.Module):
-    """Feed-forward block with a residual depthwise 3x3 in the middle (section III-C)."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.expand = nn.Conv2d(channels, hidden, 1)
-        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
-        self.project = nn.Conv2d(hidden, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.gelu(self.expand(x))
-        return self.project(hidden + F.gelu(self.depthwise(hidden)))
-
-
 class ConvFormerBlock(nn.Module):
     """Mixer and feed-forward block, each normalised before, scaled after and skipped around."""
 
@@ -72,12 +64,14 @@ class ConvFormerBlock(nn.Module):
         self.mixer = LargeKernelMixer(channels, kernel_size)
         self.scale_mixer = nn.Parameter(torch.full((channels,), LAYER_SCALE))
         self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = EdgePreservingFFN(channels, hidden)
+        # edge-preserving in the paper, section III-C
+        self.ffn = ResidualDepthwiseFFN(channels, hidden, kernel_size=3)
         self.scale_ffn = nn.Parameter(torch.full((channels,), LAYER_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.scale_mixer[:, None, None] * self.mixer(self.norm_mixer(x))
-        return x + self.scale_ffn[:, None, None] * self.ffn(self.norm_ffn(x))
+        mixed = channels_first(self.ffn(channels_last(self.norm_ffn(x))))
+        return x + self.scale_ffn[:, None, None] * mixed
 
 
 class ConvFormerLayer(nn.Module):

@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     MLP,
+    BSConv,
     GatedDepthwiseFFN,
     LayerNorm2d,
     MeanShift,
@@ -110,8 +111,8 @@ class CrossChannelAttention(nn.Module):
     def __init__(self, channels: int, num_heads: int) -> None:
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
-        self.query = projection(channels, channels)
-        self.key_value = projection(channels, 2 * channels)
+        self.query = BSConv(channels, channels, 3, padding=1, bias=False)
+        self.key_value = BSConv(channels, 2 * channels, 3, padding=1, bias=False)
         self.project = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
@@ -121,14 +122,6 @@ class CrossChannelAttention(nn.Module):
             torch.unflatten(part, 1, (heads, -1)) for part in (self.query(high), key, value)
         )
         return self.project(attend_channels(query, key, value, self.temperature))
-
-
-def projection(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Return a 1x1 and a depthwise 3x3 convolution without biases."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, bias=False),
-        nn.Conv2d(out_channels, out_channels, 3, padding=1, groups=out_channels, bias=False),
-    )
 
 
 class FusionBlock(nn.Module):

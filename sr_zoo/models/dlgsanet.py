@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    BSConv,
     GatedDepthwiseFFN,
     LayerNorm2d,
     MeanShift,
@@ -91,10 +92,7 @@ class SparseChannelAttention(nn.Module):
         self.num_heads = num_heads
         self.window = window
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
-        self.qkv = nn.Sequential(
-            nn.Conv2d(channels, 3 * channels, 1, bias=False),
-            nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=False),
-        )
+        self.qkv = BSConv(channels, 3 * channels, 3, padding=1, bias=False)
         self.project = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ convolved and added.
 Paper: Lu et al., CVPRW 2022, arXiv:2108.11084. RGB in [0, 1], no mean shift.
 
 Departs from the authors' evaluation code in one point: theirs never shows the network a whole image
-but cuts it into overlapping quadrants; here that is left to tiling.
+but cuts it into overlapping quadrants, which published scores come from; here that is left to
+tiling.
 """
 
 from functools import partial
@@ -36,6 +37,7 @@ from sr_zoo.blocks import (
     EfficientTransformer,
     StagedUpsampler,
     crop,
+    learned_factor,
     pad_to_minimum,
     resize_pooled,
 )
@@ -47,11 +49,6 @@ LOW_PASSES = 5  # how often the low frequencies pass through their block
 REDUCTION = 16  # of the channel attention
 
 
-def scalar() -> nn.Parameter:
-    """Return a learned factor for all channels."""
-    return nn.Parameter(torch.ones(1))
-
-
 class ResidualUnit(nn.Module):
     """A narrow pair of 3x3 convolutions beside the identity, both scaled (section 3.2, RU)."""
 
@@ -60,7 +57,7 @@ class ResidualUnit(nn.Module):
         self.reduce = nn.Conv2d(channels, channels // 2, 3, padding=1)
         self.act = nn.PReLU(channels // 2)
         self.expand = nn.Conv2d(channels // 2, channels, 3, padding=1)
-        self.skip_scale, self.body_scale = scalar(), scalar()
+        self.skip_scale, self.body_scale = learned_factor(), learned_factor()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.skip_scale * x + self.body_scale * self.expand(self.act(self.reduce(x)))
@@ -75,7 +72,7 @@ class AdaptiveResidualBlock(nn.Module):
     def __init__(self, channels: int, stride: int = 1) -> None:
         super().__init__()
         self.first, self.second = ResidualUnit(channels), ResidualUnit(channels)
-        self.first_scale, self.second_scale = scalar(), scalar()
+        self.first_scale, self.second_scale = learned_factor(), learned_factor()
         self.fuse_features = nn.Sequential(
             nn.Conv2d(2 * channels, channels, 1, bias=False), nn.ReLU()
         )
@@ -83,7 +80,7 @@ class AdaptiveResidualBlock(nn.Module):
         self.project = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.ReLU()
         )
-        self.skip_scale, self.body_scale = scalar(), scalar()
+        self.skip_scale, self.body_scale = learned_factor(), learned_factor()
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.first(x)
@@ -145,7 +142,7 @@ class ESRT(SRNetwork):
             EfficientTransformer(channels, num_heads),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
-        self.skip_scale, self.transformer_scale = scalar(), scalar()
+        self.skip_scale, self.transformer_scale = learned_factor(), learned_factor()
         self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
         self.upsampler = StagedUpsampler(channels, scale)
         self.tail = nn.Conv2d(channels, 3, 3, padding=1)

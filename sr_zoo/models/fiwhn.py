@@ -20,7 +20,8 @@ Paper: Li et al., IEEE Transactions on Multimedia 2024, arXiv:2212.14181. RGB in
 255] and mean-shifted inside.
 
 Departs from the authors' evaluation code in one point: theirs never shows the network a whole image
-but cuts it into overlapping quadrants; here that is left to tiling.
+but cuts it into overlapping quadrants, which published scores come from; here that is left to
+tiling.
 """
 
 import torch
@@ -33,6 +34,7 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     crop,
     global_mean,
+    learned_factor,
     pad_to_minimum,
 )
 from sr_zoo.network import SRNetwork
@@ -42,11 +44,6 @@ LEAKY_SLOPE = 0.05
 PIXEL_MAX = 255.0
 GROUP_NORM_EPS = 1e-5
 MINIMUM = 2  # the transformer quarters the image's pixels, so there must be four
-
-
-def scalar(value: float = 1.0) -> nn.Parameter:
-    """Return a learned factor for all channels."""
-    return nn.Parameter(torch.tensor([value]))
 
 
 class ColorShift(nn.Module):
@@ -106,7 +103,7 @@ class WideUnit(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = wide_body(channels, channels // 2, channels)
-        self.body_scale = scalar()
+        self.body_scale = learned_factor()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body_scale * self.body(x)
@@ -118,7 +115,7 @@ class AttentiveWideUnit(WideUnit):
     def __init__(self, channels: int) -> None:
         super().__init__(channels)
         self.attention = ShuffleAttention(channels)
-        self.skip_scale = scalar()
+        self.skip_scale = learned_factor()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body_scale * self.attention(self.body(x)) + self.skip_scale * x
@@ -132,9 +129,9 @@ class FusingUnit(nn.Module):
         channels = in_channels // 2
         self.body = wide_body(in_channels, channels, channels)
         self.attention = attention
-        self.body_scale = scalar()
+        self.body_scale = learned_factor()
         self.skip = nn.Conv2d(in_channels, channels, 3, padding=1)
-        self.skip_scale = scalar()
+        self.skip_scale = learned_factor()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body_scale * self.attention(self.body(x)) + self.skip_scale * self.skip(x)
@@ -193,7 +190,7 @@ class InteractionBlock(nn.Module):
         self.gate_b1, self.gate_b2 = InteractionGate(channels), InteractionGate(channels)
         self.distil_b = nn.Conv2d(channels, channels, 1, bias=False)
         self.distil_a = nn.Conv2d(channels, channels, 1, bias=False)
-        self.scale_a, self.scale_b = scalar(), scalar()
+        self.scale_a, self.scale_b = learned_factor(), learned_factor()
         self.fuse = fuse
         self.fuse_gate = nn.Conv2d(2 * channels, channels, 1, bias=False)
 
@@ -250,7 +247,7 @@ class FIWHN(SRNetwork):
             self.blocks.append(InteractionBlock(channels, unit, fuse))
         self.fuse_first = ShuffledFusion(channels)
         self.fuse_last = ShuffledFusion(channels)
-        self.body_scale, self.skip_scale = scalar(0.5), scalar(0.5)
+        self.body_scale, self.skip_scale = learned_factor(0.5), learned_factor(0.5)
         self.to_transformer = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.transformer = nn.Sequential(
             EfficientTransformer(channels, num_heads), EfficientTransformer(channels, num_heads)

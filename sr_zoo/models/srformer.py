@@ -22,13 +22,13 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     MeanShift,
     NarrowingUpsampler,
     PixelShuffleUpsampler,
     RelativePositionBias,
+    ResidualDepthwiseFFN,
     ResidualSwinGroup,
     SwinBlock,
     attend,
@@ -84,21 +84,6 @@ class PermutedAttention(nn.Module):
         return self.project(join_heads(attended))
 
 
-class LocalFFN(nn.Module):
-    """An MLP whose hidden features see their neighbours by a depthwise 5x5 (section 3.2)."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.expand = nn.Linear(channels, hidden)
-        self.local = nn.Conv2d(hidden, hidden, 5, padding=2, groups=hidden)
-        self.project = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = F.gelu(self.expand(x))
-        local = channels_last(F.gelu(self.local(channels_first(hidden))))
-        return self.project(hidden + local)
-
-
 class PermutedNetwork(SRNetwork):
     """SwinIR's trunk with permuted attention, without what makes pixels of features.
 
@@ -128,7 +113,7 @@ class PermutedNetwork(SRNetwork):
 
         def block(index: int) -> SwinBlock:
             attention = PermutedAttention(channels, num_heads, window_size)
-            ffn = LocalFFN(channels, expansion * channels)
+            ffn = ResidualDepthwiseFFN(channels, expansion * channels, kernel_size=5)
             shift = self.shift if index % 2 else (0, 0)
             return SwinBlock(channels, attention, ffn, window=self.window, shift=shift)
 

@@ -1,6 +1,6 @@
 """CFSR as in Aitical/CFSR."""
 
-from sr_zoo.weights.convert.rules import Converter, nest
+from sr_zoo.weights.convert.rules import Converter, Reshape, nest
 
 BLOCK = (
     ("layer_scale_1", "scale_mixer"),
@@ -24,5 +24,13 @@ CONVERTER = Converter(
         ("norm", "norm"),
         ("conv_after_body", "body_out"),
         ("upsample", "upsampler"),
+    ),
+    # 1x1 convolutions that are linear layers here
+    reshapes=(
+        Reshape(
+            r".*\.ffn\.(expand|project)\.weight",
+            load=lambda weight: weight.flatten(1),
+            save=lambda weight: weight[..., None, None],
+        ),
     ),
 )

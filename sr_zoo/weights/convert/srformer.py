@@ -12,7 +12,7 @@ BLOCK = (
     ("attn.q", "attention.query"),
     ("attn.kv", "attention.key_value"),
     ("mlp.fc1", "ffn.expand"),
-    ("mlp.dwconv.depthwise_conv.0", "ffn.local"),
+    ("mlp.dwconv.depthwise_conv.0", "ffn.depthwise"),
     ("mlp.fc2", "ffn.project"),
     *SWIN_BLOCK,
 )
