@@ -42,17 +42,22 @@ def effort(
     Args:
         model: A model name, which gets its default weights, or a network.
         image: At the size that the network enlarges; a file or a picture.
-        budget: As for `Upscaler`; of no meaning for SeemoRe.
+        budget: As for `Upscaler`; SeemoRe takes ``"auto"`` alone.
         scale: Of a model that is named.
 
     Raises:
-        OptionError: The network spends the same everywhere.
+        OptionError: The network spends the same everywhere, or takes no such budget.
     """
+    picture, pixels = open_rgb(image)
+    network = create_model(model, scale) if isinstance(model, str) else model
+    return paint(picture, measure(network, pixels, budget))
+
+
+def open_rgb(image: str | Path | Image.Image) -> tuple[Image.Image, Tensor]:
+    """Return an image without alpha, as a picture and as (1, 3, H, W) in [0, 1]."""
     picture = image if isinstance(image, Image.Image) else to_pil(read_image(image))
     rgb = picture.convert("RGB")
-    pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None] / 255
-    network = create_model(model, scale) if isinstance(model, str) else model
-    return paint(rgb, measure(network, pixels, budget))
+    return rgb, torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None] / 255
 
 
 @torch.inference_mode()
@@ -62,6 +67,8 @@ def measure(network: SRNetwork, image: Tensor, budget: Budget | float | str = "a
         share = BudgetRunner(network, budget).resolve(image.shape[-2], image.shape[-1])
         return network.spend(image, share)
     experts = _experts(network)
+    if Budget.parse(budget).kind != "auto":
+        raise OptionError(f"{type(network).__name__} takes no budget; leave it out")
     height, width = image.shape[-2:]
     rows = [
         torch.stack([_chosen(network, tile) for tile in row.split(TILE, dim=-1)], dim=1)

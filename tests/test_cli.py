@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sr_zoo
 from sr_zoo.cli import main
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
@@ -197,3 +198,54 @@ def test_tiles_of_any_side_give_the_same_picture(run, small, tmp_path):
     run("upscale", small, "-o", tmp_path / "tiled.png", "--tile", "6")
     difference = pixels(tmp_path / "whole.png") - pixels(tmp_path / "tiled.png")
     assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "budget", "level"),
+    [("arm_fsrcnn", "50%", "width 56"), ("pcsr_fsrcnn", "k=0", "heavy"), ("smsr", "auto", "skip")],
+)
+def test_effort_paints_the_image_and_says_what_was_spent(
+    run, small, tmp_path, model, budget, level
+):
+    scale = min(sr_zoo.model_info(model).scales)
+    sr_zoo.create_model(model, scale, pretrained=False).save_pretrained(tmp_path / "net")
+    out = tmp_path / "effort.png"
+    options = ("--model", tmp_path / "net", "--scale", scale, "--budget", budget)
+    code, printed, _ = run("effort", small, "-o", out, *options)
+    assert code == 0
+    kind, (width, height) = opened(out)
+    assert (kind, width >= 20, height > 16) == ("PNG", True, True)
+    assert "GMACs" in printed
+    assert level in printed
+
+
+def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
+    code, printed, _ = run("effort", small, "-o", tmp_path / "effort.png")
+    assert code == 0
+    assert opened(tmp_path / "effort.png")[0] == "PNG"
+    assert "rank" in printed
+    code, printed, _ = run("effort", tmp_path, "--routing")
+    assert code == 0
+    assert printed.splitlines()[0].startswith("block 1")
+    assert "100.0%" in printed or "50.0%" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "bicubic", "-o", "e.png"), "spends the same everywhere"),
+        (("--budget", "50%", "-o", "e.png"), "SeemoRe takes no budget"),
+        (("--budget", "much", "-o", "e.png"), "Unknown budget 'much'"),
+        ((), "give it, and -o FILE"),
+        (("--model", "bicubic", "--routing"), "spends the same everywhere"),
+    ],
+)
+def test_effort_that_cannot_be_shown_is_one_sentence(
+    run, small, tmp_path, monkeypatch, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run("effort", small, *options)
+    assert code == 1
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not Path("e.png").exists()

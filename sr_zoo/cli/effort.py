@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import typer
@@ -11,7 +12,7 @@ from sr_zoo.errors import OptionError
 
 def command(
     images: list[Path] = typer.Argument(help="LR image; with --routing, images and folders."),
-    model: str = typer.Option("seemore_t", help="Model name."),
+    model: str = typer.Option("seemore_t", help="Model name, folder or weight file."),
     scale: int = typer.Option(4, help="Upscaling factor."),
     budget: str = typer.Option("auto", help="auto, 50%, '20 GMACs', '300 ms', eta=1.3, k=0, ..."),
     output: Path | None = typer.Option(None, "-o", "--output", help="Picture to write."),
@@ -19,10 +20,11 @@ def command(
         False, "--routing", help="Count the experts of each block over all images instead."
     ),
 ) -> None:
-    """Paint what a dynamic network spends where over an image."""
+    """Paint what a dynamic network spends where over an image, and say how much it is."""
     from sr_zoo.api import create_model
     from sr_zoo.imaging.folder import plan
-    from sr_zoo.visualize import effort, routing_statistics
+    from sr_zoo.inference.budget import Report
+    from sr_zoo.visualize import measure, open_rgb, paint, routing_statistics
 
     network = create_model(model, scale)
     if routing:
@@ -32,5 +34,9 @@ def command(
         return
     if output is None or len(images) != 1:
         raise OptionError("sr-zoo effort paints one image: give it, and -o FILE")
-    effort(network, images[0], budget).save(output)
-    typer.echo(str(output))
+    picture, pixels = open_rgb(images[0])
+    start = time.perf_counter()
+    spent = measure(network, pixels, budget)
+    seconds = time.perf_counter() - start
+    paint(picture, spent).save(output)
+    typer.echo(f"{output}: {Report.of([spent], seconds)}")

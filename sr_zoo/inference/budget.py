@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,12 +37,29 @@ class Report:
     seconds: float
     shares: dict[str, float]
 
+    @classmethod
+    def of(cls, efforts: Sequence[Effort], seconds: float) -> Report:
+        """Sum up the parts of a picture."""
+        counts: Counter[str] = Counter()
+        for effort in efforts:
+            for levels in effort.maps.values():
+                hits = torch.bincount(levels.flatten(), minlength=len(effort.levels)).tolist()
+                counts.update(dict(zip(effort.levels, hits, strict=True)))
+        total = max(counts.total(), 1)
+        return cls(
+            macs=sum(effort.macs for effort in efforts),
+            full_macs=sum(effort.full_macs for effort in efforts),
+            seconds=seconds,
+            shares={level: count / total for level, count in counts.items()},
+        )
+
     def __str__(self) -> str:
         levels = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
-        return (
-            f"{self.macs / 1e9:.2f} of {self.full_macs / 1e9:.2f} GMACs "
-            f"({self.macs / self.full_macs:.0%}) in {self.seconds * 1000:.0f} ms: {levels}"
-        )
+        spent = f"in {self.seconds * 1000:.0f} ms: {levels}"
+        if not self.full_macs:  # all levels cost about the same
+            return spent
+        whole, share = self.full_macs / 1e9, self.macs / self.full_macs
+        return f"{self.macs / 1e9:.2f} of {whole:.2f} GMACs ({share:.0%}) {spent}"
 
 
 class BudgetRunner(Runner):
@@ -90,18 +108,7 @@ class BudgetRunner(Runner):
     @property
     def report(self) -> Report:
         """What the last image took, all tiles together."""
-        counts: Counter[str] = Counter()
-        for effort in self._efforts:
-            for levels in effort.maps.values():
-                hits = torch.bincount(levels.flatten(), minlength=len(effort.levels)).tolist()
-                counts.update(dict(zip(effort.levels, hits, strict=True)))
-        total = max(counts.total(), 1)
-        return Report(
-            macs=sum(effort.macs for effort in self._efforts),
-            full_macs=sum(effort.full_macs for effort in self._efforts),
-            seconds=self._seconds,
-            shares={level: count / total for level, count in counts.items()},
-        )
+        return Report.of(self._efforts, self._seconds)
 
     def resolve(self, height: int, width: int) -> Budget:
         """Turn the budget into what the network understands: ``"auto"``, a share, or its own."""
