@@ -1,7 +1,8 @@
 """What dynamic networks win: quality against time at five budgets, beside their static bases.
 
 ``python benchmarks/dynamic.py DATA PHOTO`` measures all systems on DATA/Set14 and on one large
-photograph, writes docs/measured/dynamic.json and dynamic.md, and draws docs/dynamic.svg.
+photograph, writes docs/measured/dynamic.json, dynamic.md and dynamic_verdicts.md, and draws
+docs/dynamic.svg. Called again, it measures what is missing in dynamic.json.
 ``--full-size`` compares the full mode with half of its multiply-adds on a 1280x720 input instead
 (``--input-size`` for another),
 side by side, into docs/measured/dynamic_half.md; ``--draw`` draws anew what was measured.
@@ -40,6 +41,7 @@ SYSTEMS = (
 )
 PLACES = ("Set14", "photograph")
 NUM_BUDGETS = 5
+EQUAL = 0.01  # dB within which two networks are as good as each other
 SEED = 0
 
 
@@ -150,6 +152,31 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def verdicts(rows: list[dict[str, Any]]) -> str:
+    """Return as markdown what each system takes to be as good as its static base."""
+    lines = [
+        "| system | on | PSNR of the static base | reached in | so it is |",
+        "|---|---|---|---|---|",
+    ]
+    for base in (row for row in rows if row["kind"] == "static"):
+        place = (base["system"], base["on"])
+        points = [r for r in rows if (r["system"], r["on"]) == place and r is not base]
+        best = max(points, key=lambda row: row["psnr"])
+        reaching = [row for row in points if row["psnr"] >= base["psnr"] - EQUAL]
+        if reaching:
+            factor = min(row["seconds"] for row in reaching) / base["seconds"]
+            reached, verdict = f"{factor:.2f}", "slower" if factor > 1 else "faster"
+        else:
+            lacking = base["psnr"] - best["psnr"]
+            factor = best["seconds"] / base["seconds"]
+            reached = f"never; {lacking:.2f} dB less in {factor:.2f}"
+            verdict = "worse and slower" if factor > 1 else "worse, but faster"
+        lines.append(
+            f"| `{place[0]}` | {place[1]} | {base['psnr']:.2f} dB | {reached} | {verdict} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def draw(rows: list[dict[str, Any]]) -> None:
     """Draw PSNR against time, one panel per system and picture set."""
     import matplotlib
@@ -167,6 +194,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         squeeze=False,
         layout="constrained",
     )
+    figure.get_layout_engine().set(h_pad=0.1)
     for line, system in zip(axes, systems, strict=True):
         for axis, place in zip(line, places, strict=True):
             mine = [row for row in rows if (row["system"], row["on"]) == (system, place)]
@@ -178,6 +206,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
                     label = "as it decides itself" if kind == "auto" else f"{row['model']} (static)"
                     axis.plot(row["seconds"], row["psnr"], marker, markersize=9, label=label)
             axis.set_title(f"{system}, {place}", fontsize=9)
+            axis.margins(0.08)
             axis.set_xlim(left=0)
             axis.set_xlabel("seconds, one thread")
             axis.set_ylabel("PSNR (dB)")
@@ -231,6 +260,7 @@ def main() -> None:
         measure(arguments.data, arguments.photo)
     rows = json.loads(FILE.read_text(encoding="utf-8"))
     (MEASURED / "dynamic.md").write_text(table(rows), encoding="utf-8")
+    (MEASURED / "dynamic_verdicts.md").write_text(verdicts(rows), encoding="utf-8")
     draw(rows)
 
 
