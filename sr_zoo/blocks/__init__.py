@@ -49,6 +49,7 @@ from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk
+from sr_zoo.blocks.strips import in_strips
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
     SwinBlock,
@@ -141,6 +142,7 @@ __all__ = [
     "global_size",
     "global_variance",
     "grey_gradients",
+    "in_strips",
     "init_linear",
     "join_heads",
     "learned_factor",

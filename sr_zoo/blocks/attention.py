@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.global_statistics import global_mean, global_variance
+from sr_zoo.blocks.strips import in_strips
 from sr_zoo.blocks.tile_view import resize_pooled
 
 
@@ -126,6 +127,14 @@ class ESA(nn.Module):
         self.expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        return in_strips(self._gated, x, *self._seen(x))
+
+    def gate(self, x: Tensor) -> Tensor:
+        """Do the same to a map that is of no use afterwards, and may be overwritten."""
+        return in_strips(self._gated, x, *self._seen(x), into=x)
+
+    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x narrowed, and what the pooled view of it says, both (N, reduced, H, W)."""
         squeezed = self.squeeze(x)
         context = self.context(self.pool(self.stride(squeezed)))  # (N, reduced, ~H/6, ~W/6)
         context = resize_pooled(
@@ -135,4 +144,7 @@ class ESA(nn.Module):
             stride=self.STRIDE,
             multiple=self.multiple,
         )
+        return squeezed, context
+
+    def _gated(self, x: Tensor, squeezed: Tensor, context: Tensor) -> Tensor:
         return x * torch.sigmoid(self.expand(context + self.skip(squeezed)))

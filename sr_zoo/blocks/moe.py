@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.global_statistics import global_mean
+from sr_zoo.blocks.strips import in_strips
 
 
 class LowRankExpert(nn.Module):
@@ -85,7 +86,11 @@ class MoRE(nn.Module):
             picked = F.one_hot(chosen, len(self.experts)).to(x.dtype)[..., None, None, None]
             outputs = torch.stack([expert(x, context) for expert in self.experts], dim=1)
             return x + gate * (picked * outputs).sum(1)
-        return x + gate * self._chosen_expert(x, context, chosen)
+
+        def modulated(x: Tensor, context: Tensor) -> Tensor:
+            return x + gate * self._chosen_expert(x, context, chosen)
+
+        return in_strips(modulated, x, context)
 
     def _chosen_expert(self, x: Tensor, context: Tensor, chosen: Tensor) -> Tensor:
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]

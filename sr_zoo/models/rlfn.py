@@ -21,7 +21,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import ESA, PixelShuffleUpsampler, crop, pad_to_minimum
+from sr_zoo.blocks import ESA, PixelShuffleUpsampler, crop, in_strips, pad_to_minimum
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -38,11 +38,15 @@ class RLFB(nn.Module):
         for width_in, width_out in pairwise((channels, hidden, hidden, channels)):
             layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.LeakyReLU(LEAKY_SLOPE)]
         self.convs = nn.Sequential(*layers)
+        self.reach = len(layers) // 2
         self.project = nn.Conv2d(channels, channels, 1)
         self.attention = ESA(channels, esa_channels, num_convs=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.attention(self.project(x + self.convs(x)))
+        return self.attention.gate(in_strips(self._refined, x, reach=self.reach))
+
+    def _refined(self, x: Tensor) -> Tensor:
+        return self.project(x + self.convs(x))
 
 
 class RLFN(SRNetwork):
@@ -67,8 +71,12 @@ class RLFN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX)
-        out = self.upsampler(shallow + self.body_out(self.body(shallow))) / PIXEL_MAX
+        deep = self.body(shallow)
+        out = in_strips(self._pixels, shallow, deep, reach=2, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
+
+    def _pixels(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        return self.upsampler(shallow + self.body_out(deep)) / PIXEL_MAX
 
 
 SPEC = ArchSpec(

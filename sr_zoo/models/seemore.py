@@ -23,6 +23,7 @@ where theirs is right for single images only.
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +36,7 @@ from sr_zoo.blocks import (
     StripedConv2d,
     conv_halves,
     crop,
+    in_strips,
     pad_to_minimum,
     resize_pooled,
 )
@@ -67,7 +69,8 @@ class ContextPyramid(nn.Module):
             cells = F.gelu(self.pool(cells))
         stride = POOL**self.depth
         size = (x.shape[-2], x.shape[-1])
-        return x + resize_pooled(self.mix(cells), size, window=stride, stride=stride)
+        resized = resize_pooled(self.mix(cells), size, window=stride, stride=stride)
+        return in_strips(torch.add, x, resized, into=resized)
 
 
 class ExpertMixer(nn.Module):
@@ -91,9 +94,14 @@ class ExpertMixer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         convolve, activate, expand = self.expand
-        hidden = activate(convolve(x))
-        values, context = conv_halves(cast("nn.Conv2d", expand), hidden, shuffle=self.shuffle)
-        return self.project(self.experts(self.values(values), self.context(context)))
+        # names are used again, so that no map is held that is of no use any more
+        x = in_strips(lambda strip: activate(convolve(strip)), x, reach=1)
+        values, context = conv_halves(cast("nn.Conv2d", expand), x, shuffle=self.shuffle)
+        values = in_strips(self.values, values, reach=1)
+        context = self.context(context)
+        x = self.experts(values, context)
+        del values, context
+        return in_strips(self.project, x)
 
 
 class StripedModulation(nn.Module):
@@ -104,8 +112,12 @@ class StripedModulation(nn.Module):
         self.expand = nn.Conv2d(channels, 2 * channels, 1)
         self.strip = StripedConv2d(channels, kernel_size)
         self.project = nn.Conv2d(channels, channels, 1)
+        self.reach = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:
+        return in_strips(self._modulated, x, reach=self.reach)
+
+    def _modulated(self, x: Tensor) -> Tensor:
         queries, values = map(F.gelu, conv_halves(self.expand, x))
         return self.project(self.strip(queries) * values)
 
@@ -125,7 +137,7 @@ class ExpertBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mixer(self.norm_mixer(x))
-        return x + self.ffn(self.norm_ffn(x))
+        return in_strips(lambda strip: strip + self.ffn(self.norm_ffn(strip)), x, reach=1)
 
 
 class SeemoRe(SRNetwork):
@@ -173,9 +185,13 @@ class SeemoRe(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(self.mean_shift(pad_to_minimum(x, self.minimum)))
-        deep = self.body_out(self.norm(self.body(shallow)))
-        out = self.mean_shift.restore(self.upsampler(shallow + deep))
+        deep = self.body(shallow)
+        out = in_strips(self._pixels, shallow, deep, reach=2, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
+
+    def _pixels(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        deep = self.body_out(self.norm(deep))
+        return self.mean_shift.restore(self.upsampler(shallow + deep))
 
 
 SPEC = ArchSpec(

@@ -1,0 +1,77 @@
+"""Peak memory and time of SeemoRe-T and RLFN on a 1280x720 picture, beside their authors' code.
+
+Each runs once, in a process of its own with one thread; counted is what the process holds at most
+beyond what it held before, output included. Prints the table of docs/benchmarks.md:
+``python benchmarks/memory.py CLONES > docs/measured/memory.md``
+
+CLONES is as for benchmarks/runtimes.py. The weights are random: they change neither.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import process_time
+
+import torch
+from against_authors import RETURN_MEMORY, peak_resident, resident
+from runtimes import SCALE, rlfn, seemore
+from torch import Tensor
+
+import sr_zoo
+from sr_zoo.evaluation.speed import machine_line
+
+HEIGHT, WIDTH = 720, 1280
+AUTHORS = {"seemore_t": seemore, "rlfn": rlfn}
+SIDES = ("the authors' code", "Upscaler")
+
+
+def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
+    """Return what enlarges."""
+    if side == SIDES[0]:
+        return AUTHORS[name](clones).eval()
+    network = sr_zoo.create_model(name, SCALE, pretrained=False)
+    return sr_zoo.Upscaler(network, runtime="torch").tensor
+
+
+def measure(name: str, side: str, clones: Path) -> None:
+    """Run once; print bytes and seconds."""
+    torch.set_num_threads(1)
+    enlarge = enlarger(name, side, clones)
+    image = torch.rand(1, 3, HEIGHT, WIDTH)
+    with torch.inference_mode():
+        enlarge(image[..., :32, :32])  # loads libraries
+        before = resident()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+        start = process_time()
+        enlarge(image)
+    print(json.dumps([peak_resident() - before, process_time() - start]))
+
+
+def main() -> None:
+    """Print the table."""
+    if sys.argv[1] == "--measure":
+        measure(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+        return
+    print(f"{machine_line()}\n")
+    print("| 1280x720 to 5120x2880 | peak memory | of theirs | CPU time | faster |")
+    print("|---|---|---|---|---|")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **RETURN_MEMORY}
+    for name in AUTHORS:
+        theirs: tuple[float, float] | None = None
+        for side in SIDES:
+            command = [sys.executable, __file__, "--measure", name, side, sys.argv[1]]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+            held, seconds = json.loads(done.stdout)
+            theirs = theirs or (held, seconds)
+            print(
+                f"| `{name}`, {side} | {held / 2**20:.0f} MiB | {held / theirs[0]:.2f} "
+                f"| {seconds:.0f} s | {theirs[1] / seconds:.2f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Running local layers strip by strip, so that the maps between them never exist as a whole.
+
+A strip's maps stay in the processor's cache, and the memory that the whole image needs is that of
+the first and the last map.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+STRIP_PIXELS = 1 << 15  # fastest of 2**13 to 2**16 for the blocks of SeemoRe and RLFN
+LEAST_ROWS = 16
+
+
+def in_strips(
+    run: Callable[..., Tensor],
+    *maps: Tensor,
+    reach: int = 0,
+    scale: int = 1,
+    into: Tensor | None = None,
+) -> Tensor:
+    """Run layers that see no more than `reach` rows up and down on strips of rows.
+
+    Only on the CPU and without gradients; else, and while a network is traced, on the whole.
+
+    Args:
+        run: Takes as many maps as are given, cut alike; returns one, padded to keep its size.
+        *maps: (N, ..., H, W), each of the same H and W.
+        reach: Rows around an output row that change it.
+        scale: Rows and columns of the output per row and column of the maps.
+        into: What may be overwritten by the output where strips are run; with a reach of 0 one of
+            the maps can be.
+
+    Returns:
+        What `run` would return for the whole maps.
+    """
+    height, width = maps[0].shape[-2:]
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or not maps[0].is_cpu:
+        return run(*maps)
+    rows = max(STRIP_PIXELS // width, LEAST_ROWS, 4 * reach)
+    if height <= rows:
+        return run(*maps)
+    whole = torch.empty(0) if into is None else into
+    for top in range(0, height, rows):
+        first, last = max(top - reach, 0), min(top + rows + reach, height)
+        strip = run(*(each[..., first:last, :] for each in maps))
+        if top == 0 and into is None:
+            whole = _empty_like(strip, height * scale)
+        kept = strip[..., (top - first) * scale :, :][..., : rows * scale, :]
+        whole[..., top * scale : (top + rows) * scale, :] = kept
+    return whole
+
+
+def _empty_like(strip: Tensor, height: int) -> Tensor:
+    """Return a map of another height whose values lie in memory as those of `strip`."""
+    last = strip.is_contiguous(memory_format=torch.channels_last)
+    form = torch.channels_last if last else torch.contiguous_format
+    size = (*strip.shape[:-2], height, strip.shape[-1])
+    return torch.empty(size, dtype=strip.dtype, device=strip.device, memory_format=form)

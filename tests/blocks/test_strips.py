@@ -1,0 +1,66 @@
+"""Strips give what the whole map does, and need less memory than it."""
+
+import pytest
+import torch
+from torch import nn
+
+import sr_zoo
+from sr_zoo.blocks import in_strips, strips
+from sr_zoo.inference.memory import PeakMemory
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 1)
+
+
+@pytest.mark.parametrize("height", [16, 17, 53])
+@torch.inference_mode()
+def test_strips_come_out_as_the_whole(narrow, height):
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 12, 5, padding=2))
+    shuffled = nn.Sequential(layers, nn.PixelShuffle(2)).to(memory_format=torch.channels_last)
+    x = torch.rand(2, 3, height, 9)
+    for run, scale in ((layers, 1), (shuffled, 2)):
+        out = in_strips(run, x, reach=3, scale=scale)
+        torch.testing.assert_close(out, run(x), atol=1e-6, rtol=0)
+
+
+@torch.inference_mode()
+def test_several_maps_are_cut_alike(narrow):
+    a, b = torch.rand(2, 1, 4, 40, 7)
+    assert torch.equal(in_strips(torch.mul, a, b), a * b)
+
+
+@torch.inference_mode()
+def test_a_map_that_is_of_no_use_any_more_is_overwritten(narrow):
+    a = torch.rand(1, 4, 40, 7)
+    expected = 2 * a
+    assert in_strips(lambda strip: 2 * strip, a, into=a) is a
+    assert torch.equal(a, expected)
+
+
+def test_training_runs_on_the_whole(narrow):
+    heights = []
+
+    def run(x):
+        heights.append(x.shape[-2])
+        return x
+
+    in_strips(run, torch.rand(1, 3, 40, 7, requires_grad=True), reach=1)
+    assert heights == [40]
+
+
+@pytest.mark.parametrize("name", ["rlfn_s", "seemore_t"])
+@torch.inference_mode()
+def test_networks_need_less_memory_for_the_same_picture(name, monkeypatch):
+    network = sr_zoo.create_model(name, 4, pretrained="sr_zoo")
+    image = torch.rand(1, 3, 400, 16)
+
+    def run(pixels):
+        monkeypatch.setattr(strips, "STRIP_PIXELS", pixels)
+        with PeakMemory() as memory:
+            return network(image), memory.peak
+
+    (whole, much), (cut, little) = run(1 << 20), run(1)
+    torch.testing.assert_close(cut, whole, atol=1e-5, rtol=0)
+    assert little < 0.9 * much
