@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 import sr_zoo
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import MODELS, family_of, spec_of, specs_of
+from sr_zoo.weights import solve
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
 from sr_zoo.weights.convert import converter_of
@@ -149,12 +150,33 @@ def test_a_foreign_file_is_explained():
         detect(Checkpoint({"some.thing": torch.zeros(1)}))
 
 
-def test_a_file_that_nearly_fits_is_explained():
+def test_a_file_that_nearly_fits_is_explained_without_trying_everything(monkeypatch):
+    builds = []
+
+    def count(network, arguments):
+        builds.append(network)
+        return shapes_of(network, arguments)
+
+    monkeypatch.setattr(solve, "shapes_of", count)
     spec = spec_of("rlfn")
     shapes = dict(shapes_of(spec.network, {"scale": 4}))
     del shapes["body.3.project.weight"]
     with pytest.raises(CheckpointError, match=r"closest is rlfn x4.*1 missing: body\.3\.project"):
         detect(checkpoint_of(shapes))
+    assert len(builds) < 50
+
+
+def test_sets_of_scales_that_no_variant_has_are_recognised():
+    network = spec_of("carn").network
+    arguments = {"scale": 4, "channels": 24, "residual_blocks": 2, "shared_scales": (2, 4)}
+    shapes = shapes_of(network, arguments)
+    detection = detect(checkpoint_of(shapes), scale=4)
+    assert detection.arguments == {"groups": 1, **arguments}
+
+
+def test_a_scale_that_weights_do_not_serve_is_refused():
+    with pytest.raises(ValueError, match=r"one of \(2, 3\), got 4"):
+        spec_of("carn").network(scale=4, shared_scales=(2, 3))
 
 
 def real_files():

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
 import pytest
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
@@ -131,3 +132,62 @@ def test_patience_is_a_number(monkeypatch, served, tmp_path):
     monkeypatch.setenv("SR_ZOO_TIMEOUT", "soon")
     with pytest.raises(OptionError, match="SR_ZOO_TIMEOUT must be a number of seconds"):
         fetch(served["url"], tmp_path / "a.png")
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Serves CONTENT for any address, and refuses to build tunnels."""
+
+    def __init__(self, asked, *args):
+        self.asked = asked
+        super().__init__(*args)
+
+    def do_GET(self):
+        self.asked.append(f"GET {self.path}")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def do_CONNECT(self):
+        self.asked.append(f"CONNECT {self.path}")
+        self.send_error(403)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """Yield the requests that a proxy saw; the environment names it for both protocols."""
+    asked = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Proxy, asked)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+        for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        huggingface_hub.close_session()  # it reads these variables once
+        yield asked
+        huggingface_hub.close_session()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_proxy_is_asked_in_place_of_the_server(proxy, tmp_path):
+    fetch("http://somewhere.invalid/image.png", tmp_path / "image.png")
+    assert proxy == ["GET http://somewhere.invalid/image.png"]
+    assert (tmp_path / "image.png").read_bytes() == CONTENT
+
+
+def test_a_proxy_is_asked_for_tunnels(proxy, tmp_path):
+    with pytest.raises(DownloadError, match=r"https://somewhere\.invalid/image\.png: 403"):
+        fetch("https://somewhere.invalid/image.png", tmp_path / "image.png")
+    assert set(proxy) == {"CONNECT somewhere.invalid:443"}
+
+
+def test_no_proxy_is_asked_for_hosts_that_need_none(proxy, served, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    huggingface_hub.close_session()
+    fetch(served["url"], tmp_path / "image.png")
+    assert (proxy, len(served["ranges"])) == ([], 1)

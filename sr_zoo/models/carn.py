@@ -59,6 +59,9 @@ class CARN(SRNetwork):
         residual_blocks: Residual blocks of each inner cascade that have weights of their own; 3, or
             1 that is applied three times.
         shared_scales: All scales that the weights serve; empty if they serve `scale` alone.
+
+    Raises:
+        ValueError: `scale` is none of the shared ones.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class CARN(SRNetwork):
         shared_scales: Sequence[int] = (),
     ) -> None:
         super().__init__(scale)
+        if shared_scales and scale not in shared_scales:
+            raise ValueError(f"scale must be one of {tuple(shared_scales)}, got {scale}")
         upsampler = partial(
             StagedUpsampler, channels, conv=partial(nn.Conv2d, groups=groups), act=nn.ReLU
         )

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import chain
 from typing import Any
@@ -26,7 +26,7 @@ from sr_zoo.weights.checkpoint import Checkpoint
 from sr_zoo.weights.convert import Converter, layouts_of
 from sr_zoo.weights.loading import Shapes, differences, first, shapes
 from sr_zoo.weights.manifest import load_manifest
-from sr_zoo.weights.solve import Arguments, defaults_of, shapes_of, solve
+from sr_zoo.weights.solve import Arguments, Builds, defaults_of, shapes_of, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
 KNOWN = 0.35  # share of a file's name patterns that a network must have for it to be looked at
@@ -67,6 +67,7 @@ class _Reading:
         tensors: As in the file.
         known: Share of the name patterns that the architecture has.
         used: Share of the converter's rules that some name falls under.
+        builds: What sizes of the architecture have been built to compare them.
     """
 
     spec: ArchSpec
@@ -74,6 +75,7 @@ class _Reading:
     tensors: Mapping[str, Tensor]
     known: float
     used: float
+    builds: Builds = field(default_factory=dict)
 
     @property
     def layout(self) -> str:
@@ -271,7 +273,7 @@ def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
     spec = reading.spec
     starts = _starts(reading)
     for start in starts[:1] if thorough else starts:
-        found = solve(spec.network, reading.shapes, start, thorough=thorough)
+        found = solve(spec.network, reading.shapes, start, reading.builds, thorough=thorough)
         if found:
             return [
                 Detection(_variant_of(spec, arguments), spec, arguments, reading.layout)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -23,8 +23,9 @@ from sr_zoo.weights.loading import Shapes, Uninitialised, shapes
 
 Arguments: TypeAlias = dict[str, Any]
 Features: TypeAlias = dict[str, int]
+Builds: TypeAlias = dict[str, Features | None]  # by arguments; None where they are refused
 
-ROUNDS = 8
+ROUNDS = 24
 SCALES = range(1, 9)
 PIXEL = 3  # channels
 STEPS = (1, 2, 4, 8, 12, 16, -1)  # probes of an argument; some values a constructor refuses
@@ -67,7 +68,12 @@ def defaults_of(network: type[SRNetwork]) -> Arguments:
 
 
 def solve(
-    network: type[SRNetwork], target: Shapes, start: Arguments, *, thorough: bool
+    network: type[SRNetwork],
+    target: Shapes,
+    start: Arguments,
+    builds: Builds | None = None,
+    *,
+    thorough: bool,
 ) -> list[Arguments]:
     """Return arguments that give exactly these shapes, once per scale that does; empty if none do.
 
@@ -75,13 +81,16 @@ def solve(
         network: The class to build.
         target: Names and shapes to reach, in our layout.
         start: Complete arguments to begin from. What leaves no trace in shapes stays as it is here.
+        builds: What earlier calls for the network have built; gets what this one builds.
         thorough: Whether to try values one by one, where an argument enters by a division; at the
             likeliest scale only.
     """
-    search = _Search(network, target, thorough=thorough)
+    search = _Search(network, target, {} if builds is None else builds, thorough=thorough)
     scales = search.scales(start)
     for scale in scales[:1] if thorough else scales:
         arguments = search.run(start | {"scale": scale})
+        if search.only_names_differ:
+            return []
         if arguments is not None:
             alike = [arguments | {"scale": other} for other in SCALES]
             return [a for a in alike if shapes_of(network, a) == target]
@@ -143,11 +152,14 @@ def _slots(arguments: Arguments) -> list[_Slot]:
 
 
 class _Search:
-    def __init__(self, network: type[SRNetwork], target: Shapes, *, thorough: bool) -> None:
+    def __init__(
+        self, network: type[SRNetwork], target: Shapes, builds: Builds, *, thorough: bool
+    ) -> None:
         self.network = network
         self.wanted = _features(target)
         self.thorough = thorough
-        self.builds: dict[str, Features | None] = {}
+        self.only_names_differ = False
+        self.builds = builds
 
     def scales(self, start: Arguments) -> list[int]:
         """Return all scales, those first that explain most of what depends on the scale."""
@@ -197,16 +209,39 @@ class _Search:
         base, before = self._build(arguments), self._mismatch(arguments)
         if base is None or before is None:
             return None
-        slopes = {slot: self._probe(slot, arguments, base) for slot in _slots(arguments)}
         gaps = {k: self.wanted[k] - base[k] for k in base.keys() & self.wanted.keys()}
-        candidates = self._newton(arguments, gaps, slopes)
-        if self.thorough:
-            candidates = itertools.chain(candidates, self._scan(arguments, base, gaps, slopes))
+        if any(gaps.values()):
+            candidates = self._sizes(arguments, base, gaps)
+        else:
+            candidates = _with_other_members(arguments)
+            # numbers change sizes, so that nothing is left to try
+            self.only_names_differ = not _sets(arguments)
         for candidate in candidates:
             mismatch = self._mismatch(candidate)
             if mismatch is not None and mismatch < before:
                 return candidate
         return None
+
+    def _sizes(self, arguments: Arguments, base: Features, gaps: Features) -> Iterator[Arguments]:
+        """Yield arguments that may bring sizes closer to the target's."""
+        slopes = {slot: self._probe(slot, arguments, base) for slot in _slots(arguments)}
+        yield from self._newton(arguments, gaps, slopes)
+        if self.thorough:
+            yield from self._scan(arguments, base, gaps, slopes)
+            yield from self._items(arguments, slopes)
+
+    def _items(self, arguments: Arguments, slots: Iterable[_Slot]) -> Iterator[Arguments]:
+        """Yield arguments in which one item of a tuple is another scale.
+
+        For networks that serve several scales, one of which may have to follow.
+        """
+        for slot in slots:
+            if slot.index is None or arguments["scale"] not in arguments[slot.names[0]]:
+                continue
+            for scale in SCALES:
+                candidate = slot.put(arguments, scale)
+                refused = self._build(candidate) is None
+                yield candidate | {"scale": scale} if refused else candidate
 
     def _probe(self, slot: _Slot, arguments: Arguments, base: Features) -> dict[str, Fraction]:
         """Return how fast each feature changes with a slot."""
@@ -279,6 +314,24 @@ def _with_updates(arguments: Arguments, updates: Mapping[_Slot, Any]) -> Iterato
     yield together
     for slot, value in updates.items():
         yield slot.put(arguments, value)
+
+
+def _sets(arguments: Arguments) -> list[str]:
+    """Return the names of arguments that may be sets of scales."""
+    return [
+        name
+        for name, value in arguments.items()
+        if isinstance(value, tuple) and len(set(value)) == len(value) > 0
+        if all(member in SCALES for member in value)
+    ]
+
+
+def _with_other_members(arguments: Arguments) -> Iterator[Arguments]:
+    """Yield the arguments with a scale more or less in a set of them."""
+    for name in _sets(arguments):
+        members = set(arguments[name])
+        for scale in SCALES:
+            yield arguments | {name: tuple(sorted(members ^ {scale}))}
 
 
 def _rounded(value: Fraction | float, like: Any) -> Any:
