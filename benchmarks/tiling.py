@@ -1,7 +1,8 @@
 """How close tiled output comes to untiled output, for every network at its largest scale up to 4.
 
-Takes each network's own weights where they are inside the package or in the folder that is named
-(one folder per model, as its authors publish the files), else weights at random. Prints a markdown
+Takes each network's own weights where they are inside the package, can be fetched, or lie in the
+folder that is named (one folder per model, as its authors publish the files), else weights at
+random. Prints a markdown
 table; docs/measured/tiling.md holds it:
 ``python benchmarks/tiling.py [WEIGHTS [MODEL...]] > docs/measured/tiling.md``
 """
@@ -45,11 +46,13 @@ def find(model: str, folder: Path | None) -> tuple[SRNetwork, str]:
                 continue
             if network.identity and network.identity.name == model:
                 return network, "authors'"
-    try:
-        return create_model(model, scale, pretrained="sr_zoo"), "in the package"
-    except SRZooError:
-        torch.manual_seed(0)
-        return create_model(model, scale, pretrained=False), "random"
+    for tag, origin in (("sr_zoo", "in the package"), ("official", "authors'")):
+        try:
+            return create_model(model, scale, pretrained=tag), origin
+        except SRZooError:
+            continue
+    torch.manual_seed(0)
+    return create_model(model, scale, pretrained=False), "random"
 
 
 def main() -> None:

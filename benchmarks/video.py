@@ -1,9 +1,11 @@
 """Frames per second from end to end, 640x360 to 1280x720: decoding, the network, encoding.
 
-``python benchmarks/video.py [MODEL [FRAMES]]``, by default `nearest`, the lower bound of all
-networks, and 120 frames; weights are random, which does not matter to the speed.
+``python benchmarks/video.py [FRAMES [MODEL...]] > docs/measured/video.md``, by default 120 frames
+and `nearest`, the lower bound of all networks, beside some of the fastest. Weights are random,
+which does not matter to the speed. Prints a markdown table.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -14,10 +16,12 @@ import av
 import numpy as np
 
 from sr_zoo import Upscaler, create_model
+from sr_zoo.evaluation.speed import machine_line
 from sr_zoo.imaging.video import Encoding
 from sr_zoo.inference.video import upscale_video
 
 RATE = 30
+MODELS = ("nearest", "ecbsr_rgb_m4c16_plain", "etds_m5c16_deploy", "abpn_m4c28", "quicksrnet_small")
 
 
 def write_clip(path: Path, frames: int) -> None:
@@ -36,19 +40,36 @@ def write_clip(path: Path, frames: int) -> None:
         container.mux(stream.encode(None))
 
 
+def measure(model: str, clip: Path, frames: int) -> str:
+    """Return a row of the table."""
+    network = create_model(model, 2, pretrained=False)
+    upscaler = Upscaler(network, runtime="torch" if model == "nearest" else "openvino")
+    encoding = Encoding(preset="ultrafast")
+    target = clip.with_name("large.mp4")
+    upscale_video(upscaler, clip, target, encoding, progress=False)  # a first run exports, warms up
+    started, used = time.monotonic(), time.process_time()
+    upscale_video(upscaler, clip, target, encoding, progress=False)
+    seconds, used = time.monotonic() - started, time.process_time() - used
+    return (
+        f"| `{model}` | {upscaler.runtime} | {upscaler.dtype} | {frames / seconds:.1f} | "
+        f"{1000 * used / frames:.1f} |"
+    )
+
+
 def main() -> None:
-    """Measure one network."""
-    model = sys.argv[1] if len(sys.argv) > 1 else "nearest"
-    frames = int(sys.argv[2]) if len(sys.argv) > 2 else 120
-    upscaler = Upscaler(create_model(model, 2, pretrained=False))
+    """Measure networks one after another."""
+    frames = int(sys.argv[1]) if len(sys.argv) > 1 else 120
+    print(
+        f"{frames} frames of 640x360 to 1280x720, H.264 in and out (`--preset ultrafast`). "
+        f"{machine_line()}; {os.cpu_count()} cores.\n"
+    )
+    print("| network | runtime | type | frames a second | processor time a frame in ms |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip, frames)
-        started = time.monotonic()
-        encoding = Encoding(preset="veryfast")
-        upscale_video(upscaler, clip, Path(folder) / "large.mp4", encoding, progress=False)
-        seconds = time.monotonic() - started
-    print(f"{model}: {frames / seconds:.1f} frames a second, {upscaler.runtime_reason}")
+        for model in sys.argv[2:] or MODELS:
+            print(measure(model, clip, frames), flush=True)
 
 
 if __name__ == "__main__":

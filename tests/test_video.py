@@ -141,3 +141,81 @@ def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):
     with pytest.raises(errors.OptionError, match="quality must be from 1 to 100, got 0"):
         Encoding(quality=0)
     assert "mp4" in files.CONTAINERS[".mp4"]
+
+
+SUBTITLES = """1
+00:00:00,000 --> 00:00:00,200
+Hello
+
+2
+00:00:00,300 --> 00:00:00,600
+there
+"""
+
+
+@pytest.fixture
+def subtitled(clip, tmp_path):
+    """The clip with text under it."""
+    text, path = tmp_path / "text.srt", tmp_path / "subtitled.mkv"
+    text.write_text(SUBTITLES)
+    sources = [av.open(str(clip)), av.open(str(text))]
+    with av.open(str(path), "w") as container:
+        for source in sources:
+            for stream in source.streams:
+                copy = container.add_stream_from_template(stream)
+                copy.metadata.update({"language": "ice"} if stream.type == "subtitle" else {})
+        streams = iter(container.streams)
+        copies = [[next(streams) for _ in source.streams] for source in sources]
+        for source, own in zip(sources, copies, strict=True):
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = own[packet.stream.index]
+                    container.mux(packet)
+            source.close()
+    return path
+
+
+def subtitles_of(path):
+    """Return texts, times in seconds and language of a file's subtitles."""
+    with av.open(str(path)) as container:
+        stream = container.streams.subtitles[0]
+        packets = [packet for packet in container.demux(stream) if packet.dts is not None]
+        times = [(float(p.pts * p.time_base), float(p.duration * p.time_base)) for p in packets]
+        return [bytes(packet) for packet in packets], times, stream.language
+
+
+def test_subtitles_are_copied(subtitled, tmp_path):
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    upscale_video(upscaler, subtitled, tmp_path / "b.mkv", progress=False)
+    assert subtitles_of(tmp_path / "b.mkv") == subtitles_of(subtitled)
+    texts, _, language = subtitles_of(subtitled)
+    assert (texts, language) == ([b"Hello", b"there"], "ice")
+    with pytest.raises(errors.ImageWriteError, match=r"mkv holds every kind of stream"):
+        upscale_video(upscaler, subtitled, tmp_path / "b.mp4", progress=False)
+    assert not (tmp_path / "b.mp4").exists()
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_ten_bits_stay_ten_bits(tmp_path, codec):
+    source, target = tmp_path / "deep.mkv", tmp_path / "large.mkv"
+    ramp = np.linspace(70, 900, 32 * 24).reshape(24, 32).astype("<u2")  # all in steps of one
+    grey = np.full((24, 16), 512, "<u2")  # both chroma planes
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(
+            np.vstack([ramp.reshape(-1, 32), grey.reshape(-1, 32)]).astype(np.uint16),
+            format="yuv420p10le",
+        )
+        frame.pts, frame.time_base = 0, Fraction(1, 30)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    encoding = Encoding(codec, quality=100, preset="ultrafast")
+    upscale_video(sr_zoo.Upscaler("nearest", 2), source, target, encoding, progress=False)
+    with av.open(str(target)) as container:
+        stream = container.streams.video[0]
+        (frame,) = container.decode(stream)
+    assert stream.codec_context.pix_fmt == "yuv420p10le"
+    luma = frame.to_ndarray()[:48].astype(int)
+    assert np.abs(luma - ramp.repeat(2, 0).repeat(2, 1)).mean() < 0.5
+    assert len(np.unique(luma)) > 256

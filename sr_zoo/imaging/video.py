@@ -24,6 +24,7 @@ from sr_zoo.imaging.picture import Array
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 SUFFIXES = (*CONTAINERS, ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".flv")
 CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+QUIET = {"hevc": {"x265-params": "log-level=error"}}  # x265 writes to standard error by itself
 USUAL_QUALITY = 65
 WORST_CRF = 51
 SEGMENT = ("nut", ".nut")  # a container that keeps any time base
@@ -152,7 +153,8 @@ class Encoding:
     def options(self) -> dict[str, str]:
         """What the encoder is told."""
         crf = round(WORST_CRF * (1 - self.quality / 100))
-        return {"crf": str(crf)} | ({"preset": self.preset} if self.preset else {})
+        preset = {"preset": self.preset} if self.preset else {}
+        return {"crf": str(crf)} | preset | QUIET.get(self.codec, {})
 
 
 class SegmentWriter:
