@@ -7,6 +7,7 @@ encoded in segments, so that what is finished survives whatever stops a run.
 from __future__ import annotations
 
 import heapq
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -240,18 +241,39 @@ def join(
                 output.metadata.update(original.metadata)
                 video = output.add_stream_from_template(first.streams.video[0])
                 video.time_base = time_base
-                copies = {
-                    stream.index: output.add_stream_from_template(stream)
-                    for stream in original.streams
-                    if stream.type in ("audio", "subtitle")
-                }
-                for index, copy in copies.items():
-                    copy.metadata.update(original.streams[index].metadata)
+                copies = _copies(original, output)
                 _mux(output, _video(segments, times, video), _others(original, copies))
         except av.error.FFmpegError as error:
             raise ImageWriteError(
                 f"{target}: cannot be written ({error.strerror}); .mkv holds every kind of stream"
             ) from error
+
+
+def check_streams(source: Path, target: Path) -> None:
+    """Raise an ImageWriteError unless the target's container holds the source's other streams."""
+    av = _av()
+    try:
+        with (
+            av.open(io.BytesIO(), "w", format=container_of(target)) as output,
+            av.open(str(source)) as original,
+        ):
+            _copies(original, output)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ImageWriteError(
+            f"{target}: cannot hold all streams of {source} ({error}); .mkv holds every kind"
+        ) from error
+
+
+def _copies(original: Any, output: Any) -> dict[int, Any]:
+    """Add the streams of sound and subtitles to an output; return them by their original index."""
+    copies = {
+        stream.index: output.add_stream_from_template(stream)
+        for stream in original.streams
+        if stream.type in ("audio", "subtitle")
+    }
+    for index, copy in copies.items():
+        copy.metadata.update(original.streams[index].metadata)
+    return copies
 
 
 def container_of(target: Path) -> str:

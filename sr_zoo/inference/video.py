@@ -24,6 +24,7 @@ from sr_zoo.imaging.video import (
     SegmentWriter,
     VideoFrame,
     batches,
+    check_streams,
     container_of,
     join,
     open_clip,
@@ -71,6 +72,7 @@ def upscale_video(
     if target.resolve() == source.resolve():
         raise OptionError(f"{target} is the input and would be replaced; choose another name")
     with open_clip(source) as clip:
+        check_streams(source, target)  # told before hours of work, not after
         settings = settings_of(upscaler, vars(encoding)) | {
             "source": [str(source), source.stat().st_size, source.stat().st_mtime_ns],
             "frames_per_segment": frames_per_segment,
