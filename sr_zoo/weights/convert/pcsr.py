@@ -3,9 +3,10 @@
 from sr_zoo.weights.convert.rules import Converter, Rule, nest
 from sr_zoo.weights.convert.shared import CARN_M, SHARED_SLOPE_FSRCNN
 
+DEEPEST = 16  # hidden layers; theirs count the ReLUs too, so that each needs a rule of its own
 PERCEPTRON: tuple[Rule, ...] = (
     ("imnet.layers.0", "head"),
-    *((f"imnet.layers.{2 * i + 2}", f"layers.{i}") for i in range(4)),
+    *((f"imnet.layers.{2 * i + 2}", f"layers.{i}") for i in range(DEEPEST)),
 )
 PERCEPTRONS = (
     *nest("heavy_sampler", "heavy", PERCEPTRON),
