@@ -23,6 +23,7 @@ repeated; here as in their network's own forward, an image is mirrored only as f
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -125,6 +126,8 @@ class SwinIRLight(SwinNetwork):
 class SwinIR(SwinNetwork):
     """The classical form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    make_upsampler: ClassVar[type[nn.Module]] = NarrowingUpsampler
+
     def __init__(
         self,
         *,
@@ -136,7 +139,7 @@ class SwinIR(SwinNetwork):
         upsampler_channels: int = 64,
     ) -> None:
         super().__init__(scale, channels, depths, num_heads, expansion, conv3x3)
-        self.upsampler = NarrowingUpsampler(channels, upsampler_channels, scale)
+        self.upsampler = self.make_upsampler(channels, upsampler_channels, scale)
 
 
 class NearestUpsampler(nn.Sequential):
@@ -168,21 +171,10 @@ class NearestUpsampler(nn.Sequential):
         )
 
 
-class SwinIRReal(SwinNetwork):
+class SwinIRReal(SwinIR):
     """The medium form for real photographs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
-    def __init__(
-        self,
-        *,
-        scale: int,
-        channels: int = 180,
-        depths: Sequence[int] = (6,) * 6,
-        num_heads: int = 6,
-        expansion: int = 2,
-        upsampler_channels: int = 64,
-    ) -> None:
-        super().__init__(scale, channels, depths, num_heads, expansion, conv3x3)
-        self.upsampler = NearestUpsampler(channels, upsampler_channels, scale)
+    make_upsampler = NearestUpsampler
 
 
 class SwinIRRealLarge(SwinNetwork):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
+from sr_zoo.weights.cache import sha256_of
 
 # suffix to what runs such a file
 ENGINES = {".onnx": "onnxruntime", ".xml": "openvino", ".pt2": "torch-export"}
@@ -77,9 +77,7 @@ class ExportedRunner(Runner):
 
 
 def _digest(path: Path) -> Tensor:
-    """Return the fingerprint of a file and of OpenVINO's weights beside it, (32,) bytes."""
-    digest = sha256(path.read_bytes())
-    weights = path.with_suffix(".bin")
-    if path.suffix.lower() == ".xml" and weights.is_file():
-        digest.update(weights.read_bytes())
-    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
+    """Return the fingerprint of a file, and of OpenVINO's weights beside it, in bytes."""
+    files = (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+    digests = "".join(sha256_of(file) for file in files if file.is_file())
+    return torch.frombuffer(bytearray.fromhex(digests), dtype=torch.uint8)
