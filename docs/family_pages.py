@@ -215,6 +215,8 @@ def exactness(spec: ArchSpec) -> str:
         return f"pixels attend across the whole image; tiles come close to untiled output.{grid}"
     if spec.global_statistics:
         return f"averages over the whole image are gathered first; tiles come close.{grid}"
+    if spec.fading:
+        return f"each window sees a little further; tiles come within rounding.{grid}"
     return f"local; tiles equal the untiled output.{grid}"
 
 

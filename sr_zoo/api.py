@@ -129,7 +129,7 @@ def model_info(name: str) -> ModelInfo:
         reference=spec.reference,
         reference_license=spec.reference_license,
         halo=variant.halo,
-        tile_exact=not (spec.global_statistics or spec.global_attention),
+        tile_exact=not (spec.global_statistics or spec.global_attention or spec.fading),
         weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
         budgets=spec.network.budgets(),
     )

@@ -69,10 +69,14 @@ class ArchSpec:
             image's top left corner; tiles must start on it to see the same cells.
         global_statistics: Whether some layer averages over the whole image, so that a tile alone
             cannot know its value.
-        global_attention: Whether pixels see others from all over the image other than by averages
-            (attention within the whole image, windows that wrap around its borders or whose places
-            depend on its size), so that a tile only comes close to the untiled output; `halo` then
-            counts everything else.
+        exact_passes: Passes over an image for those averages that bring its tiles within a level of
+            8 bits; `benchmarks/tiling.py` measures it.
+        global_attention: Whether pixels attend to others from all over the image, so that a tile
+            only comes close to the untiled output; `halo` then counts everything else.
+        fading: Whether what lies beyond `halo` still changes a pixel, from window to window ever
+            less, so that a tile comes as close as rounding, and no closer.
+        wraps: Whether windows wrap around the image's borders: a tile there takes its halo from the
+            opposite one. Such a network resizes no pooled map.
     """
 
     network: type[SRNetwork]
@@ -83,7 +87,10 @@ class ArchSpec:
     reference_license: str | None = None
     grid: int = 1
     global_statistics: bool = False
+    exact_passes: int = 1
     global_attention: bool = False
+    fading: bool = False
+    wraps: bool = False
 
 
 TAGS = {

@@ -12,6 +12,7 @@ from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import export_model, facts
 from sr_zoo.export.exporting import FORMATS
 from sr_zoo.export.facts import facts_of
+from sr_zoo.inference.networks import Locality
 from sr_zoo.inference.runtimes.exported import ENGINES
 
 
@@ -73,11 +74,11 @@ def test_what_a_tile_cannot_know_is_said(name, narrow, picture, tmp_path, monkey
     network = sr_zoo.create_model(name, 4, pretrained=False, **narrow)
     grid = sr_zoo.registry.spec_of(name).grid
     # measuring how far a network of other widths sees takes long
-    monkeypatch.setattr(facts, "locality", lambda network: (48, grid, name == "seemore_t"))
+    monkeypatch.setattr(facts, "locality", lambda network: Locality(48, grid, name == "seemore_t"))
     path = export_model(network, tmp_path / "file.onnx", to="onnx", sizes=()).path
     expected = sr_zoo.Upscaler(network, tile=None)(picture)
     assert np.abs(sr_zoo.Upscaler(path)(picture).astype(int) - expected.astype(int)).max() <= 1
-    with pytest.warns(RuntimeWarning, match="onnxruntime takes each tile for a whole image"):
+    with pytest.warns(RuntimeWarning, match="since onnxruntime takes each tile for a whole image"):
         sr_zoo.Upscaler(path, tile=32)(picture)
 
 

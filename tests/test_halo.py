@@ -1,11 +1,12 @@
 """The receptive field that a SPEC states is the one that the network has."""
 
 import pytest
-import torch
 from thin import build_thin
 
+import sr_zoo
 from sr_zoo.api import variant_arguments
-from sr_zoo.inference.tiling import _reach, measure_halo
+from sr_zoo.inference.networks import locality
+from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.registry import MODELS, family_of, spec_of
 
 QUICK = 30  # LR pixels; measuring a wider reach takes minutes
@@ -23,7 +24,9 @@ SPARING = {"tcsr": {"square": 1}}
 
 def measurable(name: str) -> bool:
     """Whether the reach ends somewhere, and can be measured in minutes."""
-    return family_of(name) not in REPEATED and not spec_of(name).global_attention
+    spec = spec_of(name)
+    endless = spec.global_attention or spec.fading or spec.wraps
+    return family_of(name) not in REPEATED and not endless
 
 
 def marked(name: str) -> object:
@@ -54,20 +57,29 @@ def test_halo_of_a_deep_network_grows_by_a_constant(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["craft", "elan", "elan_light"])
+@pytest.mark.parametrize("name", [name for name in MODELS if spec_of(name).wraps])
 def test_halo_of_windows_that_wrap_around_holds_away_from_the_borders(name):
     spec = spec_of(name)
-    halo = spec.variants[name].halo
-    middle = (halo // spec.grid + 3) * spec.grid
-    columns = range(middle, middle + spec.grid)
-    network = build_thin(name, 2).eval()
-    with torch.inference_mode():
-        assert _reach(network, 2 * middle + spec.grid, columns) == halo
+    measured = measure_halo(build_thin(name, 2), spec.grid, wraps=True)
+    assert measured == spec.variants[name].halo
+
+
+def test_the_reach_of_fewer_windows_that_wrap_around_is_measured():
+    network = sr_zoo.create_model("elan_light", 2, pretrained=False, channels=15, num_blocks=1)
+    assert locality(network).halo == 35  # 17 by each of two attentions, and one
+
+
+@pytest.mark.parametrize("name", ["esrt", "dlgsanet_tiny"])
+def test_a_changed_network_without_an_end_to_its_reach_keeps_the_halo(name):
+    overrides = {"channels": 24, "num_heads": 6} if name == "dlgsanet_tiny" else {"channels": 16}
+    network = sr_zoo.create_model(name, 2, pretrained=False, **overrides)
+    assert locality(network).halo == spec_of(name).variants[name].halo
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dlgsanet_light", "dlgsanet_tiny"])
-def test_halo_counts_everything_but_attention_in_windows_that_depend_on_the_size(name):
+def test_halo_counts_two_windows_and_everything_but_windows(name):
     spec = spec_of(name)
     alone = build_thin(name, 2, window_size=1)  # each pixel attends to itself
-    assert measure_halo(alone, spec.grid) == spec.variants[name].halo
+    largest = variant_arguments(name, 2)["window_size"]
+    assert measure_halo(alone, spec.grid) + 2 * largest == spec.variants[name].halo

@@ -69,6 +69,16 @@ def test_strips_equal_the_image_in_one_piece(tmp_path, streamed, model):
     assert np.abs(read_image(tmp_path / "b.tif").pixels.astype(int) - whole).max() <= 1
 
 
+def test_strips_wrap_around_as_the_image_in_one_piece_does(tmp_path, streamed):
+    picture = noise(200, 40, 3, np.uint8)
+    write_image(picture, tmp_path / "a.png")
+    network = sr_zoo.create_model("elan_light", 2, pretrained=False, channels=15, num_blocks=1)
+    whole = sr_zoo.Upscaler(network, tile=None)(picture.pixels)
+    upscale_files(sr_zoo.Upscaler(network, tile=16), [tmp_path / "a.png"], tmp_path / "b.tif")
+    assert len(streamed) == 1
+    assert np.abs(read_image(tmp_path / "b.tif").pixels.astype(int) - whole).max() <= 1
+
+
 def test_large_outputs_are_tiled_big_tiffs(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     write_image(noise(40, 40, 3, np.uint8), tmp_path / "a.png")

@@ -9,6 +9,7 @@ import sr_zoo
 from sr_zoo.api import model_info
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
+from sr_zoo.inference.memory import bytes_per_pixel, largest_core
 from sr_zoo.inference.tiling import Tiling, run_tiled
 from sr_zoo.registry import spec_of
 
@@ -75,6 +76,24 @@ def test_tiles_of_every_local_network_equal_the_whole(name):
     torch.testing.assert_close(tiled(network, image, tiling), network(image), atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("size", "side"), [((47, 165), 32), ((133, 50), 16)])
+@torch.inference_mode()
+def test_tiles_take_what_windows_wrap_around_from_the_opposite_border(size, side):
+    network = build_thin("elan", 2, num_blocks=2).eval().double()
+    image = torch.rand(1, 3, *size, dtype=torch.float64)
+    # what two blocks see: 16 + 24 pixels by their windows, and 5 by convolutions
+    tiling = Tiling(side=side, halo=45, grid=16, passes=0, wraps=True)
+    torch.testing.assert_close(tiled(network, image, tiling), network(image), atol=1e-9, rtol=1e-9)
+
+
+@torch.inference_mode()
+def test_tiles_that_wrap_around_contribute_each_pixel_once_to_averages():
+    network = build_thin("craft", 2, depths=(1,)).eval().double()
+    image = torch.rand(1, 3, 20, 101, dtype=torch.float64)
+    tiling = Tiling(side=16, halo=32, grid=16, passes=2, wraps=True)
+    torch.testing.assert_close(tiled(network, image, tiling), network(image), atol=1e-9, rtol=1e-9)
+
+
 @torch.inference_mode()
 def test_statistics_passes_bring_tiles_of_a_global_network_close_to_the_whole():
     network = sr_zoo.create_model("seemore_t", 4, pretrained="sr_zoo")
@@ -103,7 +122,7 @@ def test_tiles_cover_every_pixel_once():
     tiling = Tiling(side=12, halo=5, grid=6, passes=0)
     for core in tiling.cores(50, 33):
         covered[core.top : core.top + core.height, core.left : core.left + core.width] += 1
-        view = tiling.view(core, (50, 33), Statistics())
+        view = tiling.cut(core, (50, 33), Statistics()).view
         assert view.origin[0] % 6 == view.origin[1] % 6 == 0
     assert (covered == 1).all()
 
@@ -196,3 +215,30 @@ def test_passes_end_when_the_statistics_no_longer_move():
     counting = Starved(network)
     tiled(counting, photo(8, 16), Tiling(side=8, halo=8, grid=1, passes=50))
     assert counting.calls < 40
+
+
+def test_tiles_of_a_network_that_attends_to_the_whole_image_are_warned_of():
+    network = sr_zoo.create_model("omnisr", 2, pretrained=False, channels=8, num_groups=1)
+    upscaler = sr_zoo.Upscaler(network, tile=24)
+    with pytest.warns(RuntimeWarning, match=r"attend to others all over .* tile=None"):
+        upscaler.tensor(photo(30, 30))
+
+
+def test_only_a_network_that_attends_to_the_whole_image_may_take_all_memory(monkeypatch):
+    def core(name, **thin):
+        network = sr_zoo.create_model(name, 2, pretrained=False, **thin)
+        return sr_zoo.Upscaler(network).tiling().side
+
+    monkeypatch.setattr("sr_zoo.inference.memory.free_memory", lambda: 64e9)
+    monkeypatch.setattr("sr_zoo.inference.upscale.CPU_BUDGET", 1e9)
+    side = core("omnisr", channels=8, num_groups=1)
+    assert side > 2 * core("lamnet", channels=8)
+    monkeypatch.setattr("sr_zoo.inference.memory.free_memory", lambda: 2e9)
+    assert core("omnisr", channels=8, num_groups=1) < side
+
+
+def test_a_wide_halo_may_take_more_memory_than_usual_until_the_core_is_as_wide():
+    network = sr_zoo.create_model("nearest", 2)
+    pixels = bytes_per_pixel(network)
+    assert largest_core(network, 10, 1, most=100**2 * pixels) == 80
+    assert largest_core(network, 100, 1, most=100**2 * pixels) == pytest.approx(100, abs=1)

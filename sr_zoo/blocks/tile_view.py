@@ -72,7 +72,8 @@ class TileView:
 
     Attributes:
         whole: Size of the image.
-        origin: Top left corner of the tile, halo included.
+        origin: Top left corner of the tile, halo included. Where its halo goes on at the opposite
+            border, where the tile would begin if the core's surroundings were all there is.
         size: Size of the tile, halo included.
         core_origin: Top left corner of what the tile is responsible for.
         core_size: Size of that.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -30,17 +31,23 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `sr-zoo`. An expected error is one line on standard error and exit code 1.
+    """Run `sr-zoo`. Errors and warnings are one line on standard error; an error exits with 1.
 
     Args:
         arguments: What follows the program's name; None for those of this process.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    warnings.showwarning = _say
     try:
         _app(arguments)(list(arguments), prog_name="sr-zoo")
     except SRZooError as error:
         typer.echo(f"sr-zoo: {error}", err=True)
         raise SystemExit(1) from None
+
+
+def _say(message: Warning | str, *_where: object, **_more: object) -> None:
+    """Show a warning as one line; whoever types a command need not know the line of code."""
+    typer.echo(f"sr-zoo: {message}", err=True)
 
 
 def _app(arguments: Sequence[str]) -> typer.Typer:

@@ -32,8 +32,8 @@ def command(
     runtime: str = typer.Option("auto", help="torch, compile, openvino, onnxruntime, or auto."),
     verbose: bool = typer.Option(False, "--verbose", help="Say what runs the network, and why."),
     tile: str = typer.Option("auto", help="Side of the tiles in pixels, auto, or off."),
-    exact_passes: int = typer.Option(
-        1, min=0, help="Passes that gather averages over the whole image, where a model has any."
+    exact_passes: int | None = typer.Option(
+        None, min=0, help="Passes that gather averages over the image; by default, what it takes."
     ),
     alpha: str = typer.Option("bicubic", help="What enlarges opacity: bicubic, or model."),
     budget: str | None = typer.Option(

@@ -55,10 +55,12 @@ def facts_of(network: SRNetwork) -> Facts:
             f"A file says which network it holds, and this {type(network).__name__} was built by "
             "hand; build it with create_model"
         )
-    halo, grid, _ = locality(network)
+    around = locality(network)
     name = network.identity.name
-    local = model_info(name).tile_exact and not _resizes(network, grid)
-    return Facts(name, network.scale, halo, grid, local, round(bytes_per_pixel(network)))
+    alone = model_info(name).tile_exact and not around.wraps  # a file's tiles never wrap
+    local = alone and not _resizes(network, around.grid)
+    size = round(bytes_per_pixel(network))
+    return Facts(name, network.scale, around.halo, around.grid, local, size)
 
 
 @torch.inference_mode()

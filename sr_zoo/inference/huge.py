@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sr_zoo.inference.upscale import Upscaler
 STREAMED_PIXELS = 200_000_000  # of output: from here on it takes gigabytes at once
 LARGEST_SIDE = 512  # LR pixels of a tile, and so of the strips that are held
 STRIP_BYTES = 128 << 20  # of the output in a strip; two are held
-FEATURE_BYTES = 256 << 20  # of the network's features
+FEATURE_BYTES = 768 << 20  # of the network's features
 COLORS = {("uchar", "srgb"), ("uchar", "b-w"), ("ushort", "rgb16"), ("ushort", "grey16")}
 
 
@@ -87,9 +88,11 @@ class Rows:
     Attributes:
         image: Of pyvips, for what its header says.
         held: How many rows before the last one read can be had again without reading anew.
+        border: How many of the first and of the last rows can be had at any time, for tiles that go
+            on at the opposite border.
     """
 
-    held = 0
+    held = border = 0
 
     def __init__(self, path: Path, device: torch.device) -> None:
         self._path, self._device = path, device
@@ -112,12 +115,32 @@ class Rows:
     def __getitem__(self, place: tuple[Any, slice, slice]) -> Tensor:
         """Return a cut ``[..., top:bottom, left:right]`` as (1, 3, h, w) in [0, 1]."""
         _, rows, columns = place
+        height = self.shape[-2]
+        if rows.stop <= self.border:
+            return self._tensor(self._borders[0][rows, columns])
+        if self.border and rows.start >= height - self.border:
+            first = height - len(self._borders[1])
+            return self._tensor(self._borders[1][rows.start - first : rows.stop - first, columns])
         if rows.start < self._end - len(self._rows):
             self._open()  # another pass over the image
         while self._end < rows.stop:
             self._read(rows.stop - self._end)
         first = self._end - len(self._rows)
-        cut = self._rows[rows.start - first : rows.stop - first, columns]
+        return self._tensor(self._rows[rows.start - first : rows.stop - first, columns])
+
+    @cached_property
+    def _borders(self) -> tuple[Array, Array]:
+        """The first and the last rows; takes a pass over the image."""
+        height = self.shape[-2]
+        edges = Rows(self._path, self._device)
+        edges.held = min(self.border, height)
+        edges._read(edges.held)
+        first = edges._rows
+        while edges._end < height:
+            edges._read(min(edges.held, height - edges._end))
+        return first, edges._rows
+
+    def _tensor(self, cut: Array) -> Tensor:
         tensor = torch.from_numpy(cut.astype(np.float32) / self.white)
         return tensor.permute(2, 0, 1)[None].expand(-1, 3, -1, -1).to(self._device)
 
@@ -201,6 +224,7 @@ class Streamed:
         rows = Rows(self._path, device)
         tiling = self._tiling(rows)
         rows.held = tiling.side + 2 * (tiling.halo + tiling.grid)
+        rows.border = tiling.halo + tiling.grid if tiling.wraps else 0
         height, width = rows.shape[-2:]
         total = height * width * (tiling.passes + 1)
         with (

@@ -18,7 +18,7 @@ PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
 CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU, at most
 FREE_SHARE = 0.5  # of the free memory, likewise
 MEMORY_INFO = Path("/proc/meminfo")
-SMALLEST_CORE = 64  # LR pixels; below, nearly all work would go into the halo
+SMALLEST_CORE = 64  # LR pixels
 
 
 class PeakMemory(TorchDispatchMode):
@@ -78,20 +78,21 @@ def free_memory() -> float:
     return int(available[0]) * 1024 if available else inf
 
 
-def largest_core(network: SRNetwork, halo: int, grid: int, *, most: int = CPU_BUDGET) -> int:
+def largest_core(network: SRNetwork, halo: int, grid: int, *, most: float = CPU_BUDGET) -> int:
     """Return the side of the largest tile core, in LR pixels, that fits the memory to be used.
 
     Args:
         network: On the device it will run on.
         halo: LR pixels around the core.
         grid: The result is a multiple of this.
-        most: Bytes of main memory that the features may take.
+        most: Bytes of main memory that the features should take. A wide halo may take more, as much
+            as is free, until the core is as wide: below, nearly all work would go into the halo.
     """
     device = next(network.parameters(), torch.empty(0)).device
+    pixel = bytes_per_pixel(network)
     if device.type == "cuda":
         budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
     else:
-        budget = min(most, FREE_SHARE * free_memory())
-    side = int((budget / bytes_per_pixel(network)) ** 0.5)
-    core = max(side - 2 * halo, SMALLEST_CORE)
+        budget = min(max(most, (3 * halo) ** 2 * pixel), FREE_SHARE * free_memory())
+    core = max(int((budget / pixel) ** 0.5) - 2 * halo, SMALLEST_CORE)
     return max(core // grid, 1) * grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sr_zoo.api import create_model, load_model, variant_arguments
@@ -49,17 +50,36 @@ def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> S
     return load_model(model)
 
 
-def locality(network: SRNetwork) -> tuple[int, int, bool]:
-    """Return halo and grid of a network, and whether it averages over the whole image.
+@dataclass(frozen=True)
+class Locality:
+    """What tiles of a network need.
 
-    Of an exported file the latter says whether its tiles are exact at all.
+    Attributes:
+        halo: LR pixels around a tile.
+        grid: LR pixels that tiles start on multiples of.
+        averages: Whether it averages over the whole image.
+        attends: Whether it attends to pixels all over the image, so that tiles only come close.
+        wraps: Whether its windows wrap around the image's borders.
+        passes: For its averages.
+    """
+
+    halo: int
+    grid: int
+    averages: bool = False
+    attends: bool = False
+    wraps: bool = False
+    passes: int = 1
+
+
+def locality(network: SRNetwork) -> Locality:
+    """Return what tiles of a network need.
 
     Raises:
         OptionError: Nothing is known of the network.
     """
     if isinstance(network, ExportedNetwork):
         facts = network.facts
-        return facts.halo, facts.grid, not facts.local
+        return Locality(facts.halo, facts.grid, averages=not facts.local)
     identity = network.identity
     if identity is None:
         raise OptionError(
@@ -67,11 +87,19 @@ def locality(network: SRNetwork) -> tuple[int, int, bool]:
             "hand; build it with create_model, or pass tile=None"
         )
     spec = spec_of(identity.name)
-    if identity.arguments == variant_arguments(identity.name, network.scale):
+    endless = spec.global_attention or spec.fading
+    if endless or identity.arguments == variant_arguments(identity.name, network.scale):
         halo = spec.variants[identity.name].halo
     else:
-        halo = measure_halo(network, spec.grid)
-    return halo, spec.grid, spec.global_statistics
+        halo = measure_halo(network, spec.grid, wraps=spec.wraps)
+    return Locality(
+        halo,
+        spec.grid,
+        averages=spec.global_statistics,
+        attends=spec.global_attention,
+        wraps=spec.wraps,
+        passes=spec.exact_passes,
+    )
 
 
 def _names_weights(model: str) -> bool:

@@ -68,46 +68,104 @@ class Tiling:
         grid: Tiles start on multiples of this.
         passes: How often the image is first run through for its statistics, at most: it ends early
             when they no longer move. 0 leaves each tile its own.
+        wraps: Whether the network's windows wrap around the image's borders, so that the halo of a
+            tile there goes on at the opposite border.
     """
 
     side: int
     halo: int
     grid: int
     passes: int
+    wraps: bool = False
 
     def cores(self, height: int, width: int) -> list[Core]:
         """Return the cores of the tiles of an image, row by row."""
         return Core(0, 0, height, width).split(self.side)
 
-    def view(self, core: Core, whole: tuple[int, int], statistics: Statistics) -> TileView:
-        """Return the view of the tile around a core.
+    def cut(self, core: Core, whole: tuple[int, int], statistics: Statistics) -> Cut:
+        """Return the tile around a core.
 
         Args:
             core: Starts on the grid.
             whole: Height and width of the image.
             statistics: Shared by all tiles of the image.
         """
-        vertical = self._span(core.top, core.height, whole[0])
-        horizontal = self._span(core.left, core.width, whole[1])
-        return TileView(
+        rows = self._bands(core.top, core.height, whole[0])
+        columns = self._bands(core.left, core.width, whole[1])
+        view = TileView(
             whole=whole,
-            origin=(vertical[0], horizontal[0]),
-            size=(vertical[1], horizontal[1]),
+            origin=(_origin(rows, core.top), _origin(columns, core.left)),
+            size=(_length(rows), _length(columns)),
             core_origin=(core.top, core.left),
             core_size=(core.height, core.width),
             statistics=statistics,
         )
+        return Cut(rows, columns, view)
 
-    def _span(self, start: int, length: int, whole: int) -> tuple[int, int]:
-        """Return origin and size of a tile with its halo, along one axis."""
-        halo = -(-self.halo // self.grid) * self.grid
-        first = max(start - halo, 0)
-        return first, min(start + length + halo, whole) - first
+    def _bands(self, start: int, length: int, whole: int) -> tuple[slice, ...]:
+        """Return what a tile covers along one axis, halo included, in the order of the image.
+
+        Where the halo goes on at the opposite border, there are two bands. Side by side in their
+        order, their outer ends are the image's borders: they are padded as the whole image is, and
+        windows wrap from one to the other. Where they meet, neighbours are wrong ones, but that is
+        a halo away from the core.
+        """
+        halo = _ceil(self.halo, self.grid)
+        first, end = start - halo, start + length + halo
+        middle = slice(max(first, 0), min(end, whole))
+        if not self.wraps:
+            return (middle,)
+        padded = _ceil(whole, self.grid)  # as the network will
+        end = start + _ceil(length, self.grid) + halo
+        if end - first >= padded:
+            return (slice(0, whole),)
+        if first < 0:
+            return (middle, slice(padded + first, whole))
+        if end > padded:
+            return (slice(0, end - padded), middle)
+        return (middle,)
 
     def halved(self) -> Tiling | None:
         """Return a tiling of half the side, or None where tiles cannot be smaller."""
         cells = self.side // self.grid
         return replace(self, side=cells // 2 * self.grid) if cells > 1 else None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A tile: bands of rows and of columns of an image, and what it knows of the rest."""
+
+    rows: tuple[slice, ...]
+    columns: tuple[slice, ...]
+    view: TileView
+
+    def of(self, image: Cuttable) -> Tensor:
+        """Return the tile's pixels, (N, 3, h, w)."""
+        bands = [
+            _joined([image[..., rows, columns] for columns in self.columns], -1)
+            for rows in self.rows
+        ]
+        return _joined(bands, -2)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
+def _ceil(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _length(bands: tuple[slice, ...]) -> int:
+    return sum(band.stop - band.start for band in bands)
+
+
+def _origin(bands: tuple[slice, ...], start: int) -> int:
+    """Return where in the image a tile would have to begin for its core to lie at `start`."""
+    before, last = bands[:-1], bands[-1]
+    if start < last.start:  # the core lies in the first of two, which is the image's beginning
+        return 0
+    return last.start - _length(before)
 
 
 def run_tiled(
@@ -170,10 +228,10 @@ def _visit(
         if max(core.height, core.width) > tiling.side:
             waiting.extendleft(reversed(core.split(tiling.side)))
             continue
-        view = tiling.view(core, (height, width), statistics)
-        output = run_if_fits(lambda cut: _run(network, image, cut), view)
+        cut = tiling.cut(core, (height, width), statistics)
+        output = run_if_fits(lambda tile: _run(network, image, tile), cut)
         if output is not None:
-            done(view, output)
+            done(cut.view, output)
         elif (smaller := tiling.halved()) is not None:
             tiling = smaller
             waiting.appendleft(core)
@@ -206,11 +264,9 @@ def _is_out_of_memory(error: Exception) -> bool:
     return typed or "can't allocate memory" in str(error) or "not enough memory" in str(error)
 
 
-def _run(network: Enlarges, image: Cuttable, view: TileView) -> Tensor:
-    top, left = view.origin
-    height, width = view.size
-    with view.active():
-        return network(image[..., top : top + height, left : left + width])
+def _run(network: Enlarges, image: Cuttable, cut: Cut) -> Tensor:
+    with cut.view.active():
+        return network(cut.of(image))
 
 
 def _core(output: Tensor, view: TileView, scale: int) -> Tensor:
@@ -221,7 +277,7 @@ def _core(output: Tensor, view: TileView, scale: int) -> Tensor:
 
 
 @torch.inference_mode()
-def measure_halo(network: SRNetwork, grid: int) -> int:
+def measure_halo(network: SRNetwork, grid: int, *, wraps: bool = False) -> int:
     """Measure how far, in LR pixels, an input pixel reaches in a network's output.
 
     Marks one column of the image as not-a-number and looks which columns of the output become so:
@@ -229,11 +285,14 @@ def measure_halo(network: SRNetwork, grid: int) -> int:
     image are held fixed. Pooled cells that are resized back drift against their pixels, the more
     the further right and the more pixels the width leaves over behind the last cell; so the image
     is made wide, the width that reaches furthest is looked for, and then every phase of the grid
-    is tried towards both ends.
+    is tried towards both ends. Where windows wrap around, nothing drifts, and every phase is tried
+    in the middle.
 
     Args:
-        network: Its weights and widths do not matter; it is copied, not changed.
+        network: Its weights and widths do not matter; it is copied, not changed. No pixel of it may
+            attend to the whole image.
         grid: As in its `ArchSpec`.
+        wraps: Likewise.
 
     Returns:
         The largest distance between an output pixel and an LR pixel that can change it.
@@ -241,10 +300,18 @@ def measure_halo(network: SRNetwork, grid: int) -> int:
     # on the CPU convolutions multiply what lies under the kernel and nothing else, while algorithms
     # of other devices mix in neighbours with a weight of zero, which NaN would reveal
     network = deepcopy(network).eval().cpu().float()
+    measure = _reach_in_the_middle if wraps else _reach_towards_ends
     width = 64
-    while (reach := _reach_towards_ends(network, grid, width)) is None:
+    while (reach := measure(network, grid, width)) is None:
         width *= 2
     return reach
+
+
+def _reach_in_the_middle(network: SRNetwork, grid: int, width: int) -> int | None:
+    """Measure the reach away from the borders of an image, about twice as wide as the width."""
+    middle = _ceil(width, grid)
+    reach = _reach(network, 2 * middle + grid, range(middle, middle + grid))
+    return None if reach >= middle else reach
 
 
 def _reach_towards_ends(network: SRNetwork, grid: int, width: int) -> int | None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +29,8 @@ from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.ensemble import self_ensemble
-from sr_zoo.inference.memory import SMALLEST_CORE, largest_core
-from sr_zoo.inference.networks import find_network, locality
+from sr_zoo.inference.memory import CPU_BUDGET, SMALLEST_CORE, largest_core
+from sr_zoo.inference.networks import Locality, find_network, locality
 from sr_zoo.inference.runtimes import Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
@@ -39,7 +40,7 @@ from sr_zoo.network import SRNetwork
 
 # LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
 # nothing that can be seen: benchmarks/tiling.py shows what remains.
-INEXACT_HALO = 64
+INEXACT_HALO = 192
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
 
@@ -68,7 +69,8 @@ class Upscaler:
         tile: Side of the tiles in LR pixels, without halo; ``"auto"`` to fit the memory, None for
             never.
         exact_passes: Passes over the image that gather its averages before tiles are upscaled, for
-            networks that need it. 0 leaves each tile its own averages and saves the time.
+            networks that need it; None for what brings the network within a level of 8 bits. 0
+            leaves each tile its own averages and saves the time.
         budget: What a dynamic network may spend on each image: ``"auto"`` (as it decides itself), a
             share of its full multiply-adds such as 0.5, ``"20 GMACs"``, ``"300 ms"``, or what
             `ModelInfo.budgets` lists; in float32. None for the full mode.
@@ -93,7 +95,7 @@ class Upscaler:
         dtype: torch.dtype | str | None = "auto",
         runtime: str = "auto",
         tile: int | str | None = "auto",
-        exact_passes: int = 1,
+        exact_passes: int | None = None,
         budget: Budget | float | str | None = None,
         self_ensemble: bool = False,
         width: int | None = None,
@@ -106,7 +108,7 @@ class Upscaler:
             raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
         if not (tile in ("auto", None) or (isinstance(tile, int) and tile > 0)):
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
-        if exact_passes < 0:
+        if exact_passes is not None and exact_passes < 0:
             raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
         network = find_network(model, scale)
         if device == "auto" and isinstance(network, ExportedNetwork):
@@ -277,10 +279,15 @@ class Upscaler:
         advance: Callable[[int], object],
     ) -> None:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
-        if not self._runners.exact:
+        if self._locality.attends or not self._runners.exact:
+            cause = (
+                "its pixels attend to others all over the image"
+                if self._locality.attends
+                else f"{self._runners.tiled.name} takes each tile for a whole image"
+            )
             warnings.warn(
-                f"{self._runners.tiled.name} takes each tile for a whole image, and this network "
-                "looks at the whole; edges of tiles may show, tile=None (--tile off) avoids them",
+                "Tiles of this network come out otherwise than the image in one piece, since "
+                f"{cause}; edges of tiles may show, tile=None (--tile off) avoids them",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -294,7 +301,7 @@ class Upscaler:
             return None
         if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
             return None
-        halo = self._locality[0]
+        halo = self._halo
         if self.tile == "auto" and height * width <= (SMALLEST_CORE + 2 * halo) ** 2:
             return None  # no tile is smaller; looking at the memory takes longer than the image
         tiling = self.tiling()
@@ -307,10 +314,14 @@ class Upscaler:
         return None if fits else tiling
 
     @cached_property
-    def _locality(self) -> tuple[int, int, bool]:
-        """Halo and grid of the tiles, and whether the network averages over the whole image."""
-        halo, grid, global_statistics = locality(self.network)
-        return min(halo, INEXACT_HALO) if global_statistics else halo, grid, global_statistics
+    def _locality(self) -> Locality:
+        return locality(self.network)
+
+    @property
+    def _halo(self) -> int:
+        """LR pixels that tiles are given around their cores."""
+        around = self._locality
+        return min(around.halo, INEXACT_HALO) if around.averages else around.halo
 
     def _smaller(self, height: int, width: int) -> Tiling:
         """Return how to cut an image that the memory did not hold in one piece, from now on."""
@@ -332,14 +343,17 @@ class Upscaler:
             OptionError: Nothing is known of the network.
         """
         if self._tiling is None:
-            halo, grid, global_statistics = self._locality
+            around, halo = self._locality, self._halo
             if isinstance(self.tile, int):
-                side = max(self.tile // grid, 1) * grid
+                side = max(self.tile // around.grid, 1) * around.grid
             else:
-                side = largest_core(self.network, halo, grid)
+                # a network whose tiles differ gets one piece, as long as that fits
+                most = inf if around.attends else CPU_BUDGET
+                side = largest_core(self.network, halo, around.grid, most=most)
             # a pass for the averages would cost as much as the budget itself
-            gathers = global_statistics and self._runners.tiled.sees_views and not self._spender
-            self._tiling = Tiling(side, halo, grid, self.exact_passes if gathers else 0)
+            gathers = around.averages and self._runners.tiled.sees_views and not self._spender
+            passes = around.passes if self.exact_passes is None else self.exact_passes
+            self._tiling = Tiling(side, halo, around.grid, passes * gathers, around.wraps)
         return self._tiling
 
     def _alpha(self, alpha: Tensor, progress: bool) -> Tensor:

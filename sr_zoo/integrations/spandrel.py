@@ -42,7 +42,8 @@ class ZooArchitecture(Architecture["SRNetwork"]):
         network = detection.spec.network(**detection.arguments)
         state = fit(network, checkpoint, "The state dict")
         network.load_state_dict(state, strict=True)
-        whole = detection.spec.global_statistics or detection.spec.global_attention
+        spec = detection.spec
+        whole = spec.global_statistics or spec.global_attention or spec.wraps
         return ImageModelDescriptor(
             network.eval(),
             state,

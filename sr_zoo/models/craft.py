@@ -214,5 +214,5 @@ SPEC = ArchSpec(
     reference_license="Apache-2.0",
     grid=MULTIPLE,
     global_statistics=True,
-    global_attention=True,
+    wraps=True,
 )

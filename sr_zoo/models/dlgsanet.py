@@ -33,6 +33,7 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     TransformerLayer,
 )
+from sr_zoo.blocks.tile_view import current_view
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -100,8 +101,7 @@ class SparseChannelAttention(nn.Module):
         if self.training:
             return self.project(self._attend(qkv))
         batch, channels, height, width = x.shape
-        rows = window_cells(height, self.window, x.device)
-        columns = window_cells(width, self.window, x.device)
+        rows, columns = (window_cells(x, axis, self.window) for axis in (0, 1))
         windows = qkv[:, :, rows[:, None, :, None], columns[None, :, None, :]]
         windows = windows.permute(0, 2, 3, 1, 4, 5)  # (N, down, across, 3 * C, h, w)
         grid, sides = windows.shape[1:3], windows.shape[-2:]
@@ -121,14 +121,23 @@ class SparseChannelAttention(nn.Module):
         return torch.unflatten(out.flatten(1, 2), 2, (height, width))
 
 
-def window_cells(length: int, window: int, device: torch.device) -> Tensor:
-    """Return the cells (windows, cells) of windows that cover an axis evenly, the last flush."""
-    side = cast(int, torch.sym_min(length, window))
-    count = (length - 1) // window + 1
+def window_cells(x: Tensor, axis: int, window: int) -> Tensor:
+    """Return the cells (windows, cells) of windows that cover an axis evenly, the last flush.
+
+    In a tile they lie where the whole image has them; those that it cuts are moved inside.
+    """
+    length, view = x.shape[2 + axis], current_view()
+    whole = length if view is None else view.length(axis, length)
+    side = cast(int, torch.sym_min(whole, window))
+    count = (whole - 1) // window + 1
     gaps = cast(int, torch.sym_max(count - 1, 1))
-    step = (length - side + gaps - 1) // gaps
-    starts = torch.clamp(torch.arange(count, device=device) * step, max=length - side)
-    return starts[:, None] + torch.arange(side, device=device)
+    step = (whole - side + gaps - 1) // gaps
+    starts = torch.clamp(torch.arange(count, device=x.device) * step, max=whole - side)
+    if view is not None:
+        side = min(side, length)
+        starts = starts - view.origin[axis]
+        starts = starts[(starts + window > 0) & (starts < length)].clamp(0, length - side)
+    return starts[:, None] + torch.arange(side, device=x.device)
 
 
 def add_windows(windows: Tensor, cells: Tensor, dim: int, length: int) -> Tensor:
@@ -217,8 +226,8 @@ class DLGSANet(SRNetwork):
 SPEC = ArchSpec(
     network=DLGSANet,
     variants={
-        "dlgsanet_light": Variant(halo=79, arguments={"num_groups": 4}, scale_arguments=WINDOWS),
-        "dlgsanet_tiny": Variant(halo=60, scale_arguments=WINDOWS),
+        "dlgsanet_light": Variant(halo=271, arguments={"num_groups": 4}, scale_arguments=WINDOWS),
+        "dlgsanet_tiny": Variant(halo=252, scale_arguments=WINDOWS),
     },
     paper=Paper(
         "DLGSANet: Lightweight Dynamic Local and Global Self-Attention Networks for Image "
@@ -230,5 +239,5 @@ SPEC = ArchSpec(
     tags=("transformer", "attention", "dynamic"),
     reference="NeonLeexiang/DLGSANet",
     reference_license="Apache-2.0",
-    global_attention=True,
+    fading=True,  # the halo counts two windows of the largest; layer by layer, they see on
 )

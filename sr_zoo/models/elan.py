@@ -145,6 +145,5 @@ SPEC = ArchSpec(
     reference="xindongzhang/ELAN",
     reference_license="Apache-2.0",
     grid=MULTIPLE,
-    # shifted windows see the opposite border of the picture, which a tile does not have
-    global_attention=True,
+    wraps=True,
 )

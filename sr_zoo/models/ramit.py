@@ -336,5 +336,5 @@ SPEC = ArchSpec(
     reference="rami0205/RAMiT",
     grid=MULTIPLE,
     global_statistics=True,
-    global_attention=True,
+    wraps=True,
 )

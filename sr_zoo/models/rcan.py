@@ -92,4 +92,5 @@ SPEC = ArchSpec(
     tags=("cnn", "attention", "baseline"),
     reference="yulunzhang/RCAN",
     global_statistics=True,
+    exact_passes=3,  # 200 averages in a row
 )

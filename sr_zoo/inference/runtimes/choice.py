@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from sr_zoo.api import model_info
 from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
@@ -129,4 +130,4 @@ def _is_local(network: SRNetwork) -> bool:
     if network.identity is None:
         return False
     spec = spec_of(network.identity.name)
-    return spec.grid == 1 and not (spec.global_statistics or spec.global_attention)
+    return spec.grid == 1 and model_info(network.identity.name).tile_exact
