@@ -22,7 +22,7 @@ Side = Callable[[Tensor], Tensor]
 
 
 def experts_all_run() -> Side:
-    """Return MoRE in its usual form: all experts on the NCHW maps, one of them kept."""
+    """Return MoRE in its usual form: one expert after the other, one of them kept."""
     block = blocks.MoRE(CHANNELS, [2, 4, 8]).eval()
 
     def run(x: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def pairs() -> dict[str, tuple[Side, Side]]:
     esa = blocks.ESA(CHANNELS, 16, num_convs=1)
     conv = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
     return {
-        "`MoRE`: one expert's gathered weights": (experts_all_run(), lambda x: more(x, x)),
+        "`MoRE`: the experts as one": (experts_all_run(), lambda x: more(x, x)),
         "`LayerNorm2d`: one operation": (plain_norm(), blocks.LayerNorm2d(CHANNELS, 1e-6)),
         "`conv_halves`: shuffled weights": (shuffled_chunks(expand), compact_halves(expand)),
         "`StripedConv2d`, k = 11": (striped, striped),

@@ -25,7 +25,8 @@ from sr_zoo.evaluation.speed import machine_line
 
 HEIGHT, WIDTH = 720, 1280
 AUTHORS = {"seemore_t": seemore, "rlfn": rlfn}
-SIDES = ("the authors' code", "Upscaler")
+TILE = 256
+SIDES = ("the authors' code", "Upscaler", f"Upscaler, tiles of {TILE}")
 
 
 def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
@@ -33,7 +34,9 @@ def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
     if side == SIDES[0]:
         return AUTHORS[name](clones).eval()
     network = sr_zoo.create_model(name, SCALE, pretrained=False)
-    return sr_zoo.Upscaler(network, runtime="torch").tensor
+    return sr_zoo.Upscaler(
+        network, runtime="torch", tile="auto" if side == SIDES[1] else TILE
+    ).tensor
 
 
 def measure(name: str, side: str, clones: Path) -> None:

@@ -1,6 +1,6 @@
 """Mixture of low-rank experts with a router that chooses for each image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +54,10 @@ class MoRE(nn.Module):
     """Mixture of low-rank experts: x plus what the best expert for this image makes of it.
 
     Each image of a batch gets its own expert, weighted by the router's probability, which is not
-    renormalised over the chosen ones. Evaluation computes that one expert alone: the experts'
-    weights, filled up with zeros to the largest rank, are gathered per image, so that there is no
-    branch on data and the block exports. Training computes all experts and weights those not chosen
-    by zero, so that the router learns; images never influence each other in either mode.
+    renormalised over the chosen ones. The experts are so narrow that all of them, as one, take less
+    time than fetching the weights of one for each image: the chosen expert's share of the inner
+    features is its probability, that of all others zero. So there is no branch on data, the block
+    exports, and images never influence each other.
     Source: SeemoRe (Zamfir et al., ICML 2024), section 3.1 (MoRE, top-1).
 
     Shape: two maps (N, channels, H, W), features and context, to one of the same shape.
@@ -70,61 +70,50 @@ class MoRE(nn.Module):
         ValueError: `ranks` is empty or holds a number smaller than 1.
     """
 
+    owners: Tensor
+
     def __init__(self, channels: int, ranks: Sequence[int]) -> None:
         if not ranks or min(ranks) < 1:
             raise ValueError(f"ranks must be one or more numbers of at least 1, got {ranks}")
         super().__init__()
         self.router = Router(channels, len(ranks))
         self.experts = nn.ModuleList(LowRankExpert(channels, rank) for rank in ranks)
-        self.max_rank = max(ranks)
+        owners = [expert for expert, rank in enumerate(ranks) for _ in range(rank)]
+        # which expert each inner feature belongs to
+        self.register_buffer("owners", torch.tensor(owners), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        probabilities = self.router(x).to(x.dtype)
-        gate, chosen = probabilities.max(dim=-1)
-        gate = gate[:, None, None, None]
-        if self.training:
-            picked = F.one_hot(chosen, len(self.experts)).to(x.dtype)[..., None, None, None]
-            outputs = torch.stack([expert(x, context) for expert in self.experts], dim=1)
-            return x + gate * (picked * outputs).sum(1)
+        return in_strips(self.choose(x), x, context)
 
-        def modulated(x: Tensor, context: Tensor) -> Tensor:
-            return x + gate * self._chosen_expert(x, context, chosen)
+    def choose(self, x: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Choose the experts for some features.
 
-        return in_strips(modulated, x, context)
+        Args:
+            x: (N, channels, H, W).
 
-    def _chosen_expert(self, x: Tensor, context: Tensor, chosen: Tensor) -> Tensor:
+        Returns:
+            What the block does to `x` and its context, also to strips of both.
+        """
+        gate, chosen = self.router(x).to(x.dtype).max(dim=-1, keepdim=True)
+        shares = torch.zeros_like(gate).expand(-1, len(self.experts)).scatter(1, chosen, gate)
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]
-        rank, channels = self.max_rank, x.shape[1]
-        # channels last, as the maps lie in memory where convolutions are fast: no copies
-        pixels, around = (m.permute(0, 2, 3, 1).flatten(1, 2) for m in (x, context))
-        values = _linear_per_image(pixels, chosen, [e.values for e in experts], rank, channels)
-        modulation = _linear_per_image(around, chosen, [e.context for e in experts], rank, channels)
-        product = values * modulation
-        out = _linear_per_image(product, chosen, [e.expand for e in experts], channels, rank)
-        return out.unflatten(1, (x.shape[2], x.shape[3])).permute(0, 3, 1, 2)
+        values = _side_by_side([expert.values for expert in experts])
+        around = _side_by_side([expert.context for expert in experts])
+        expand = torch.cat([expert.expand.weight for expert in experts], dim=1)
+        biases = torch.stack([_bias(expert.expand) for expert in experts])
+        inner, outer = (each[..., None, None] for each in (shares[:, self.owners], shares @ biases))
+
+        def modulate(x: Tensor, context: Tensor) -> Tensor:
+            features = F.conv2d(x, *values) * inner * F.conv2d(context, *around)
+            return x + outer + F.conv2d(features, expand)
+
+        return modulate
 
 
-def _linear_per_image(
-    pixels: Tensor, chosen: Tensor, convs: Sequence[nn.Conv2d], rows: int, columns: int
-) -> Tensor:
-    """Run on each image the 1x1 convolution chosen for it, all filled with zeros to one size.
+def _side_by_side(convs: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of one convolution that gives the outputs of all."""
+    return torch.cat([c.weight for c in convs]), torch.cat([_bias(c) for c in convs])
 
-    Args:
-        pixels: (N, H*W, columns).
-        chosen: (N,) indices into `convs`.
-        convs: To choose from; none has more outputs than `rows` or more inputs than `columns`.
-        rows: Output channels.
-        columns: Input channels.
 
-    Returns:
-        (N, H*W, rows).
-    """
-    weights, biases = [], []
-    for conv in convs:
-        missing = rows - conv.out_channels
-        weights.append(F.pad(conv.weight.flatten(1), (0, columns - conv.in_channels, 0, missing)))
-        biases.append(
-            F.pad(conv.bias, (0, missing)) if conv.bias is not None else pixels.new_zeros(rows)
-        )
-    weight, bias = torch.stack(weights)[chosen], torch.stack(biases)[chosen]
-    return torch.baddbmm(bias[:, None], pixels, weight.transpose(1, 2))
+def _bias(conv: nn.Conv2d) -> Tensor:
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias

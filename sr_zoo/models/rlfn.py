@@ -70,13 +70,16 @@ class RLFN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX)
-        deep = self.body(shallow)
-        out = in_strips(self._pixels, shallow, deep, reach=2, scale=self.scale)
+        image = pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX
+        deep = self.head(image)
+        for block in self.body:
+            deep = block(deep)
+        out = in_strips(self._pixels, image, deep, reach=3, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
 
-    def _pixels(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        return self.upsampler(shallow + self.body_out(deep)) / PIXEL_MAX
+    def _pixels(self, image: Tensor, deep: Tensor) -> Tensor:
+        # computing the first features again takes less than holding them all the way
+        return self.upsampler(self.head(image) + self.body_out(deep)) / PIXEL_MAX
 
 
 SPEC = ArchSpec(

@@ -92,16 +92,19 @@ class ExpertMixer(nn.Module):
         self.experts = MoRE(channels, ranks)
         self.project = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
         convolve, activate, expand = self.expand
-        # names are used again, so that no map is held that is of no use any more
-        x = in_strips(lambda strip: activate(convolve(strip)), x, reach=1)
-        values, context = conv_halves(cast("nn.Conv2d", expand), x, shuffle=self.shuffle)
+        # each step runs strip by strip as far as it is local, and no map outlives its use
+        inner = in_strips(lambda strip: activate(convolve(norm(strip))), x, reach=1)
+        values, context = conv_halves(cast("nn.Conv2d", expand), inner, shuffle=self.shuffle)
+        del inner
         values = in_strips(self.values, values, reach=1)
         context = self.context(context)
-        x = self.experts(values, context)
-        del values, context
-        return in_strips(self.project, x)
+        modulate = self.experts.choose(values)
+        return in_strips(
+            lambda skip, values, context: skip + self.project(modulate(values, context)),
+            *(x, values, context),
+        )
 
 
 class StripedModulation(nn.Module):
@@ -114,8 +117,8 @@ class StripedModulation(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
         self.reach = kernel_size // 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        return in_strips(self._modulated, x, reach=self.reach)
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+        return in_strips(lambda strip: strip + self._modulated(norm(strip)), x, reach=self.reach)
 
     def _modulated(self, x: Tensor) -> Tensor:
         queries, values = map(F.gelu, conv_halves(self.expand, x))
@@ -125,7 +128,9 @@ class StripedModulation(nn.Module):
 class ExpertBlock(nn.Module):
     """A mixer and a gated feed-forward block, each normalised before and skipped around.
 
-    With an `ExpertMixer` it is the paper's RME, with a `StripedModulation` its SME.
+    With an `ExpertMixer` it is the paper's RME, with a `StripedModulation` its SME. The mixers take
+    the normalisation as an argument and add the skip themselves, so that neither needs a map of
+    its own.
     """
 
     def __init__(self, channels: int, mixer: nn.Module) -> None:
@@ -136,7 +141,7 @@ class ExpertBlock(nn.Module):
         self.ffn = GatedFFN(channels, FFN_EXPANSION * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mixer(self.norm_mixer(x))
+        x = self.mixer(x, self.norm_mixer)
         return in_strips(lambda strip: strip + self.ffn(self.norm_ffn(strip)), x, reach=1)
 
 
@@ -184,14 +189,17 @@ class SeemoRe(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_minimum(x, self.minimum)))
-        deep = self.body(shallow)
-        out = in_strips(self._pixels, shallow, deep, reach=2, scale=self.scale)
+        image = self.mean_shift(pad_to_minimum(x, self.minimum))
+        deep = self.head(image)
+        for group in self.body:
+            deep = group(deep)
+        out = in_strips(self._pixels, image, deep, reach=3, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
 
-    def _pixels(self, shallow: Tensor, deep: Tensor) -> Tensor:
+    def _pixels(self, image: Tensor, deep: Tensor) -> Tensor:
         deep = self.body_out(self.norm(deep))
-        return self.mean_shift.restore(self.upsampler(shallow + deep))
+        # computing the first features again takes less than holding them all the way
+        return self.mean_shift.restore(self.upsampler(self.head(image) + deep))
 
 
 SPEC = ArchSpec(
