@@ -230,7 +230,7 @@ def test_only_a_network_that_attends_to_the_whole_image_may_take_all_memory(monk
         return sr_zoo.Upscaler(network).tiling().side
 
     monkeypatch.setattr("sr_zoo.inference.memory.free_memory", lambda: 64e9)
-    monkeypatch.setattr("sr_zoo.inference.upscale.CPU_BUDGET", 1e9)
+    monkeypatch.setattr("sr_zoo.inference.plan.CPU_BUDGET", 1e9)
     side = core("omnisr", channels=8, num_groups=1)
     assert side > 2 * core("lamnet", channels=8)
     monkeypatch.setattr("sr_zoo.inference.memory.free_memory", lambda: 2e9)

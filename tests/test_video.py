@@ -9,6 +9,7 @@ import sr_zoo
 from sr_zoo import errors
 from sr_zoo.cli import main
 from sr_zoo.imaging import video as files
+from sr_zoo.imaging.remux import CONTAINERS
 from sr_zoo.imaging.video import Encoding
 from sr_zoo.inference import video
 from sr_zoo.inference.video import upscale_video
@@ -140,7 +141,7 @@ def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):
         Encoding(codec="divx")
     with pytest.raises(errors.OptionError, match="quality must be from 1 to 100, got 0"):
         Encoding(quality=0)
-    assert "mp4" in files.CONTAINERS[".mp4"]
+    assert "mp4" in CONTAINERS[".mp4"]
 
 
 SUBTITLES = """1

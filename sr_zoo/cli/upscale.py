@@ -69,7 +69,8 @@ def command(
 
     from sr_zoo.imaging.folder import Selection
     from sr_zoo.imaging.pipeline import STATUSES
-    from sr_zoo.imaging.video import SUFFIXES, USUAL_QUALITY, Encoding
+    from sr_zoo.imaging.remux import SUFFIXES
+    from sr_zoo.imaging.video import USUAL_QUALITY, Encoding
     from sr_zoo.inference.files import FileOptions, upscale_files
     from sr_zoo.inference.upscale import Upscaler
     from sr_zoo.inference.video import upscale_video

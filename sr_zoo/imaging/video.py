@@ -6,9 +6,7 @@ encoded in segments, so that what is finished survives whatever stops a run.
 
 from __future__ import annotations
 
-import heapq
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,12 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from sr_zoo.errors import ImageReadError, ImageWriteError, OptionError
-from sr_zoo.imaging.atomic import writing_atomically
+from sr_zoo.errors import ImageReadError, OptionError
 from sr_zoo.imaging.picture import Array
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-SUFFIXES = (*CONTAINERS, ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".flv")
 CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 QUIET = {"hevc": {"x265-params": "log-level=error"}}  # x265 writes to standard error by itself
 USUAL_QUALITY = 65
@@ -117,7 +112,7 @@ def open_clip(path: Path) -> Iterator[Clip]:
         ImageReadError: PyAV is not installed; the file is missing, damaged, or no video. Inside the
             context too, while frames are decoded.
     """
-    av = _av()
+    av = import_av()
     try:
         with av.open(str(path)) as container:
             yield Clip(path, container)
@@ -172,7 +167,7 @@ class SegmentWriter:
     """
 
     def __init__(self, path: Path, clip: Clip, size: tuple[int, int], encoding: Encoding) -> None:
-        self._av = _av()
+        self._av = import_av()
         self._clip = clip
         self._container = self._av.open(str(path), "w", format=SEGMENT[0])
         stream = self._container.add_stream(
@@ -215,125 +210,6 @@ class SegmentWriter:
         self._container.close()
 
 
-def join(
-    segments: Sequence[Path], times: Sequence[int], time_base: Fraction, source: Path, target: Path
-) -> None:
-    """Put segments together with all that the source holds besides its video.
-
-    Args:
-        segments: In their order.
-        times: When each frame of them all is shown.
-        time_base: Unit of the times in seconds.
-        source: Whose sound, subtitles and metadata are copied as they are.
-        target: Written whole or not at all; its ending says the container.
-
-    Raises:
-        ImageWriteError: The container cannot hold the streams, or the file cannot be written.
-    """
-    av = _av()
-    with writing_atomically(target) as partial:
-        try:
-            with (
-                av.open(str(partial), "w", format=container_of(target)) as output,
-                av.open(str(source)) as original,
-                av.open(str(segments[0])) as first,
-            ):
-                output.metadata.update(original.metadata)
-                video = output.add_stream_from_template(first.streams.video[0])
-                video.time_base = time_base
-                copies = _copies(original, output)
-                _mux(output, _video(segments, times, video), _others(original, copies))
-        except av.error.FFmpegError as error:
-            raise ImageWriteError(
-                f"{target}: cannot be written ({error.strerror}); .mkv holds every kind of stream"
-            ) from error
-
-
-def check_streams(source: Path, target: Path) -> None:
-    """Raise an ImageWriteError unless the target's container holds the source's other streams."""
-    av = _av()
-    try:
-        with (
-            av.open(io.BytesIO(), "w", format=container_of(target)) as output,
-            av.open(str(source)) as original,
-        ):
-            _copies(original, output)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ImageWriteError(
-            f"{target}: cannot hold all streams of {source} ({error}); .mkv holds every kind"
-        ) from error
-
-
-def _copies(original: Any, output: Any) -> dict[int, Any]:
-    """Add the streams of sound and subtitles to an output; return them by their original index."""
-    copies = {
-        stream.index: output.add_stream_from_template(stream)
-        for stream in original.streams
-        if stream.type in ("audio", "subtitle")
-    }
-    for index, copy in copies.items():
-        copy.metadata.update(original.streams[index].metadata)
-    return copies
-
-
-def container_of(target: Path) -> str:
-    """Return FFmpeg's name of the container that a file name says.
-
-    Raises:
-        ImageWriteError: It says none that can be written.
-    """
-    suffix = target.suffix.lower()
-    if suffix not in CONTAINERS:
-        raise ImageWriteError(
-            f"{target}: {suffix!r} is no video format that can be written; use one of "
-            f"{', '.join(CONTAINERS)}"
-        )
-    return CONTAINERS[suffix]
-
-
-def _mux(output: Any, *tracks: Iterator[Any]) -> None:
-    for packet in heapq.merge(*tracks, key=lambda p: p.dts * p.time_base):
-        output.mux(packet)
-
-
-def _video(segments: Sequence[Path], times: Sequence[int], stream: Any) -> Iterator[Any]:
-    """Yield the packets of all segments, timed anew so that decoding times grow all the way."""
-    shown: list[int] = []  # which frame each packet holds
-    for segment in segments:
-        stamps = [packet.pts for packet in _packets([segment])]
-        rank = {stamp: len(shown) + n for n, stamp in enumerate(sorted(stamps))}
-        shown += [rank[stamp] for stamp in stamps]
-    delay = max(position - frame for position, frame in enumerate(shown))
-    step = max((times[-1] - times[0]) // max(len(times) - 1, 1), 1)
-    decoded = [times[0] - step * back for back in range(delay, 0, -1)] + list(times)
-    ends = [*times[1:], times[-1] + step]
-    time_base = stream.time_base
-    for position, packet in enumerate(_packets(segments)):
-        frame = shown[position]
-        packet.time_base = time_base
-        packet.pts, packet.dts = times[frame], decoded[position]
-        packet.duration = ends[frame] - times[frame]
-        packet.stream = stream
-        yield packet
-
-
-def _packets(segments: Sequence[Path]) -> Iterator[Any]:
-    av = _av()
-    for segment in segments:
-        with av.open(str(segment)) as container:
-            for packet in container.demux(video=0):
-                if packet.pts is not None:
-                    yield packet
-
-
-def _others(original: Any, copies: dict[int, Any]) -> Iterator[Any]:
-    streams = [original.streams[index] for index in copies]
-    for packet in original.demux(streams) if streams else ():
-        if packet.dts is not None:
-            packet.stream = copies[packet.stream.index]
-            yield packet
-
-
 def batches(frames: Iterator[VideoFrame], length: int) -> Iterator[Iterator[VideoFrame]]:
     """Split frames into runs of `length`; each must be used up before the next."""
     for first in frames:
@@ -346,7 +222,12 @@ def batches(frames: Iterator[VideoFrame], length: int) -> Iterator[Iterator[Vide
         yield run()
 
 
-def _av() -> Any:
+def import_av() -> Any:
+    """Return PyAV.
+
+    Raises:
+        ImageReadError: It is not installed.
+    """
     try:
         import av
     except ImportError:

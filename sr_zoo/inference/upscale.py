@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +15,7 @@ from tqdm import tqdm
 
 from sr_zoo.api import pick_device
 from sr_zoo.dynamic import Budget, DynamicNetwork
-from sr_zoo.errors import ImageFormatError, OptionError, OutOfMemoryError
+from sr_zoo.errors import ImageFormatError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.fusion import fuse
 from sr_zoo.imaging.color import bleed
@@ -29,8 +26,8 @@ from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.ensemble import self_ensemble
-from sr_zoo.inference.memory import CPU_BUDGET, SMALLEST_CORE, largest_core
-from sr_zoo.inference.networks import Locality, find_network, locality
+from sr_zoo.inference.networks import find_network
+from sr_zoo.inference.plan import Planner
 from sr_zoo.inference.runtimes import Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
@@ -38,9 +35,6 @@ from sr_zoo.inference.size import Size, runs_needed
 from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork
 
-# LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
-# nothing that can be seen: benchmarks/tiling.py shows what remains.
-INEXACT_HALO = 192
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
 
@@ -136,7 +130,12 @@ class Upscaler:
         self.exact_passes = exact_passes
         self.self_ensemble = self_ensemble
         self.alpha = alpha
-        self._tiling: Tiling | None = None
+        self._planner = Planner(
+            network,
+            tile,
+            exact_passes=exact_passes,
+            gathers=self._runners.tiled.sees_views and not self._spender,
+        )
 
     @property
     def runtime_reason(self) -> str:
@@ -254,13 +253,14 @@ class Upscaler:
         height, width = image.shape[-2:]
         if self._spender is not None:
             self._spender.start(height, width)
-        tiling = self._plan(height, width)
+        by_itself = isinstance(self.network, DynamicNetwork) and self.network.tiles_itself
+        tiling = None if self._spender and by_itself else self._planner.plan(height, width)
         if tiling is None:
             whole = run_if_fits(self._runners.whole, image)
             if whole is not None:
                 out.copy_(whole)
                 return
-            tiling = self._smaller(height, width)
+            tiling = self._planner.smaller(height, width)
         pixels = height * width * (tiling.passes + 1)
         with tqdm(total=pixels, unit="px", unit_scale=True, disable=not progress) as bar:
 
@@ -279,10 +279,11 @@ class Upscaler:
         advance: Callable[[int], object],
     ) -> None:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
-        if self._locality.attends or not self._runners.exact:
+        attends = self._planner.locality.attends
+        if attends or not self._runners.exact:
             cause = (
                 "its pixels attend to others all over the image"
-                if self._locality.attends
+                if attends
                 else f"{self._runners.tiled.name} takes each tile for a whole image"
             )
             warnings.warn(
@@ -293,48 +294,7 @@ class Upscaler:
             )
         allowed = run_tiled(self._runners.tiled, image, tiling, write, advance)
         if allowed.side < tiling.side:
-            self._tiling = allowed
-
-    def _plan(self, height: int, width: int) -> Tiling | None:
-        """Return how to cut an image of this size, or None to run it in one piece."""
-        if isinstance(self.network, DynamicNetwork) and self._spender and self.network.tiles_itself:
-            return None
-        if self.tile is None or (isinstance(self.tile, int) and max(height, width) <= self.tile):
-            return None
-        halo = self._halo
-        if self.tile == "auto" and height * width <= (SMALLEST_CORE + 2 * halo) ** 2:
-            return None  # no tile is smaller; looking at the memory takes longer than the image
-        tiling = self.tiling()
-        area = tiling.side + 2 * halo
-        fits = (
-            max(height, width) <= tiling.side
-            if isinstance(self.tile, int)
-            else (height * width <= area * area)
-        )
-        return None if fits else tiling
-
-    @cached_property
-    def _locality(self) -> Locality:
-        return locality(self.network)
-
-    @property
-    def _halo(self) -> int:
-        """LR pixels that tiles are given around their cores."""
-        around = self._locality
-        return min(around.halo, INEXACT_HALO) if around.averages else around.halo
-
-    def _smaller(self, height: int, width: int) -> Tiling:
-        """Return how to cut an image that the memory did not hold in one piece, from now on."""
-        if self.tile is None:
-            raise OutOfMemoryError(
-                f"An image of {height}x{width} pixels does not fit the memory in one piece; "
-                "allow tiles with tile='auto'"
-            )
-        tiling = self.tiling()
-        cells = max(max(height, width) // 2 // tiling.grid, 1)
-        # the next image of this size need not run out of memory again
-        self._tiling = replace(tiling, side=min(tiling.side, cells * tiling.grid))
-        return self._tiling
+            self._planner.remember(allowed)
 
     def tiling(self) -> Tiling:
         """Return how images that are too large for one piece are cut, as far as is known by now.
@@ -342,19 +302,7 @@ class Upscaler:
         Raises:
             OptionError: Nothing is known of the network.
         """
-        if self._tiling is None:
-            around, halo = self._locality, self._halo
-            if isinstance(self.tile, int):
-                side = max(self.tile // around.grid, 1) * around.grid
-            else:
-                # a network whose tiles differ gets one piece, as long as that fits
-                most = inf if around.attends else CPU_BUDGET
-                side = largest_core(self.network, halo, around.grid, most=most)
-            # a pass for the averages would cost as much as the budget itself
-            gathers = around.averages and self._runners.tiled.sees_views and not self._spender
-            passes = around.passes if self.exact_passes is None else self.exact_passes
-            self._tiling = Tiling(side, halo, around.grid, passes * gathers, around.wraps)
-        return self._tiling
+        return self._planner.tiling()
 
     def _alpha(self, alpha: Tensor, progress: bool) -> Tensor:
         """Enlarge opacity (N, 1, H, W) in [0, 1]."""

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.picture import Array
+from sr_zoo.imaging.remux import check_streams, container_of, join
 from sr_zoo.imaging.video import (
     SEGMENT,
     Clip,
@@ -24,9 +25,6 @@ from sr_zoo.imaging.video import (
     SegmentWriter,
     VideoFrame,
     batches,
-    check_streams,
-    container_of,
-    join,
     open_clip,
 )
 from sr_zoo.inference.files import settings_of
