@@ -22,8 +22,8 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
-ROWS, WIDTH = slice(60, 84), 400  # of the photo, mirrored at its right edge to be wide enough
-TILE = 96
+ROWS = slice(60, 84)  # of the photo, mirrored at its right edge to be wide enough
+TILE, TILES = 96, 4  # so many beside a halo on both sides, so that no tile sees the whole image
 SCALE = 4
 PASSES = (None, 0, 2)  # the default, none, two
 
@@ -56,12 +56,16 @@ def find(model: str, folder: Path | None) -> tuple[SRNetwork, str]:
     return create_model(model, scale, pretrained=False), "random"
 
 
+def strip_of(photo: np.ndarray, width: int) -> Tensor:
+    """Return a photo, (H, W, 3), mirrored at its right edge up to a width, as (1, 3, H, W)."""
+    strip = np.pad(photo, ((0, 0), (0, width - photo.shape[1]), (0, 0)), mode="symmetric")
+    return torch.from_numpy(strip).permute(2, 0, 1)[None]
+
+
 def main() -> None:
     """Print the table."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     photo = np.asarray(Image.open(PHOTO).convert("RGB"), dtype=np.float32)[ROWS] / 255
-    strip = np.pad(photo, ((0, 0), (0, WIDTH - photo.shape[1]), (0, 0)), mode="symmetric")
-    image = torch.from_numpy(strip).permute(2, 0, 1)[None]
     print(
         f"Tiles of {TILE} LR pixels against the image in one piece, with as many statistics passes "
         "as are the default and, for comparison, without and with two:\n"
@@ -72,6 +76,8 @@ def main() -> None:
     for model in sys.argv[2:] or list_models():
         network, weights = find(model, folder)
         options = {"dtype": "float32", "runtime": "torch"}
+        halo = Upscaler(network, tile=TILE, **options).tiling().halo
+        image = strip_of(photo, max(TILES * TILE + 2 * halo, photo.shape[1]))
         whole = Upscaler(network, tile=None, **options).tensor(image)
         cells = {}
         for count in PASSES if spec_of(model).global_statistics else (None,):

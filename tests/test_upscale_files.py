@@ -207,3 +207,12 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         main([*arguments, "--skip-existing", "--exclude", "bad*"])
     assert ended.value.code == 0
     assert "0 done, 2 skipped, 0 failed" in capsys.readouterr().err
+
+
+def test_each_file_is_read_once(tmp_path, monkeypatch):
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), tmp_path / "a.png")
+    opened = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or read_bytes(path))
+    upscale_files(Upscaler("nearest", 2), [tmp_path / "a.png"], tmp_path / "b.png")
+    assert opened.count(tmp_path / "a.png") == 1

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -17,7 +16,7 @@ from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.picture import Metadata, Picture
 from sr_zoo.imaging.pil import from_pil, to_pil
-from sr_zoo.imaging.read import decoding, load, open_image
+from sr_zoo.imaging.read import Source, decoding, load, open_image
 from sr_zoo.imaging.write import check_quality, encoder_options, fit
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
@@ -55,7 +54,7 @@ class Animation:
     format: str
 
 
-def read_frames(source: str | Path | bytes | BinaryIO) -> Animation | None:
+def read_frames(source: Source) -> Animation | None:
     """Open an animation, or return None for a file that holds one still picture.
 
     Args:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import BinaryIO
 
 from sr_zoo.errors import ImageWriteError
 from sr_zoo.imaging import tiff
 from sr_zoo.imaging.formats import BY_NAME, Format
 from sr_zoo.imaging.picture import Picture
-from sr_zoo.imaging.read import decode, decoding, load
+from sr_zoo.imaging.read import Source, decode, decoding, load
 from sr_zoo.imaging.write import fit
 
 KIND, REDUCED = 254, 1  # a tag, and the bit in it for a smaller copy of another page
@@ -33,7 +31,7 @@ class Pages:
     num_pages: int
 
 
-def read_pages(source: str | Path | bytes | BinaryIO) -> Pages | None:
+def read_pages(source: Source) -> Pages | None:
     """Open a TIFF file of several pages, or return None for any other; thumbnails are no pages.
 
     Args:
@@ -49,14 +47,21 @@ def read_pages(source: str | Path | bytes | BinaryIO) -> Pages | None:
     if len(offsets) < 2:
         return None
 
-    def pictures() -> Iterator[Picture]:
-        for number, offset in enumerate(offsets, 1):
-            page = data[: first.start] + offset + data[first.stop :]  # to decoders it is the first
-            with decoding(f"{name}, page {number}", page):
-                picture = decode(page)
-            yield picture
+    return Pages(_pictures(io.BytesIO(data), name, first, offsets), len(offsets))
 
-    return Pages(pictures(), len(offsets))
+
+def _pictures(
+    file: io.BytesIO, name: str, first: slice, offsets: Sequence[bytes]
+) -> Iterator[Picture]:
+    """Decode the pages at the offsets, each of which the header is made to call the first."""
+    for number, offset in enumerate(offsets, 1):
+        with file.getbuffer() as header:
+            header[first] = offset
+        page = file.getvalue()  # no copy: nobody else holds these bytes when the header changes
+        with decoding(f"{name}, page {number}", page):
+            picture = decode(page)
+        del page
+        yield picture
 
 
 def _directories(data: bytes) -> tuple[slice, list[bytes]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
@@ -24,11 +24,21 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "GIF", "JPEG2000
 MAX_REASON = 120  # characters of a decoder's own words
 
 
-def read_image(source: str | Path | bytes | BinaryIO) -> Picture:
+class Loaded(NamedTuple):
+    """The bytes of a file, for several readers to try, and what to call it in messages."""
+
+    data: bytes
+    name: str
+
+
+Source: TypeAlias = str | Path | bytes | BinaryIO | Loaded
+
+
+def read_image(source: Source) -> Picture:
     """Read an image file, of an animation the first frame, of several pages the first.
 
     Args:
-        source: A path, the bytes of a file, or an open binary file.
+        source: A path, the bytes of a file, an open binary file, or one that was loaded.
 
     Raises:
         ImageReadError: There is no such file, or it is damaged, or no image.
@@ -47,12 +57,14 @@ def decoding(name: str, data: bytes) -> Iterator[None]:
         raise ImageReadError(f"{name}: {_reason(error, data)}") from error
 
 
-def load(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
+def load(source: Source) -> Loaded:
     """Return the bytes of a source and what to call it in messages.
 
     Raises:
         ImageReadError: There is no such file, or it is empty.
     """
+    if isinstance(source, Loaded):
+        return source
     name = str(source) if isinstance(source, (str, Path)) else "the given image"
     try:
         if isinstance(source, (str, Path)):
@@ -67,7 +79,7 @@ def load(source: str | Path | bytes | BinaryIO) -> tuple[bytes, str]:
         raise ImageReadError(f"{name}: cannot be read ({error.strerror or error})") from error
     if not data:
         raise ImageReadError(f"{name}: is empty (0 bytes)")
-    return data, name
+    return Loaded(data, name)
 
 
 def open_image(data: bytes) -> ImageFile:

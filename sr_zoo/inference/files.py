@@ -28,7 +28,7 @@ from sr_zoo.imaging.journal import Journal
 from sr_zoo.imaging.pages import Pages, check_paged, encode_pages, read_pages
 from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pipeline import Outcome, Pipeline, write_report
-from sr_zoo.imaging.read import read_image
+from sr_zoo.imaging.read import load, read_image
 from sr_zoo.imaging.write import check_holds, check_quality, write_image
 from sr_zoo.inference.huge import Streamed, open_streamed
 from sr_zoo.inference.upscale import Upscaler
@@ -136,9 +136,8 @@ def _pipeline(
     upscaler: Upscaler, options: FileOptions, *, show_tiles: bool
 ) -> Pipeline[_Read, _Upscaled]:
     def read(job: Job) -> _Read:
-        source, target = job.source, output_format(job.target, options.format)
-        streamed = open_streamed(source, upscaler, target)
-        return streamed or read_frames(source) or read_pages(source) or read_image(source)
+        target = output_format(job.target, options.format)
+        return open_streamed(job.source, upscaler, target) or _read(job.source)
 
     def process(image: _Read, job: Job) -> _Upscaled:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
@@ -169,6 +168,11 @@ def _pipeline(
             write_frames(image.frames, target, loop=image.loop, **options.encoding)
 
     return Pipeline(read, process, write)
+
+
+def _read(source: Path) -> _Read:
+    file = load(source)
+    return read_frames(file) or read_pages(file) or read_image(file)
 
 
 def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, Any]:
