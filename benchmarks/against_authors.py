@@ -11,7 +11,7 @@ names, under the repository's own name. JOURNAL is a JSON file that keeps what w
 arguments name the networks to measure again.
 """
 
-import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,6 +31,7 @@ from time import process_time
 from typing import Any
 
 import torch
+from quadrants import in_quadrants
 from torch import Tensor, nn
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +53,7 @@ class Theirs:
     arguments: dict[str, Any] = field(default_factory=dict)  # beside the golden's
     around: Callable[[nn.Module, Tensor], Tensor] = lambda network, x: network(x)
     grouped: bool = False  # whether the constructor takes one object with all arguments
+    quadrants: bool = False  # whether it never sees a whole image; ours then sees the same parts
 
 
 def padded(multiple: int, mode: str) -> Callable[[nn.Module, Tensor], Tensor]:
@@ -66,13 +69,35 @@ def padded(multiple: int, mode: str) -> Callable[[nn.Module, Tensor], Tensor]:
     return run
 
 
+def chopped(network: nn.Module, x: Tensor) -> Tensor:
+    """Run IPT on overlapping patches by its authors' own method, which expects a GPU."""
+    package = Path(inspect.getfile(type(network))).parent
+    spec = importlib.util.spec_from_file_location("chopping", package / "__init__.py")
+    chopping = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(chopping)
+    chopping.P = types.SimpleNamespace(data_parallel=lambda model, patches, _: model(patches))
+    wrapper = chopping.Model.__new__(chopping.Model)
+    nn.Module.__init__(wrapper)
+    arguments = network.args
+    wrapper.args, wrapper.scale, wrapper.idx_scale = arguments, arguments.scale, network.scale_idx
+    wrapper.patch_size, wrapper.model, wrapper.n_GPUs = arguments.patch_size, network, 0
+    cuda, Tensor.cuda = Tensor.cuda, lambda tensor: tensor
+    try:
+        return wrapper.forward_chop(x)
+    finally:
+        Tensor.cuda = cuda
+
+
 NETWORKS = {
     "cfsr": Theirs("basicsr.archs.cfsr_arch", "CFSR"),
     "craft": Theirs("basicsr.archs.craft_arch", "CRAFT", around=padded(16, "reflect")),
     "dat_light": Theirs("basicsr.archs.dat_arch", "DAT"),
     "ditn_real": Theirs("models.DITN_Real", "DITN_Real"),
+    "elan": Theirs("models.elan_network", "ELAN", grouped=True),
     "elan_light": Theirs("models.elan_network", "ELAN", grouped=True),
-    "fiwhn": Theirs("model.FIWHNx4", "MODEL", arguments={"args": None}),
+    "esrt": Theirs("model.esrt", "ESRT", quadrants=True),
+    "fiwhn": Theirs("model.FIWHNx4", "MODEL", arguments={"args": None}, quadrants=True),
+    "ipt_small": Theirs("model.ipt", "ipt", around=chopped, grouped=True),
     "omnisr": Theirs(
         "components.OmniSR", "OmniSR", around=lambda network, x: (network(2 * x - 1) + 1) / 2
     ),
@@ -81,6 +106,7 @@ NETWORKS = {
     "ramit_slim": Theirs("my_model.ramit_slimsr", "RAMiT", around=padded(32, "symmetric")),
     "srformer_light": Theirs("basicsr.archs.srformer_arch", "SRFormer"),
     "swin2sr_light": Theirs("models.network_swin2sr", "Swin2SR"),
+    "swinir": Theirs("models.network_swinir", "SwinIR"),
     "swinir_light": Theirs("models.network_swinir", "SwinIR"),
 }
 
@@ -121,7 +147,10 @@ def build_theirs(name: str, clones: Path, facts: dict[str, Any]) -> nn.Module:
     cls = getattr(importlib.import_module(theirs.module), theirs.name)
     config = dict(facts["config"])
     if theirs.grouped:
-        return cls(types.SimpleNamespace(scale=SCALE, **config))
+        network = cls(types.SimpleNamespace(**{"scale": SCALE, **config}))
+        if "scale_idx" in config:  # of several tasks
+            network.set_scale(config["scale_idx"])
+        return network
     if "scale" in config:
         config["upscale"] = config.pop("scale")
     taken = inspect.signature(cls.__init__).parameters
@@ -152,11 +181,14 @@ def build(side: str, name: str, clones: Path) -> Callable[[Tensor], Tensor]:
     if side == "ours":
         network: nn.Module = sr_zoo.create_model(name, SCALE, pretrained=False)
         network.load_state_dict(converter_of(spec_of(name).network).load(state))
-        return TorchRunner(network)
+        runner = TorchRunner(network)
+        return partial(in_quadrants, runner, scale=SCALE) if NETWORKS[name].quadrants else runner
     network = build_theirs(name, clones, golden.facts).eval()
     # torch's own, which some of the networks override
     nn.Module.load_state_dict(network, state, strict=False)
     peak, around = golden.facts["value_range"], NETWORKS[name].around
+    if NETWORKS[name].quadrants:
+        around = partial(in_quadrants, scale=SCALE)
     return lambda x: around(network, x * peak) / peak
 
 

@@ -6,6 +6,7 @@ beside what the whole image gives: ``python benchmarks/quadrants.py fiwhn_x3.off
 """
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -27,26 +28,32 @@ class Quadrants(SRNetwork):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        strips = []
-        for rows, kept_rows in self._halves(height):
-            quadrants = []
-            for columns, kept_columns in self._halves(width):
-                part = x[..., rows, columns]
-                large = part.shape[-2] * part.shape[-1] >= LARGEST
-                output = self(part) if large else self.network(part)
-                quadrants.append(output[..., kept_rows, kept_columns])
-            strips.append(torch.cat(quadrants, dim=-1))
-        return torch.cat(strips, dim=-2)
+        return in_quadrants(self.network, x, self.scale)
 
-    def _halves(self, side: int) -> list[tuple[slice, slice]]:
-        """Return the LR cells of both halves of an axis, and the HR cells kept of each output."""
-        half, scale = side // 2, self.scale
-        seen = half + OVERLAP
-        return [
-            (slice(0, seen), slice(0, half * scale)),
-            (slice(side - seen, side), slice((seen - side + half) * scale, None)),
-        ]
+
+def in_quadrants(network: Callable[[Tensor], Tensor], x: Tensor, scale: int) -> Tensor:
+    """Run a network on four overlapping parts of an image, and put their outputs together."""
+    height, width = x.shape[-2:]
+    strips = []
+    for rows, kept_rows in halves(height, scale):
+        quadrants = []
+        for columns, kept_columns in halves(width, scale):
+            part = x[..., rows, columns]
+            large = part.shape[-2] * part.shape[-1] >= LARGEST
+            output = in_quadrants(network, part, scale) if large else network(part)
+            quadrants.append(output[..., kept_rows, kept_columns])
+        strips.append(torch.cat(quadrants, dim=-1))
+    return torch.cat(strips, dim=-2)
+
+
+def halves(side: int, scale: int) -> list[tuple[slice, slice]]:
+    """Return the LR cells of both halves of an axis, and the HR cells kept of each output."""
+    half = side // 2
+    seen = half + OVERLAP
+    return [
+        (slice(0, seen), slice(0, half * scale)),
+        (slice(side - seen, side), slice((seen - side + half) * scale, None)),
+    ]
 
 
 def main() -> None:

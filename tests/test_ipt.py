@@ -39,3 +39,12 @@ def test_tasks_of_one_network_differ_and_keep_their_scale():
 def test_a_task_of_another_scale_is_refused(scale, task):
     with pytest.raises(ValueError, match="is no task of scale"):
         small(scale, task)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("height", "width"), [(24, 54), (37, 60)])
+def test_first_patch_alone_gives_the_corner(height, width):
+    """As the authors' evaluation code writes its left strip over its top strip."""
+    network, x = small(2), torch.rand(1, 3, height, width)
+    corner = network(x)[..., :12, :48]
+    torch.testing.assert_close(corner, network(x[..., :24, :24])[..., :12, :], atol=1e-5, rtol=0)

@@ -218,13 +218,13 @@ class IPT(SRNetwork):
         self, patches: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]
     ) -> Tensor:
         """Weight what patches (down, across, N, 3, P, P) say of each pixel and add it up."""
-        row_weights, row_cells = self._blend(rows, size[0])
-        column_weights, column_cells = self._blend(columns, size[1])
-        patches = (
-            patches
-            * row_weights[:, None, None, None, :, None]
-            * column_weights[:, None, None, None, :]
-        )
+        row_weights, _, row_cells = self._blend(rows, size[0])
+        column_weights, alone, column_cells = self._blend(columns, size[1])
+        # above the middles of the first row, its first patch is not blended with its neighbours
+        top = (row_cells < self.patch_size // 4 * self.scale)[:, None, :, None]
+        weights = torch.where(top, alone[:, None, :], column_weights[:, None, :])
+        weights = row_weights[:, None, :, None] * weights  # (down, across, P, P)
+        patches = patches * weights[:, :, None, None]
         strips = patches.permute(2, 3, 0, 4, 1, 5).flatten(2, 3).flatten(3, 4)
         batch, channels, _, across = strips.shape
         height, width = size[0] * self.scale, size[1] * self.scale
@@ -233,12 +233,13 @@ class IPT(SRNetwork):
         whole = out.new_zeros(batch, channels, height, width)
         return whole.index_add(3, column_cells.flatten(), out)
 
-    def _blend(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def _blend(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the weight of each HR cell of each patch along one axis, and where it lies.
 
         The middle halves of the patches on the grid are averaged; the first patch alone gives what
         lies before its middle. The last patch, flush with the border, alone gives what lies behind
-        the middle of its overlap with the grid.
+        the middle of its overlap with the grid. The second tensor has the weights where the first
+        patch alone gives all that it covers.
         """
         scale, patch = self.scale, self.patch_size
         rest = (length - patch) % (patch // 4)
@@ -252,7 +253,9 @@ class IPT(SRNetwork):
         last = (starts == length - patch)[:, None] & (cells >= switch)
         weights = (inside | last).to(self.mean_shift.mean.dtype)
         total = weights.new_zeros(length * scale).index_add(0, cells.flatten(), weights.flatten())
-        return weights / total[cells], cells
+        weights = weights / total[cells]
+        covered = (cells < patch * scale) & (cells < switch)
+        return weights, torch.where(covered, first.to(weights.dtype), weights), cells
 
 
 def patch_starts(length: int, patch: int, device: torch.device) -> Tensor:
