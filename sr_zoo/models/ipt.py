@@ -20,6 +20,7 @@ inside.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -137,6 +138,14 @@ class PatchTransformer(nn.Module):
         return F.fold(out.transpose(1, 2), (self.patch_size, self.patch_size), TOKEN, stride=TOKEN)
 
 
+class Blend(NamedTuple):
+    """How overlapping patches are put together along one axis; each is (patches, HR cells)."""
+
+    weights: Tensor
+    first_alone: Tensor  # the weights where the first patch is not blended, as far as it reaches
+    cells: Tensor  # where in the image they lie
+
+
 class IPT(SRNetwork):
     """One transformer, a head and a tail per task; (N, 3, H, W) to (N, 3, scale*H, scale*W).
 
@@ -195,18 +204,40 @@ class IPT(SRNetwork):
         x = self.mean_shift(pad_to_minimum(x, self.patch_size)) * PIXEL_MAX
         rows = patch_starts(x.shape[-2], self.patch_size, x.device)
         columns = patch_starts(x.shape[-1], self.patch_size, x.device)
+        down = self._blend(rows, x.shape[-2])
+        across = self._blend(columns, x.shape[-1])
+        out = x.new_zeros(*x.shape[:2], x.shape[-2] * self.scale, x.shape[-1] * self.scale)
+        if torch.compiler.is_compiling():  # a graph cannot hold a loop of unknown length
+            out = self._add_rows(out, x, rows, columns, down, across)
+        else:  # one row of patches at once, since they overlap to 16 times the picture
+            for i in range(len(rows)):
+                of_row = Blend(*(values[i : i + 1] for values in down))
+                out = self._add_rows(out, x, rows[i : i + 1], columns, of_row, across)
+        out = self.mean_shift.restore(out / PIXEL_MAX)
+        return crop(out, self.scale * height, self.scale * width)
+
+    def _add_rows(
+        self, out: Tensor, x: Tensor, rows: Tensor, columns: Tensor, down: Blend, across: Blend
+    ) -> Tensor:
+        """Run the patches that start at `rows`, and add what they say of each pixel, weighted."""
         side = torch.arange(self.patch_size, device=x.device)
         row_cells, column_cells = rows[:, None] + side, columns[:, None] + side
         patches = x[:, :, row_cells[:, None, :, None], column_cells[None, :, None, :]]
         patches = patches.permute(2, 3, 0, 1, 4, 5)  # (down, across, N, 3, P, P)
-        out = torch.unflatten(self._run(patches.flatten(0, 2)), 0, patches.shape[:3])
-        out = self._assemble(out, rows, columns, (x.shape[-2], x.shape[-1]))
-        out = self.mean_shift.restore(out / PIXEL_MAX)
-        return crop(out, self.scale * height, self.scale * width)
+        parts = torch.unflatten(self._run(patches.flatten(0, 2)), 0, patches.shape[:3])
+        # above the middles of the first row, its first patch is not blended with its neighbours
+        top = (down.cells < self.patch_size // 4 * self.scale)[:, None, :, None]
+        weights = torch.where(top, across.first_alone[:, None, :], across.weights[:, None, :])
+        weights = down.weights[:, None, :, None] * weights
+        parts = parts * weights[:, :, None, None]
+        strips = parts.permute(2, 3, 0, 4, 1, 5).flatten(2, 3).flatten(3, 4)
+        lines = strips.new_zeros(*strips.shape[:3], out.shape[-1])
+        lines = lines.index_add(3, across.cells.flatten(), strips)
+        return out.index_add_(2, down.cells.flatten(), lines)
 
     def _run(self, patches: Tensor) -> Tensor:
         """Run the network proper, on a bounded number of patches at once."""
-        if torch.compiler.is_compiling():  # a graph cannot hold a loop of unknown length
+        if torch.compiler.is_compiling():
             return self._run_patches(patches)
         return torch.cat([self._run_patches(some) for some in patches.split(PATCHES_AT_ONCE)])
 
@@ -214,32 +245,12 @@ class IPT(SRNetwork):
         features = self.heads[self.task](patches)
         return self.tails[self.task](features + self.body(features, self.task))
 
-    def _assemble(
-        self, patches: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]
-    ) -> Tensor:
-        """Weight what patches (down, across, N, 3, P, P) say of each pixel and add it up."""
-        row_weights, _, row_cells = self._blend(rows, size[0])
-        column_weights, alone, column_cells = self._blend(columns, size[1])
-        # above the middles of the first row, its first patch is not blended with its neighbours
-        top = (row_cells < self.patch_size // 4 * self.scale)[:, None, :, None]
-        weights = torch.where(top, alone[:, None, :], column_weights[:, None, :])
-        weights = row_weights[:, None, :, None] * weights  # (down, across, P, P)
-        patches = patches * weights[:, :, None, None]
-        strips = patches.permute(2, 3, 0, 4, 1, 5).flatten(2, 3).flatten(3, 4)
-        batch, channels, _, across = strips.shape
-        height, width = size[0] * self.scale, size[1] * self.scale
-        out = strips.new_zeros(batch, channels, height, across)
-        out = out.index_add(2, row_cells.flatten(), strips)
-        whole = out.new_zeros(batch, channels, height, width)
-        return whole.index_add(3, column_cells.flatten(), out)
-
-    def _blend(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the weight of each HR cell of each patch along one axis, and where it lies.
+    def _blend(self, starts: Tensor, length: int) -> Blend:
+        """Return how patches with these starts are put together along one axis.
 
         The middle halves of the patches on the grid are averaged; the first patch alone gives what
         lies before its middle. The last patch, flush with the border, alone gives what lies behind
-        the middle of its overlap with the grid. The second tensor has the weights where the first
-        patch alone gives all that it covers.
+        the middle of its overlap with the grid.
         """
         scale, patch = self.scale, self.patch_size
         rest = (length - patch) % (patch // 4)
@@ -255,7 +266,7 @@ class IPT(SRNetwork):
         total = weights.new_zeros(length * scale).index_add(0, cells.flatten(), weights.flatten())
         weights = weights / total[cells]
         covered = (cells < patch * scale) & (cells < switch)
-        return weights, torch.where(covered, first.to(weights.dtype), weights), cells
+        return Blend(weights, torch.where(covered, first.to(weights.dtype), weights), cells)
 
 
 def patch_starts(length: int, patch: int, device: torch.device) -> Tensor:
