@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.ffn import MLP
+from sr_zoo.blocks.window import join_heads, split_heads
 
 KERNEL_SIZE = 3
 NUM_CHUNKS = 4
@@ -55,11 +56,9 @@ class ChunkedAttention(nn.Module):
 
     def _attend(self, qkv: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map queries, keys and values (N, tokens, dim * 3/2) to (N, tokens, dim / 2)."""
-        batch, length, width = qkv.shape
-        qkv = qkv.reshape(batch, length, 3, self.num_heads, width // (3 * self.num_heads))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        query, key, value = (split_heads(part, self.num_heads) for part in qkv.chunk(3, dim=-1))
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=self.scale)
-        return out.transpose(1, 2).flatten(2)
+        return join_heads(out)
 
 
 class EfficientTransformer(nn.Module):

@@ -105,12 +105,12 @@ class RelativePositionBias(nn.Module):
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """(N, windows, tokens, C) to (N, windows, heads, tokens, C / heads)."""
+    """(..., tokens, C) to (..., heads, tokens, C / heads)."""
     return torch.unflatten(x, -1, (num_heads, -1)).transpose(-3, -2)
 
 
 def join_heads(x: Tensor) -> Tensor:
-    """(N, windows, heads, tokens, C / heads) to (N, windows, tokens, C)."""
+    """(..., heads, tokens, C / heads) to (..., tokens, C)."""
     return x.transpose(-3, -2).flatten(-2)
 
 

@@ -36,6 +36,8 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     attend,
     attend_channels,
+    channels_first,
+    channels_last,
     crop,
     join_heads,
     merge,
@@ -84,7 +86,7 @@ class StripWindowBlock(nn.Module):
                 split_heads(partition(part, window, shift), self.num_heads // 2) for part in half
             )
             outputs.append(merge(join_heads(attend(query, key, value)), window, size, shift))
-        local = self.local(qkv[2].permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        local = channels_last(self.local(channels_first(qkv[2])))
         x = x + self.project(torch.cat(outputs, dim=-1) + local)
         return x + self.mlp(self.norm_mlp(x))
 
@@ -156,7 +158,7 @@ class CrossRefinementGroup(nn.Module):
         current = x
         pairs = list(pairwise(self.low))[::2]
         for (straight, shifted), high, fusion in zip(pairs, self.high, self.fusion, strict=True):
-            low = shifted(straight(current.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+            low = channels_first(shifted(straight(channels_last(current))))
             current = fusion(low, high(current))
         return x + self.project(current)
 

@@ -33,6 +33,8 @@ from sr_zoo.blocks import (
     LayerNorm2d,
     PixelShuffleUpsampler,
     TransformerLayer,
+    channels_first,
+    channels_last,
     crop,
     merge,
     pad_to_multiple,
@@ -143,12 +145,12 @@ class UnfoldingUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        windows = partition(x.permute(0, 2, 3, 1), PATCH)
+        windows = partition(channels_last(x), PATCH)
         count = windows.shape[1]
-        patches = windows.reshape(batch * count, *PATCH, channels).permute(0, 3, 1, 2)
-        patches = self.inner(patches).permute(0, 2, 3, 1)
+        patches = channels_first(windows.reshape(batch * count, *PATCH, channels))
+        patches = channels_last(self.inner(patches))
         windows = patches.reshape(batch, count, PATCH[0] * PATCH[1], channels)
-        return self.spatial(merge(windows, PATCH, (height, width)).permute(0, 3, 1, 2))
+        return self.spatial(channels_first(merge(windows, PATCH, (height, width))))
 
 
 class DITN(SRNetwork):

@@ -26,7 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import MLP, MeanShift, StagedUpsampler, crop, pad_to_minimum
+from sr_zoo.blocks import (
+    MLP,
+    MeanShift,
+    StagedUpsampler,
+    crop,
+    join_heads,
+    pad_to_minimum,
+    split_heads,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -64,11 +72,11 @@ class Attention(nn.Module):
         """Map queries, keys and values (N, tokens, dim) to (N, tokens, dim)."""
         weights = self.qkv.weight.chunk(3)
         heads = [
-            torch.unflatten(F.linear(x, weight), -1, (self.num_heads, -1)).transpose(1, 2)
+            split_heads(F.linear(x, weight), self.num_heads)
             for x, weight in zip((query, key, value), weights, strict=True)
         ]
         out = F.scaled_dot_product_attention(heads[0], heads[1], heads[2])
-        return self.project(out.transpose(1, 2).flatten(2))
+        return self.project(join_heads(out))
 
 
 class EncoderLayer(nn.Module):

@@ -34,6 +34,8 @@ from sr_zoo.blocks import (
     RelativePositionBias,
     attend,
     attend_channels,
+    channels_first,
+    channels_last,
     crop,
     join_heads,
     merge,
@@ -117,7 +119,7 @@ class SpatialAttention(nn.Module):
         size = (query.shape[-2], query.shape[-1])
         query, key, value = (
             split_heads(
-                partition(part.flatten(1, 2).permute(0, 2, 3, 1), WINDOW, self.shift),
+                partition(channels_last(part.flatten(1, 2)), WINDOW, self.shift),
                 self.num_heads,
             )
             for part in (query, key, value)
@@ -126,7 +128,7 @@ class SpatialAttention(nn.Module):
         query = F.normalize(query, dim=-1) * scale
         out = attend(query, F.normalize(key, dim=-1), value, bias=self.bias(), scale=1.0)
         out = merge(join_heads(out), WINDOW, size, self.shift)
-        return self.project(out.permute(0, 3, 1, 2))
+        return self.project(channels_first(out))
 
 
 class ChannelAttention(nn.Module):
