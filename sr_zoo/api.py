@@ -351,9 +351,10 @@ def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     from sr_zoo.weights.detect import detect
     from sr_zoo.weights.loading import calibrate, fit
 
-    keys = {entry.key for entry in load_manifest().by_sha256(sha256_of(path))}
+    entries = load_manifest().by_sha256(sha256_of(path))
+    keys = {entry.key for entry in entries}
     checkpoint = read_checkpoint(path, key=keys.pop() if len(keys) == 1 else None)
-    detection = detect(checkpoint, scale=scale)
+    detection = detect(checkpoint, scale=scale, known_as=entries)
     network = detection.spec.network(**detection.arguments)
     network.identity = Identity(detection.name, detection.arguments)
     if detection.fused:

@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,14 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo.errors import CheckpointError
-from sr_zoo.registry import MODELS, family_of, spec_of, specs_of
+from sr_zoo.registry import MODELS, family_of, spec_of
 from sr_zoo.weights import solve
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
 from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.detect import detect
 from sr_zoo.weights.loading import load_file_into
+from sr_zoo.weights.loading import shapes as shapes_in
 from sr_zoo.weights.manifest import load_manifest
 from sr_zoo.weights.solve import _slots, defaults_of, shapes_of
 
@@ -33,39 +36,74 @@ def checkpoint_of(shapes, network=None):
     return Checkpoint(converter.save(state) if converter else state)
 
 
-def same_shapes_elsewhere(name, scale, shapes):
-    """Return whether another variant or scale of the family has the same tensors."""
-    return any(
-        shapes_of(spec.network, variant.resolve(other)) == shapes
-        for spec in specs_of(family_of(name))
-        for model, variant in spec.variants.items()
-        for other in variant.scales
-        if (model, other) != (name, scale)
-    )
+def beside(name):
+    """Return the models of a model's family."""
+    return [other for other in LEARNED if family_of(other) == family_of(name)]
+
+
+def layouts(network, shapes):
+    """Return a network's tensors under our names and under the authors'."""
+    state = {name: torch.zeros(shape) for name, shape in shapes.items()}
+    converter = converter_of(network)
+    return [shapes] if converter is None else [shapes, shapes_in(converter.save(state))]
+
+
+def patterns(names):
+    return {re.sub(r"\d+", "#", name) for name in names}
+
+
+@cache
+def built(name, scale):
+    """Return a variant's tensors in each layout."""
+    network = spec_of(name).network
+    return layouts(network, shapes_of(network, spec_of(name).variants[name].resolve(scale)))
+
+
+def alike(checkpoint, names):
+    """Return those models that have a checkpoint's tensors, each with its scale."""
+    keys = [(name, scale) for name in names for scale in spec_of(name).variants[name].scales]
+    return [key for key in keys if shapes_in(checkpoint.tensors) in built(*key)]
+
+
+def networks_alike(checkpoint, names, arguments):
+    """Return those models' networks that like arguments give a checkpoint's tensors."""
+    wanted, found = shapes_in(checkpoint.tensors), set()
+    for name in names:
+        network, variant = spec_of(name).network, spec_of(name).variants[name]
+        if not any(patterns(wanted) <= patterns(own) for own in built(name, variant.scales[-1])):
+            continue
+        known = defaults_of(network) | variant.resolve(arguments["scale"])
+        tried = known | {name: value for name, value in arguments.items() if name in known}
+        shapes = shapes_of(network, tried)
+        if shapes and wanted in layouts(network, shapes):
+            found.add(network)
+    return found
 
 
 @pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize("name", ["imdn_rtc", "rdan_s", "rlfn_ntire", "seemore_t"])
 def test_named_variants_are_recognised(name, layout):
-    check_named(name, layout)
+    check_named(name, layout, beside(name))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize("name", LEARNED)
 def test_every_named_variant_is_recognised(name, layout):
-    check_named(name, layout)
+    check_named(name, layout, LEARNED)
 
 
-def check_named(name, layout):
+def check_named(name, layout, others):
     spec = spec_of(name)
     scale = spec.variants[name].scales[-1]
     arguments = defaults_of(spec.network) | spec.variants[name].resolve(scale)
     shapes = shapes_of(spec.network, arguments)
     checkpoint = checkpoint_of(shapes, spec_of(name).network if layout == "official" else None)
-    if same_shapes_elsewhere(name, scale, shapes):
-        with pytest.raises(CheckpointError, match=rf"fit \d+ networks: .*\b{name}\b"):
+    same = alike(checkpoint, others)
+    if len(same) > 1:
+        with pytest.raises(CheckpointError, match=rf"fit {len(same)} networks: ") as raised:
             detect(checkpoint)
+        assert all(f"{name} x{scale}" in str(raised.value) for name, scale in same)
         return
     detection = detect(checkpoint)
     assert (detection.model, detection.spec) == (name, spec)
@@ -95,7 +133,7 @@ def draw(name, seed):
 @pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize("name", ["ecbsr_rgb_m4c16_plain", "imdn", "rdan", "rlfn"])
 def test_sizes_that_no_variant_has_are_recognised(name, layout):
-    check_odd_size(name, layout, seed=0)
+    check_odd_size(name, layout, 0, beside(name))
 
 
 @pytest.mark.slow
@@ -103,16 +141,16 @@ def test_sizes_that_no_variant_has_are_recognised(name, layout):
 @pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_sizes_that_no_variant_has_are_recognised_in_every_form(name, layout, seed):
-    check_odd_size(name, layout, seed)
+    check_odd_size(name, layout, seed, LEARNED)
 
 
-def check_odd_size(name, layout, seed):
+def check_odd_size(name, layout, seed, others):
     network, arguments = spec_of(name).network, draw(name, seed)
     shapes = shapes_of(network, arguments)
     checkpoint = checkpoint_of(shapes, network if layout == "official" else None)
-    forms = specs_of(family_of(name))
-    if sum(shapes_of(form.network, arguments) == shapes for form in forms) > 1:
-        with pytest.raises(CheckpointError, match=r"fit 2 networks"):
+    networks = networks_alike(checkpoint, others, arguments)
+    if len(networks) > 1:
+        with pytest.raises(CheckpointError, match=rf"fit {len(networks)} networks: "):
             detect(checkpoint, scale=arguments["scale"])
         return
     detection = detect(checkpoint, scale=arguments["scale"])
@@ -150,7 +188,16 @@ def test_a_foreign_file_is_explained():
         detect(Checkpoint({"some.thing": torch.zeros(1)}))
 
 
-def test_a_file_that_nearly_fits_is_explained_without_trying_everything(monkeypatch):
+def cut_out(shapes):
+    del shapes["body.3.project.weight"]
+
+
+def widen(shapes):
+    shapes["body.3.project.weight"] = (52, 53, 1, 1)
+
+
+@pytest.mark.parametrize(("damage", "said"), [(cut_out, "1 missing"), (widen, "1 misshapen")])
+def test_a_file_that_nearly_fits_is_explained_without_trying_everything(damage, said, monkeypatch):
     builds = []
 
     def count(network, arguments):
@@ -158,12 +205,33 @@ def test_a_file_that_nearly_fits_is_explained_without_trying_everything(monkeypa
         return shapes_of(network, arguments)
 
     monkeypatch.setattr(solve, "shapes_of", count)
-    spec = spec_of("rlfn")
-    shapes = dict(shapes_of(spec.network, {"scale": 4}))
-    del shapes["body.3.project.weight"]
-    with pytest.raises(CheckpointError, match=r"closest is rlfn x4.*1 missing: body\.3\.project"):
+    shapes = dict(shapes_of(spec_of("rlfn").network, {"scale": 4}))
+    damage(shapes)
+    with pytest.raises(CheckpointError, match=rf"closest is rlfn x4.*{said}: body\.3\.project"):
         detect(checkpoint_of(shapes))
-    assert len(builds) < 50
+    assert len(builds) < 20
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+def test_networks_of_two_families_with_the_same_tensors_are_both_named(layout):
+    network = spec_of("fsrcnn_pcsr").network
+    shapes = shapes_of(network, {"scale": 4, "channels": 47})
+    checkpoint = checkpoint_of(shapes, network if layout == "official" else None)
+    with pytest.raises(CheckpointError, match=r"fit 2 networks: arm_fsrcnn x4, fsrcnn_pcsr x4"):
+        detect(checkpoint)
+
+
+def test_mapping_layers_of_any_number_are_recognised_in_the_authors_layout():
+    network = spec_of("arm_fsrcnn").network
+    arguments = {"scale": 4, "channels": 30, "hidden": 8, "num_layers": 6}
+    detection = detect(checkpoint_of(shapes_of(network, arguments), network))
+    assert detection.arguments.items() >= arguments.items()
+
+
+@pytest.mark.parametrize("arguments", [{"channels": 52}, {"channels": 48, "num_heads": (4, 1)}])
+def test_widths_that_ramit_cannot_run_at_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be a multiple of 16 and of the number of heads"):
+        spec_of("ramit").network(scale=4, expansion=None, **arguments)
 
 
 def test_sets_of_scales_that_no_variant_has_are_recognised():
@@ -196,7 +264,8 @@ def test_the_authors_files_are_recognised_and_load():
     for file, entries in real_files().items():
         for entry in entries:
             scale = entry.scale if len(entries) > 1 else None
-            detection = detect(read_checkpoint(file, key=entry.key), scale=scale)
+            checkpoint = read_checkpoint(file, key=entry.key)
+            detection = detect(checkpoint, scale=scale, known_as=entries)
             assert (detection.model, detection.arguments["scale"]) == (entry.model, entry.scale)
             network = spec_of(entry.model).network(**detection.arguments)
             load_file_into(network, file, key=entry.key)

@@ -117,6 +117,22 @@ def test_publishing_says_first_what_it_would_do(hub, capsys):
     assert hub.requests == []
 
 
+def test_weights_not_for_commercial_use_are_published_on_request_alone(hub, capsys):
+    assert sr_zoo_command("publish", "zoo", "srformer_light_x2.official") == 0
+    out = capsys.readouterr().out
+    assert "srformer_light_x2.official: not published, CC-BY-NC-4.0 forbids commercial use" in out
+    command = ("publish", "zoo", "srformer_light_x2.official", "--non-commercial")
+    assert sr_zoo_command(*command) == 0
+    assert "forbids" not in capsys.readouterr().out
+
+
+def test_a_card_says_that_weights_are_not_for_commercial_use(tmp_path):
+    small().save_pretrained(tmp_path, license="CC-BY-NC-4.0")
+    card = (tmp_path / "README.md").read_text()
+    assert ModelCard(card).data.license == "cc-by-nc-4.0"
+    assert "Licence of the weights: CC-BY-NC-4.0: **not for commercial use**." in card
+
+
 def test_published_weights_are_those_of_the_manifest(hub, capsys):
     assert sr_zoo_command("publish", "zoo", "rlfn_s_x4.sr_zoo", "--upload") == 0
     commit = hub.commits["zoo/rlfn_s_x4.sr_zoo"]

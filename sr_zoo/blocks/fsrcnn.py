@@ -29,11 +29,11 @@ class FSRCNNTrunk(nn.Module):
         conv: Callable[..., nn.Module] = nn.Conv2d,
     ) -> None:
         super().__init__()
-        mapping = [nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(num_layers)]
         self.head = nn.Sequential(conv(3, channels, 5, padding=2), nn.PReLU())
-        self.squeeze = nn.Sequential(conv(channels, hidden, 1), nn.PReLU())
-        self.mapping = nn.Sequential(*mapping, nn.PReLU())
-        self.expand = nn.Sequential(conv(hidden, channels, 1), nn.PReLU())
+        squeeze = nn.Sequential(conv(channels, hidden, 1), nn.PReLU())
+        mapping = [nn.Conv2d(hidden, hidden, 3, padding=1) for _ in range(num_layers)]
+        expand = nn.Sequential(conv(hidden, channels, 1), nn.PReLU())
+        self.body = nn.Sequential(squeeze, *mapping, nn.PReLU(), expand)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.expand(self.mapping(self.squeeze(self.head(x))))
+        return self.body(self.head(x))

@@ -12,12 +12,15 @@ def command(
     organisation: str = typer.Argument(help="User or organisation on the Hub."),
     ids: list[str] = IDS,
     upload: bool = typer.Option(False, help="Upload; without it, only say what would happen."),
+    non_commercial: bool = typer.Option(
+        False, "--non-commercial", help="Also weights whose licence forbids commercial use."
+    ),
 ) -> None:
     """Upload weight files to the Hub, each as a repository with a model card."""
     from sr_zoo.weights.publish import plan, publish
 
     failed = 0
-    publications = plan(entries_of(ids), organisation)
+    publications = plan(entries_of(ids), organisation, non_commercial=non_commercial)
     for publication in publications:
         entry = publication.entry
         if publication.obstacle:

@@ -25,6 +25,8 @@ from sr_zoo.blocks import FSRCNNTrunk
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
+PCSR_SCALE = 4  # the padding of its transposed convolution fits no other
+
 
 class FSRCNN(SRNetwork):
     """Features, squeezed, mapped, widened again, and a transposed convolution to pixels."""
@@ -51,6 +53,8 @@ class SharedSlopeFSRCNN(SRNetwork):
 
     def __init__(self, *, scale: int, channels: int = 56) -> None:
         super().__init__(scale)
+        if scale != PCSR_SCALE:
+            raise ValueError(f"scale must be {PCSR_SCALE}, got {scale}")
         self.trunk = FSRCNNTrunk(channels)
         self.upsampler = nn.ConvTranspose2d(
             channels, 3, 9, stride=scale, padding=3, output_padding=1
@@ -77,7 +81,7 @@ OTHER_FORMS = (
     replace(
         SPEC,
         network=SharedSlopeFSRCNN,
-        variants={"fsrcnn_pcsr": Variant(halo=7, scales=(4,))},
+        variants={"fsrcnn_pcsr": Variant(halo=7, scales=(PCSR_SCALE,))},
         reference="3587jjh/PCSR",
         reference_license=None,
     ),

@@ -248,7 +248,7 @@ class RAMiT(SRNetwork):
 
     Args:
         scale: Upscaling factor; 2, 3 or 4, for which the authors give colour statistics.
-        channels: Feature width.
+        channels: Feature width; a multiple of 16, and of all heads together.
         depths: Blocks per stage.
         num_heads: Heads of spatial and of channel attention.
         expansion: Inner width of the mixers; None for mixers that do not expand.
@@ -271,6 +271,12 @@ class RAMiT(SRNetwork):
         fusion_groups: int = 4,
     ) -> None:
         super().__init__(scale)
+        multiple = max(STAGE_STRIDES) ** 2  # channels become pixels of full size
+        if channels % multiple or channels % sum(num_heads):
+            raise ValueError(
+                f"channels (={channels}) must be a multiple of {multiple} and of the number of "
+                f"heads (={sum(num_heads)})"
+            )
         mixer: Callable[[int, int], nn.Module] = PlainMixer
         fusion_mixer = mixer
         if expansion is not None:

@@ -36,6 +36,11 @@ class Facts:
         return cls(entry.license, entry.trained_on, entry.metrics, origin)
 
 
+def forbids_commerce(license: str) -> bool:
+    """Return whether a licence, by its SPDX identifier, is for non-commercial use alone."""
+    return "NC" in license.upper().split("-")
+
+
 def model_card(identity: Identity, facts: Facts, source: str) -> str:
     """Return the README of a saved network, metadata for the Hub first.
 
@@ -92,6 +97,9 @@ def _text(title: str, identity: Identity, facts: Facts, source: str) -> str:
     )
     if facts.metrics:
         parts.append(_table(facts.metrics))
+    if facts.license:
+        limit = ": **not for commercial use**" if forbids_commerce(facts.license) else ""
+        parts.append(f"Licence of the weights: {facts.license}{limit}.")
     if facts.trained_on:
         parts.append(f"Trained on {', '.join(facts.trained_on)}.")
     if facts.origin:

@@ -44,12 +44,10 @@ class Checkpoint:
     Attributes:
         tensors: The network's state dict, wrapper prefixes removed, names otherwise as in the file.
         metadata: Text that a safetensors file carries besides; empty for other kinds.
-        path: The file, if there is one.
     """
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
-    path: Path | None = None
 
     def readings(self) -> Iterator[dict[str, Tensor]]:
         """Yield the tensors, then without the prefix of a class that may have held the network."""
@@ -84,7 +82,7 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     if _is_safetensors(head, path.stat().st_size):
         return _read_safetensors(path)
     content = _read_pickled(path)
-    return Checkpoint(_unwrap(_find_network(content, key, path)), path=path)
+    return Checkpoint(_unwrap(_find_network(content, key, path)))
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:
@@ -99,7 +97,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
         raise CheckpointError(f"{path} is a damaged safetensors file: {error}") from error
-    return Checkpoint(_unwrap(tensors), metadata, path)
+    return Checkpoint(_unwrap(tensors), metadata)
 
 
 def _read_pickled(path: Path) -> Any:

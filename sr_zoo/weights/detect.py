@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import chain
 from typing import Any
@@ -21,12 +21,11 @@ from torch import Tensor
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import MODELS, spec_of, specs_of
 from sr_zoo.spec import ArchSpec
-from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.checkpoint import Checkpoint
 from sr_zoo.weights.convert import Converter, layouts_of
 from sr_zoo.weights.loading import Shapes, differences, first, shapes
-from sr_zoo.weights.manifest import load_manifest
-from sr_zoo.weights.solve import Arguments, Builds, defaults_of, shapes_of, solve
+from sr_zoo.weights.manifest import Entry
+from sr_zoo.weights.solve import Arguments, Builds, defaults_of, reachable, shapes_of, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
 KNOWN = 0.35  # share of a file's name patterns that a network must have for it to be looked at
@@ -98,15 +97,18 @@ class _Reading:
 
     @property
     def patterns(self) -> set[str]:
-        return {_pattern(name) for name in self.shapes}
+        return _patterns_in(self.shapes)
 
 
-def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
+def detect(
+    checkpoint: Checkpoint, *, scale: int | None = None, known_as: Collection[Entry] = ()
+) -> Detection:
     """Recognise a checkpoint.
 
     Args:
         checkpoint: In our layout or the authors', of a named variant or of any other size.
         scale: Upscaling factor, for the few networks in which it leaves no trace.
+        known_as: What the manifest calls the very file; decides where several networks fit.
 
     Raises:
         CheckpointError: No network fits (the message says what was closest and what did not fit),
@@ -122,10 +124,11 @@ def detect(checkpoint: Checkpoint, *, scale: int | None = None) -> Detection:
         quick = (_sized(reading, thorough=False) for reading in whole)
         thorough = (_sized(reading, thorough=True) for reading in whole[:2])
         found = next(filter(None, chain(quick, thorough)), [])
-        found += [twin for detection in found for twin in _twins(detection, whole)]
+        found += [twin for reading in whole for twin in _twins(found, reading)]
     if not found:
         raise CheckpointError(_explain(readings))
-    return _only(_known_file(checkpoint, found) or found, scale)
+    named = {(entry.model, entry.scale) for entry in known_as}
+    return _only([d for d in found if (d.model, d.arguments["scale"]) in named] or found, scale)
 
 
 def _readings(checkpoint: Checkpoint) -> Iterator[_Reading]:
@@ -150,15 +153,6 @@ def _familiarity(spec: ArchSpec, examples: Mapping[str, str]) -> tuple[float, fl
     own = _patterns(spec)
     common = len(own & examples.keys())
     return common / max(1, len(examples)), common / max(1, len(own))
-
-
-def _known_file(checkpoint: Checkpoint, found: list[Detection]) -> list[Detection]:
-    """Return those of several networks that the manifest names for this very file."""
-    if len(found) == 1 or checkpoint.path is None:
-        return found
-    entries = load_manifest().by_sha256(sha256_of(checkpoint.path))
-    named = {(entry.model, entry.scale) for entry in entries}
-    return [d for d in found if (d.model, d.arguments["scale"]) in named]
 
 
 def _from_metadata(checkpoint: Checkpoint) -> Detection:
@@ -201,6 +195,10 @@ def _architectures() -> tuple[ArchSpec, ...]:
 
 def _pattern(name: str) -> str:
     return re.sub(r"\d+", "#", name)
+
+
+def _patterns_in(names: Iterable[str]) -> set[str]:
+    return {_pattern(name) for name in names}
 
 
 def _patterns(spec: ArchSpec) -> frozenset[str]:
@@ -265,14 +263,32 @@ def _scaled(name: str) -> set[str]:
 
 
 def _differing(one: Shapes, other: Shapes) -> set[str]:
-    return {_pattern(name) for name, _ in one.items() ^ other.items()}
+    return _patterns_in(name for name, _ in one.items() ^ other.items())
 
 
 def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
     """Return networks in sizes that no variant has, once per scale that fits."""
-    spec = reading.spec
+    starts = [_variants(reading.spec)[key] for key in _starts(reading)]
+    if not _may_reach(reading):
+        return []
+    return _solved(reading, starts[:1] if thorough else starts, thorough=thorough)
+
+
+def _may_reach(reading: _Reading) -> bool:
+    """Tell soon whether some size of an architecture may have these tensors."""
     starts = _starts(reading)
-    for start in starts[:1] if thorough else starts:
+    same_names = _patterns_in(_shapes(*starts[0])) == reading.patterns
+    return any(
+        reachable(
+            reading.spec.network, reading.shapes, _variants(reading.spec)[key], reading.builds
+        )
+        for key in starts[: 1 if same_names else None]
+    )
+
+
+def _solved(reading: _Reading, starts: list[Arguments], *, thorough: bool) -> list[Detection]:
+    spec = reading.spec
+    for start in starts:
         found = solve(spec.network, reading.shapes, start, reading.builds, thorough=thorough)
         if found:
             return [
@@ -282,25 +298,33 @@ def _sized(reading: _Reading, *, thorough: bool) -> list[Detection]:
     return []
 
 
-def _twins(detection: Detection, whole: list[_Reading]) -> list[Detection]:
-    """Return other architectures that the same arguments give the same tensors."""
-    return [
-        replace(detection, spec=reading.spec, model=_variant_of(reading.spec, detection.arguments))
-        for reading in whole
-        if reading.spec is not detection.spec and reading.layout == detection.layout
-        if shapes_of(reading.spec.network, detection.arguments) == reading.shapes
-    ]
+def _twins(found: list[Detection], reading: _Reading) -> list[Detection]:
+    """Return networks of an architecture, if it is another one, with the tensors of those found."""
+    defaults = defaults_of(reading.spec.network)
+    for detection in found:
+        if detection.spec.network is reading.spec.network:
+            return []
+        shared = {k: v for k, v in detection.arguments.items() if k in {"scale", *defaults}}
+        starts = [_variants(reading.spec)[key] | shared for key in _starts(reading)]
+        twins = _solved(reading, starts, thorough=False)
+        if twins:
+            return twins
+    return []
 
 
-def _starts(reading: _Reading) -> list[Arguments]:
-    """Return the variants' arguments, those most like the checkpoint first, whatever the scale."""
+def _starts(reading: _Reading) -> list[tuple[str, int]]:
+    """Return the variants, those most like the checkpoint first, each at its likeliest scale."""
     target = reading.shapes.items()
-    variants = sorted(
-        _variants(reading.spec).items(),
-        key=lambda item: len(_shapes(*item[0]).items() & target),
-    )
-    best = {repr(arguments | {"scale": None}): arguments for _, arguments in variants}
-    return list(reversed(best.values()))
+
+    def likeness(key: tuple[str, int]) -> tuple[bool, int]:
+        known = _shapes(*key)
+        return _patterns_in(known) == reading.patterns, len(known.items() & target)
+
+    variants = _variants(reading.spec)
+    best: dict[str, tuple[str, int]] = {}
+    for key in sorted(variants, key=likeness, reverse=True):
+        best.setdefault(repr(variants[key] | {"scale": None}), key)
+    return list(best.values())
 
 
 def _only(found: list[Detection], scale: int | None) -> Detection:

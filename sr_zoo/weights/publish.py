@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sr_zoo.weights.card import Facts
+from sr_zoo.weights.card import Facts, forbids_commerce
 from sr_zoo.weights.hub import push_to_hub
 from sr_zoo.weights.manifest import Entry, Manual
 
@@ -24,18 +24,29 @@ class Publication:
     obstacle: str = ""
 
 
-def plan(entries: list[Entry], organisation: str) -> list[Publication]:
+def plan(
+    entries: list[Entry], organisation: str, *, non_commercial: bool = False
+) -> list[Publication]:
     """Return what publishing entries would do; nothing is fetched or uploaded.
 
     Weights whose repository states no licence stay where they are: nobody has allowed to pass them
     on.
+
+    Args:
+        entries: What to publish.
+        organisation: Where to.
+        non_commercial: Whether also what the licence forbids to use commercially.
     """
-    return [Publication(e, f"{organisation}/{e.id}", _obstacle(e)) for e in entries]
+    return [Publication(e, f"{organisation}/{e.id}", _obstacle(e, non_commercial)) for e in entries]
 
 
-def _obstacle(entry: Entry) -> str:
+def _obstacle(entry: Entry, non_commercial: bool) -> str:
     if entry.license is None:
         return "no licence allows it"
+    if forbids_commerce(entry.license) and not non_commercial:
+        return (
+            f"{entry.license} forbids commercial use (--non-commercial publishes it all the same)"
+        )
     if isinstance(entry.source, Manual):
         from sr_zoo.weights.cache import is_here
 

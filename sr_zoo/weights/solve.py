@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ Builds: TypeAlias = dict[str, Features | None]  # by arguments; None where they 
 ROUNDS = 24
 SCALES = range(1, 9)
 PIXEL = 3  # channels
-STEPS = (1, 2, 4, 8, 12, 16, -1)  # probes of an argument; some values a constructor refuses
+STEPS = (1, 2, 4, 8, 12, 16, -1)  # probes of an argument, where a constructor takes the value
 SCAN = 65  # arguments that enter by a floor division and the like are tried one by one up to here
 REFUSALS = (ValueError, TypeError, RuntimeError, ArithmeticError, LookupError)
 
@@ -97,6 +97,22 @@ def solve(
     return []
 
 
+def reachable(network: type[SRNetwork], target: Shapes, start: Arguments, builds: Builds) -> bool:
+    """Tell soon whether other numbers among the arguments may give these shapes.
+
+    They cannot where sizes that always change together differ in the target, or where one child of
+    a list lacks a tensor that all of them have.
+
+    Args:
+        network: The class to build.
+        target: Names and shapes, in our layout.
+        start: Complete arguments, of which only numbers may change.
+        builds: As for `solve`.
+    """
+    search = _Search(network, target, builds, thorough=False)
+    return search.keeps_together(search.around(start))
+
+
 def _features(named: Shapes) -> Features:
     """Return the size of every axis, and how many numbered children every module has."""
     features = {
@@ -109,6 +125,26 @@ def _features(named: Shapes) -> Features:
             if part.isdigit():
                 children[".".join(parts[:depth])].add(part)
     return features | {f"{module}#": len(numbers) for module, numbers in children.items()}
+
+
+def _growing(builds: list[Features]) -> set[str]:
+    """Return the modules whose number of children differs."""
+    counts = defaultdict(set)
+    for key, count in itertools.chain.from_iterable(build.items() for build in builds):
+        if key.endswith("#"):
+            counts[key.removesuffix("#")].add(count)
+    return {module for module, seen in counts.items() if len(seen) > 1}
+
+
+def _members(features: Features, modules: Collection[str]) -> dict[str, set[frozenset[str]]]:
+    """Return which names the numbered children of modules hold: one set where all are alike."""
+    names: dict[str, dict[str, set[str]]] = {}
+    for key in features:
+        for module in modules:
+            number, _, name = key.removeprefix(f"{module}.").partition(".")
+            if key.startswith(f"{module}.") and name:
+                names.setdefault(module, {}).setdefault(number, set()).add(name.partition(":")[0])
+    return {m: {frozenset(own) for own in children.values()} for m, children in names.items()}
 
 
 class _Slot:
@@ -243,18 +279,48 @@ class _Search:
                 refused = self._build(candidate) is None
                 yield candidate | {"scale": scale} if refused else candidate
 
+    def around(self, start: Arguments) -> list[Features]:
+        """Return what the arguments give at every scale, and with each number changed alone."""
+        scales = self.scales(start)
+        builds = [self._build(start | {"scale": scale}) or {} for scale in scales]
+        if scales:
+            arguments = start | {"scale": scales[0]}
+            moves = (self._move(slot, arguments, builds[0]) for slot in _slots(arguments))
+            builds += [build for _, build in moves]
+        return builds
+
+    def keeps_together(self, builds: list[Features]) -> bool:
+        """Return whether what is always equal, or always whole, is so in the target."""
+        if not builds:
+            return False
+        lists = _members(builds[0], _growing(builds))
+        uneven = tuple(f"{module}." for module, members in lists.items() if len(members) > 1)
+        sizes = defaultdict(set)
+        for key in builds[0].keys() & self.wanted.keys():
+            values = tuple(build.get(key) for build in builds)
+            if len({*values} - {None}) > 1 and not key.startswith(uneven):
+                sizes[values].add(self.wanted[key])
+        innermost = {m for m in lists if not any(other.startswith(f"{m}.") for other in lists)}
+        return all(len(wanted) == 1 for wanted in sizes.values()) and all(
+            members == lists[module]
+            for module, members in _members(self.wanted, innermost).items()
+            if len(lists[module]) == 1
+        )
+
+    def _move(self, slot: _Slot, arguments: Arguments, base: Features) -> tuple[Any, Features]:
+        """Return a step of a slot that changes some sizes, and what it gives; else no step."""
+        value = slot.get(arguments)
+        for step in (*STEPS, value):
+            build = self._build(slot.put(arguments, value + step)) if value + step > 0 else None
+            if build and any(base[key] != build[key] for key in base.keys() & build.keys()):
+                return step, build
+        return 0, base
+
     def _probe(self, slot: _Slot, arguments: Arguments, base: Features) -> dict[str, Fraction]:
         """Return how fast each feature changes with a slot."""
-        value = slot.get(arguments)
-        for step in STEPS:
-            build = self._build(slot.put(arguments, value + step)) if value + step > 0 else None
-            if build is None:
-                continue
-            changed = {k: build[k] - base[k] for k in base.keys() & build.keys()}
-            slopes = {k: Fraction(change, step) for k, change in changed.items() if change}
-            if slopes:
-                return slopes
-        return {}
+        step, build = self._move(slot, arguments, base)
+        changed = {k: build[k] - base[k] for k in base.keys() & build.keys()}
+        return {k: Fraction(change, step) for k, change in changed.items() if change}
 
     def _newton(
         self, arguments: Arguments, gaps: Features, slopes: dict[_Slot, dict[str, Fraction]]

@@ -51,7 +51,9 @@ class _Direction:
     """All rules of a converter in one direction."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = list(rules)
         self.rules = [(*_compile(source), target) for source, target in rules]
+        self.kinds = [re.sub(r"\d+", "#", source) for source, _ in rules]
 
     def rename(self, name: str) -> str | None:
         for regex, offsets, target in self.rules:
@@ -62,9 +64,12 @@ class _Direction:
             return _fill(target, values) + name[match.end() :]
         return None
 
-    def rule_of(self, name: str) -> int | None:
-        """Return which rule a name falls under."""
-        return next((i for i, (regex, *_) in enumerate(self.rules) if regex.match(name)), None)
+    def kind_of(self, name: str) -> str | None:
+        """Return the path of the rule that a name falls under, numbers left out."""
+        matches = (
+            kind for kind, rule in zip(self.kinds, self.rules, strict=True) if rule[0].match(name)
+        )
+        return next(matches, None)
 
 
 def _fill(pattern: str, values: Mapping[str, int]) -> str:
@@ -124,6 +129,8 @@ class Converter:
     def familiarity(self, names: Collection[str], *, ours: bool) -> tuple[float, float]:
         """Return the share of names that the rules know, and of rules that the names use.
 
+        Rules that differ in numbers alone count as one.
+
         Args:
             names: Of tensors.
             ours: Whether to take them for our names; for the authors' otherwise.
@@ -132,10 +139,10 @@ class Converter:
         known, used = 0, set()
         for name in names:
             whole = not ours or self._pieces(name) is None
-            rule = direction.rule_of(name if whole else f"{name}.0")
-            known += rule is not None or (not ours and self._ignores(name))
-            used |= {rule} - {None}
-        return known / max(1, len(names)), len(used) / max(1, len(self.rules))
+            kind = direction.kind_of(name if whole else f"{name}.0")
+            known += kind is not None or (not ours and self._ignores(name))
+            used |= {kind} - {None}
+        return known / max(1, len(names)), len(used) / max(1, len({*direction.kinds}))
 
     def _ignores(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self.ignore)

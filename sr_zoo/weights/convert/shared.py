@@ -129,12 +129,7 @@ EDSR_MEAN_SHIFT = r"(sub|add)_mean\.(weight|bias)"
 
 # FSRCNN with one slope per activation, and CARN-M for one scale, as ARM's and PCSR's authors wrote
 # them; in the cascades of the former, what mixes is a sequence of one
-SHARED_SLOPE_FSRCNN: tuple[Rule, ...] = (
-    ("head_conv", "head"),
-    ("body_conv.0", "squeeze"),
-    ("body_conv.6", "expand"),
-    ("body_conv.{i+1}", "mapping.{i}"),
-)
+SHARED_SLOPE_FSRCNN: tuple[Rule, ...] = (("head_conv", "head"), ("body_conv", "body"))
 CARN_M: tuple[Rule, ...] = (
     ("entry", "head"),
     ("b{i+1}.b1.body", "body.steps.{i}.steps.0.convs"),
