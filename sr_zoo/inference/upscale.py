@@ -226,30 +226,39 @@ class Upscaler:
             (N, 3, *output_size(H, W)), float32 in [0, 1], on the CPU.
         """
         size = self.output_size(*rgb.shape[-2:])
+        enlarged = rgb
         for _ in range(runs_needed((rgb.shape[-2], rgb.shape[-1]), size, self.network.scale)):
-            rgb = self._enlarged(rgb, progress)
-        if rgb.shape[-2:] != size:
-            rgb = imresize(rgb.float().cpu(), size=size)
-        return rgb.float().cpu().clamp(0, 1)
+            enlarged = self._enlarged(enlarged, progress)
+        if enlarged.shape[-2:] != size:
+            return imresize(enlarged.float().cpu(), size=size).clamp_(0, 1)
+        return rgb.float().cpu().clamp(0, 1) if enlarged is rgb else enlarged
 
     def _enlarged(self, rgb: Tensor, progress: bool) -> Tensor:
         """Run the network once over each of a batch of images."""
         batch, _, height, width = rgb.shape
+        if batch == 1:
+            return self._enlarged_one(rgb, progress)
         factor = self.network.scale
         out = torch.empty(batch, 3, height * factor, width * factor)
-        device = next(self.network.parameters(), out).device
         for index, image in enumerate(rgb.split(1)):
-            self._fill(image.to(device, torch.float32), out[index : index + 1], progress)
+            out[index : index + 1] = self._enlarged_one(image, progress)
+        return out
+
+    def _enlarged_one(self, rgb: Tensor, progress: bool) -> Tensor:
+        image = rgb.to(next(self.network.parameters(), torch.empty(0)).device, torch.float32)
+        if not self.self_ensemble:
+            return self._run(image, progress).clamp_(0, 1)
+
+        def fill(turned: Tensor, result: Tensor) -> None:
+            result.copy_(self._run(turned, progress))
+
+        height, width = (side * self.network.scale for side in image.shape[-2:])
+        out = torch.empty(1, 3, height, width)
+        self_ensemble(fill, image, out)
         return out.clamp_(0, 1)
 
-    def _fill(self, image: Tensor, out: Tensor, progress: bool) -> None:
-        if self.self_ensemble:
-            self_ensemble(lambda turned, result: self._run(turned, result, progress), image, out)
-        else:
-            self._run(image, out, progress)
-
-    def _run(self, image: Tensor, out: Tensor, progress: bool) -> None:
-        """Fill `out` with the network's output for one image."""
+    def _run(self, image: Tensor, progress: bool) -> Tensor:
+        """Return the network's output for one image, on the CPU."""
         height, width = image.shape[-2:]
         if self._spender is not None:
             self._spender.start(height, width)
@@ -258,11 +267,11 @@ class Upscaler:
         if tiling is None:
             whole = run_if_fits(self._runners.whole, image)
             if whole is not None:
-                out.copy_(whole)
-                return
+                return whole.cpu()
             tiling = self._planner.smaller(height, width)
-        pixels = height * width * (tiling.passes + 1)
-        with tqdm(total=pixels, unit="px", unit_scale=True, disable=not progress) as bar:
+        out = torch.empty(1, 3, height * self.network.scale, width * self.network.scale)
+        total = height * width * (tiling.passes + 1)
+        with tqdm(total=total, unit="px", unit_scale=True, disable=not progress) as bar:
 
             def write(corner: tuple[int, int], pixels: Tensor) -> None:
                 top, left = corner
@@ -270,6 +279,7 @@ class Upscaler:
                 out[..., top : top + rows, left : left + columns] = pixels
 
             self.run_tiled(image, tiling, write, bar.update)
+        return out
 
     def run_tiled(
         self,

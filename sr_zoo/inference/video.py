@@ -150,10 +150,11 @@ def _write(
     return times
 
 
+@torch.inference_mode()
 def _upscaled(upscaler: Upscaler, pixels: Array) -> Array:
     top = np.iinfo(pixels.dtype).max
     rgb = torch.from_numpy(pixels.astype(np.float32)).div_(top).permute(2, 0, 1)[None]
-    large = (upscaler.tensor(rgb)[0] * top).round().permute(1, 2, 0).numpy()
+    large = upscaler.tensor(rgb)[0].mul_(top).round_().permute(1, 2, 0).numpy()
     return large.astype(pixels.dtype)
 
 
