@@ -10,6 +10,8 @@ from sr_zoo.api import model_info
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.inference.memory import bytes_per_pixel, largest_core
+from sr_zoo.inference.networks import Locality
+from sr_zoo.inference.plan import Planner
 from sr_zoo.inference.tiling import Tiling, run_tiled
 from sr_zoo.registry import spec_of
 
@@ -242,3 +244,14 @@ def test_a_wide_halo_may_take_more_memory_than_usual_until_the_core_is_as_wide()
     pixels = bytes_per_pixel(network)
     assert largest_core(network, 10, 1, most=100**2 * pixels) == 80
     assert largest_core(network, 100, 1, most=100**2 * pixels) == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gathers", "passes"), [(None, True, 3), (0, True, 0), (1, True, 1), (None, False, 0)]
+)
+def test_a_network_takes_the_passes_that_it_needs(monkeypatch, asked, gathers, passes):
+    needed = Locality(halo=8, grid=1, averages=True, passes=spec_of("rcan").exact_passes)
+    monkeypatch.setattr("sr_zoo.inference.plan.locality", lambda network: needed)
+    network = sr_zoo.create_model("nearest", 2)
+    planner = Planner(network, 16, exact_passes=asked, gathers=gathers)
+    assert planner.tiling().passes == passes
