@@ -14,7 +14,7 @@ from sr_zoo.network import SRNetwork
 
 # LR pixels. Where gathered averages leave a difference anyway, a wider halo costs time and changes
 # nothing that can be seen: benchmarks/tiling.py shows what remains.
-INEXACT_HALO = 192
+INEXACT_HALO = 64
 
 
 class Planner:
