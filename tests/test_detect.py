@@ -131,7 +131,9 @@ def draw(name, seed):
 
 
 @pytest.mark.parametrize("layout", ["ours", "official"])
-@pytest.mark.parametrize("name", ["ecbsr_rgb_m4c16_plain", "imdn", "rdan", "rlfn"])
+@pytest.mark.parametrize(
+    "name", ["ecbsr_m10c32_plain", "ecbsr_rgb_m4c16_plain", "imdn", "rdan", "rlfn"]
+)
 def test_sizes_that_no_variant_has_are_recognised(name, layout):
     check_odd_size(name, layout, 0, beside(name))
 
@@ -226,6 +228,13 @@ def test_mapping_layers_of_any_number_are_recognised_in_the_authors_layout():
     arguments = {"scale": 4, "channels": 30, "hidden": 8, "num_layers": 6}
     detection = detect(checkpoint_of(shapes_of(network, arguments), network))
     assert detection.arguments.items() >= arguments.items()
+
+
+@pytest.mark.parametrize("arguments", [{"channels": 29, "num_blocks": 14}, {"num_blocks": 7}])
+def test_lists_that_end_otherwise_are_recognised_at_any_length(arguments):
+    network = spec_of("ecbsr_m10c32_plain").network
+    arguments = {"scale": 4, "channels": 20, **arguments}
+    assert detect(checkpoint_of(shapes_of(network, arguments))).arguments == arguments
 
 
 @pytest.mark.parametrize("arguments", [{"channels": 52}, {"channels": 48, "num_heads": (4, 1)}])

@@ -316,9 +316,9 @@ def _starts(reading: _Reading) -> list[tuple[str, int]]:
     """Return the variants, those most like the checkpoint first, each at its likeliest scale."""
     target = reading.shapes.items()
 
-    def likeness(key: tuple[str, int]) -> tuple[bool, int]:
+    def likeness(key: tuple[str, int]) -> tuple[bool, int, int]:
         known = _shapes(*key)
-        return _patterns_in(known) == reading.patterns, len(known.items() & target)
+        return _patterns_in(known) == reading.patterns, len(known.items() & target), key[1]
 
     variants = _variants(reading.spec)
     best: dict[str, tuple[str, int]] = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -136,15 +136,19 @@ def _growing(builds: list[Features]) -> set[str]:
     return {module for module, seen in counts.items() if len(seen) > 1}
 
 
-def _members(features: Features, modules: Collection[str]) -> dict[str, set[frozenset[str]]]:
-    """Return which names the numbered children of modules hold: one set where all are alike."""
-    names: dict[str, dict[str, set[str]]] = {}
-    for key in features:
+def _members(features: Features, modules: Collection[str]) -> dict[str, list[Features]]:
+    """Return the features of every numbered child of modules, the child's own name left out."""
+    found: dict[str, dict[str, Features]] = {}
+    for key, size in features.items():
         for module in modules:
             number, _, name = key.removeprefix(f"{module}.").partition(".")
             if key.startswith(f"{module}.") and name:
-                names.setdefault(module, {}).setdefault(number, set()).add(name.partition(":")[0])
-    return {m: {frozenset(own) for own in children.values()} for m, children in names.items()}
+                found.setdefault(module, {}).setdefault(number, {})[name] = size
+    return {module: list(children.values()) for module, children in found.items()}
+
+
+def _alike(items: Sequence[Any]) -> bool:
+    return all(item == items[0] for item in items)
 
 
 class _Slot:
@@ -217,7 +221,7 @@ class _Search:
     def run(self, arguments: Arguments) -> Arguments | None:
         """Return arguments that reach the target at the scale of `arguments`, or None."""
         for _ in range(ROUNDS):
-            if self._mismatch(arguments) == 0:
+            if self._mismatch(arguments) == (0, 0):
                 return arguments
             improved = self._improve(arguments)
             if improved is None:
@@ -232,13 +236,18 @@ class _Search:
             self.builds[key] = None if built is None else _features(built)
         return self.builds[key]
 
-    def _mismatch(self, arguments: Arguments) -> int | None:
-        """Return how many features differ from the target's, or None if nothing can be built."""
+    def _mismatch(self, arguments: Arguments) -> tuple[int, int] | None:
+        """Return how many features differ from the target's, then how far those of both are apart.
+
+        None if nothing can be built.
+        """
         build = self._build(arguments)
         if build is None:
             return None
         keys = build.keys() | self.wanted.keys()
-        return sum(build.get(key) != self.wanted.get(key) for key in keys)
+        differing = [key for key in keys if build.get(key) != self.wanted.get(key)]
+        both = build.keys() & self.wanted.keys()
+        return len(differing), sum(abs(build[k] - self.wanted[k]) for k in differing if k in both)
 
     def _improve(self, arguments: Arguments) -> Arguments | None:
         """Return arguments closer to the target, or None."""
@@ -294,17 +303,18 @@ class _Search:
         if not builds:
             return False
         lists = _members(builds[0], _growing(builds))
-        uneven = tuple(f"{module}." for module, members in lists.items() if len(members) > 1)
+        uneven = tuple(f"{m}." for m, children in lists.items() if not _alike(children))
         sizes = defaultdict(set)
         for key in builds[0].keys() & self.wanted.keys():
             values = tuple(build.get(key) for build in builds)
             if len({*values} - {None}) > 1 and not key.startswith(uneven):
                 sizes[values].add(self.wanted[key])
-        innermost = {m for m in lists if not any(other.startswith(f"{m}.") for other in lists)}
+        even = {m for m in lists if not m.startswith(uneven)}
+        innermost = {m for m in even if not any(other.startswith(f"{m}.") for other in lists)}
+        theirs = _members(self.wanted, innermost)
+        names = {m: [*map(frozenset, lists[m] + children)] for m, children in theirs.items()}
         return all(len(wanted) == 1 for wanted in sizes.values()) and all(
-            members == lists[module]
-            for module, members in _members(self.wanted, innermost).items()
-            if len(lists[module]) == 1
+            _alike(names[m]) for m in theirs if _alike(names[m][: len(lists[m])])
         )
 
     def _move(self, slot: _Slot, arguments: Arguments, base: Features) -> tuple[Any, Features]:
