@@ -8,7 +8,7 @@ from sr_zoo.errors import CheckpointError
 from sr_zoo.models.dat import DATLight
 from sr_zoo.models.rdan import RDAN
 from sr_zoo.models.swin2sr import Swin2SR
-from sr_zoo.weights.convert import converter_of, layouts_of
+from sr_zoo.weights.convert import Converter, converter_of, layouts_of
 from sr_zoo.weights.convert.swin2sr import TRANSFORMERS
 from sr_zoo.weights.loading import load_file_into
 
@@ -49,3 +49,9 @@ def test_files_need_not_say_how_many_batches_a_normalisation_saw(tmp_path):
     state = {n: t for n, t in source.state_dict().items() if "num_batches_tracked" not in n}
     torch.save(state, tmp_path / "dat.pth")
     load_file_into(DATLight(scale=2, channels=16, depths=(2,), num_heads=2), tmp_path / "dat.pth")
+
+
+def test_two_tensors_are_not_saved_under_one_name():
+    converter = Converter(rules=(("last", "tail"), ("last", "body")))
+    with pytest.raises(CheckpointError, match=r"two tensors would both be 'last\.weight'"):
+        converter.save({"tail.weight": torch.zeros(1), "body.weight": torch.ones(1)})

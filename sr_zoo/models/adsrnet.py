@@ -27,6 +27,7 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 PIXEL_MAX = 255.0
+DEPTH = 16  # convolutions of the symmetric branch; the authors count the tail as the next
 NUM_KERNELS = 4
 ROUTER_REDUCTION = 4
 TEMPERATURE = 40.0  # the authors' code could lower it while training and never does
@@ -89,16 +90,16 @@ class HeterogeneousBlock(nn.Module):
 class SymmetricBranch(nn.Module):
     """Activated 3x3 convolutions; each of the later half adds what its mirror image gave."""
 
-    def __init__(self, channels: int, depth: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        widths = [3] + [channels] * (depth - 1)
+        widths = [3] + [channels] * (DEPTH - 1)
         self.convs = nn.ModuleList(
             nn.Conv2d(width, channels, 3, padding=1, bias=False) for width in widths
         )
 
     def forward(self, x: Tensor) -> Tensor:
         features: list[Tensor] = []
-        half = len(self.convs) // 2
+        half = DEPTH // 2
         for i, conv in enumerate(self.convs):
             x = torch.relu(conv(x))
             if i < half:
@@ -115,15 +116,12 @@ class ADSRNet(SRNetwork):
         scale: Upscaling factor.
         channels: Feature width; at least 4.
         num_blocks: Heterogeneous blocks.
-        depth: Convolutions of the symmetric branch; even.
     """
 
-    def __init__(
-        self, *, scale: int, channels: int = 64, num_blocks: int = 5, depth: int = 16
-    ) -> None:
+    def __init__(self, *, scale: int, channels: int = 64, num_blocks: int = 5) -> None:
         super().__init__(scale)
         self.mean_shift = MeanShift()
-        self.symmetric = SymmetricBranch(channels, depth)
+        self.symmetric = SymmetricBranch(channels)
         self.heterogeneous = nn.Sequential(
             nn.Conv2d(3, channels, 3, padding=1, bias=False),
             nn.ReLU(),

@@ -3,7 +3,7 @@
 from sr_zoo.weights.convert.rules import Converter, Rule, nest
 from sr_zoo.weights.convert.shared import EDSR_MEAN_SHIFT, EDSR_UPSAMPLER
 
-NUM_BLOCKS = 5
+DEEPEST = 16  # blocks; each needs rules of its own
 
 
 def block(i: int) -> tuple[Rule, ...]:
@@ -23,7 +23,7 @@ CONVERTER = Converter(
         ("conv17.0", "tail"),
         ("conv{i+1}.0", "symmetric.convs.{i}"),
         ("Block.conv1.0", "heterogeneous.0"),
-        *(rule for i in range(NUM_BLOCKS) for rule in block(i)),
+        *(rule for i in range(DEEPEST) for rule in block(i)),
         *nest("upsample.up.body", "upsampler", EDSR_UPSAMPLER),
     ),
     ignore=(EDSR_MEAN_SHIFT,),

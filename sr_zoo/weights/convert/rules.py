@@ -178,13 +178,17 @@ class Converter:
         """Rename our state dict to the authors' names; the inverse of `load`.
 
         Raises:
-            CheckpointError: A tensor has no rule.
+            CheckpointError: A tensor has no rule, or two tensors get the same name.
         """
         exported: dict[str, Tensor] = {}
         for name, tensor in self._cut(state).items():
             theirs = self._to_theirs.rename(name)
             if theirs is None:
                 raise CheckpointError(f"no rule gives {name!r} a name in the authors' layout")
+            if theirs in exported:
+                raise CheckpointError(
+                    f"two tensors would both be {theirs!r} in the authors' layout"
+                )
             exported[theirs] = self._reshape(name, tensor, save=True)
         return exported
 
