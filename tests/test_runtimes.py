@@ -109,6 +109,19 @@ def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
     torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow  # the export takes a quarter of a minute
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_windows_need_no_whole_image_where_tiles_lie_on_their_grid(tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path))
+    network = sr_zoo.create_model(
+        "ditn_real", 2, pretrained=False, channels=12, num_units=1, num_inner=1, num_spatial=1
+    )
+    image = torch.rand(1, 3, 40, 29)
+    expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+    tiled = sr_zoo.Upscaler(network, runtime="openvino", tile=16)
+    torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
+
+
 @pytest.mark.slow  # the compiler takes half a minute
 @pytest.mark.skipif(not any(map(shutil.which, eager._compilers())), reason="no C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from sr_zoo.api import model_info
-from sr_zoo.blocks import TileView
 from sr_zoo.errors import ExportError
+from sr_zoo.inference.alone import tiles_alone
 from sr_zoo.inference.memory import bytes_per_pixel
 from sr_zoo.inference.networks import locality
 from sr_zoo.network import SRNetwork
@@ -56,35 +51,14 @@ def facts_of(network: SRNetwork) -> Facts:
             "hand; build it with create_model"
         )
     around = locality(network)
-    name = network.identity.name
-    alone = model_info(name).tile_exact and not around.wraps  # a file's tiles never wrap
-    local = alone and not _resizes(network, around.grid)
-    size = round(bytes_per_pixel(network))
-    return Facts(name, network.scale, around.halo, around.grid, local, size)
-
-
-@torch.inference_mode()
-def _resizes(network: SRNetwork, grid: int) -> bool:
-    """Whether a layer asks how large the whole image is, which a file cannot tell it in a tile."""
-    side = 2 * grid
-    view = _AskedView((side, side), (0, 0), (side, side), (0, 0), (side, side))
-    with view.active():
-        network(torch.zeros(1, 3, side, side))
-    return view.asked
-
-
-class _AskedView(TileView):
-    """Notes whether a layer asked for the size of the whole image."""
-
-    asked = False
-
-    def sampling(self, *arguments: Any, **more: Any) -> tuple[Tensor, Tensor, Tensor]:
-        self.asked = True
-        return super().sampling(*arguments, **more)
-
-    def length(self, axis: int, tile_length: int) -> int:
-        self.asked = True
-        return super().length(axis, tile_length)
+    return Facts(
+        network.identity.name,
+        network.scale,
+        around.halo,
+        around.grid,
+        tiles_alone(network),
+        round(bytes_per_pixel(network)),
+    )
 
 
 def read_facts(metadata: Mapping[str, str], source: str) -> Facts:

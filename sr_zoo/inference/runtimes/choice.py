@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
-from sr_zoo.api import model_info
 from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.inference.alone import tiles_alone
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, missing, prepared_file
 from sr_zoo.inference.runtimes.runner import Guarded, Runner
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import spec_of
 
 RUNTIMES = ("auto", "torch", "compile", *PREPARED)
 SPEEDS = Path(__file__).with_name("speeds.json")  # `sr-zoo bench --update-speeds` writes it
@@ -68,10 +67,10 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
     name, reason = (runtime, "as asked for") if runtime != "auto" else _pick(network, dtype)
     eager = _guarded(TorchRunner(network, dtype), network, dtype)
     runner = eager if name == "torch" else _guarded(_build(name, network, dtype), network, dtype)
-    local = _is_local(network)
-    tiled = eager if runtime == "auto" and not local else runner
+    exact = runner.sees_views or tiles_alone(network)
+    tiled = eager if runtime == "auto" and not exact else runner
     said = str(dtype).removeprefix("torch.")
-    return Choice(runner, tiled, f"{name} in {said}: {reason}", local or tiled.sees_views)
+    return Choice(runner, tiled, f"{name} in {said}: {reason}", exact or tiled.sees_views)
 
 
 def _exported(network: ExportedNetwork, runtime: str, dtype: torch.dtype) -> Choice:
@@ -123,11 +122,3 @@ def measured_speeds() -> dict[str, dict[str, float]]:
 
 def _on_cpu(network: SRNetwork) -> bool:
     return next(network.parameters(), torch.empty(0)).device.type == "cpu"
-
-
-def _is_local(network: SRNetwork) -> bool:
-    """Whether a tile needs to know nothing of the image beyond its halo."""
-    if network.identity is None:
-        return False
-    spec = spec_of(network.identity.name)
-    return spec.grid == 1 and model_info(network.identity.name).tile_exact
