@@ -124,6 +124,14 @@ def test_a_zip_bomb_is_not_unpacked(watched, tmp_path):
     assert "compressed" in watched(tmp_path / "bomb.pth")
 
 
+def test_a_program_is_told_from_weights(watched, tmp_path):
+    with zipfile.ZipFile(tmp_path / "program.pt", "w") as archive:  # code is all that torch packs
+        archive.writestr("program/data.pkl", pickle.dumps({}))
+        archive.writestr("program/code/__torch__.py", "x = 1\n" * 99, zipfile.ZIP_DEFLATED)
+        archive.writestr("program/constants.pkl", pickle.dumps(()))
+    assert "is a TorchScript program" in watched(tmp_path / "program.pt")
+
+
 def test_an_old_tar_archive_is_not_unpacked(watched, tmp_path):
     (tmp_path / "storages").write_bytes(b"x")
     with tarfile.open(tmp_path / "old.pth", "w") as archive:

@@ -45,7 +45,10 @@ def test_bundled_weights_load(entry):
 
 
 @pytest.mark.parametrize("layout", ["ours", "official"])
-@pytest.mark.parametrize("container", ["plain", "params_ema", "state_dict", "module", "lightning"])
+@pytest.mark.parametrize(
+    "container",
+    ["plain", "params_ema", "state_dict", "module", "lightning", "lightning in parallel"],
+)
 def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
     state = small.state_dict()
     if layout == "official":
@@ -59,6 +62,12 @@ def test_either_layout_loads_from_any_container(small, target, tmp_path, layout,
             "pytorch-lightning_version": "2.0",
             "state_dict": {
                 **{f"model.{name}": tensor for name, tensor in state.items()},
+                "loss.weight": torch.zeros(1),
+            },
+        },
+        "lightning in parallel": {
+            "state_dict": {
+                **{f"model.module.{name}": tensor for name, tensor in state.items()},
                 "loss.weight": torch.zeros(1),
             },
         },

@@ -59,7 +59,7 @@ class Checkpoint:
                 if name.startswith(holder)
             }
             if inside:
-                yield inside
+                yield _unwrap(inside)
 
 
 def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:

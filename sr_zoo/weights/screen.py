@@ -74,14 +74,14 @@ _DAMAGED = (AttributeError, ImportError, IndexError, MemoryError, OSError, TypeE
 def _check_archive(archive: zipfile.ZipFile, path: Path, size: int) -> None:
     """Refuse archives that would grow (`torch.save` compresses nothing), then read the pickle."""
     members = archive.infolist()
-    compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-    if compressed or sum(member.file_size for member in members) > size:
-        raise CheckpointError(f"{path} is a compressed archive, which torch.save never writes.")
     names = [member.filename for member in members]
     if any(name.endswith("/constants.pkl") for name in names):
         raise CheckpointError(
             f"{path} is a TorchScript program, not a weight file: save its state_dict() instead."
         )
+    compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if compressed or sum(member.file_size for member in members) > size:
+        raise CheckpointError(f"{path} is a compressed archive, which torch.save never writes.")
     pickles = [name for name in names if re.fullmatch(r"[^/]*/data\.pkl", name)]
     if len(pickles) != 1:
         raise CheckpointError(f"{path} is an archive, but not one that torch.save wrote.")
