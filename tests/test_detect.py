@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 import sr_zoo
 from sr_zoo.errors import CheckpointError
@@ -177,12 +178,65 @@ def test_metadata_of_our_files_decide_what_shapes_cannot(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", ['{"scale": 2, "num_groups": 1000000000}', '{"scale": 2, "num_groups": 2}', "[]"]
+    "arguments",
+    [
+        '{"scale": 2, "num_groups": 1000000000}',
+        '{"scale": 2, "num_groups": 2}',
+        '{"scale": "two"}',
+        "[]",
+        "[1, 2]",
+        "no JSON",
+        "[" * 100_000,
+    ],
+    ids=["huge", "other", "text", "empty list", "list", "no JSON", "deep"],
 )
-def test_metadata_that_lie_are_refused(arguments):
-    metadata = {"architecture": "seemore_t", "arguments": arguments}
-    with pytest.raises(CheckpointError, match="metadata say seemore_t"):
+@pytest.mark.parametrize("fused", ["true", "false"])
+@pytest.mark.parametrize("tensors", [{}, {"head.weight": torch.zeros(0, 10**9)}], ids=["0", "1"])
+def test_metadata_that_lie_are_refused(arguments, fused, tensors):
+    metadata = {"architecture": "seemore_t", "arguments": arguments, "fused": fused}
+    with pytest.raises(CheckpointError, match="metadata say seemore_t") as caught:
+        detect(Checkpoint(tensors, metadata))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        ("ecbsr_rgb_m4c16", {"channels": 1000}),
+        ("ecbsr_rgb_m4c16", {"num_blocks": 1000}),
+        ("srformer_light", {"window_size": 300}),
+    ],
+    ids=["wide", "deep", "windows"],
+)
+@pytest.mark.parametrize("fused", ["true", "false"])
+def test_metadata_that_claim_more_than_the_file_holds_build_nothing(
+    model, arguments, fused, monkeypatch
+):
+    made = []
+    reset = nn.Conv2d.reset_parameters
+    monkeypatch.setattr(
+        nn.Conv2d, "reset_parameters", lambda self: (made.append(self.weight), reset(self))
+    )
+    monkeypatch.setattr(torch.Tensor, "__sub__", lambda *_: pytest.fail("a table was computed"))
+    known = defaults_of(spec_of(model).network) | spec_of(model).variants[model].resolve(4)
+    metadata = {
+        "architecture": model,
+        "arguments": json.dumps(known | arguments),
+        "fused": fused,
+    }
+    with pytest.raises(CheckpointError, match=f"metadata say {model}"):
         detect(Checkpoint({"head.weight": torch.zeros(1)}, metadata))
+    assert len(made) < 100
+    assert all(weight.is_meta for weight in made)
+
+
+@pytest.mark.parametrize("name", ["ddistill_sr_train", "ecbsr_m4c16_idt", "span_ch28_train"])
+def test_fused_networks_are_recognised_by_their_metadata(name, tmp_path):
+    network = sr_zoo.create_model(
+        name, spec_of(name).variants[name].scales[0], pretrained=False, fuse=True
+    )
+    network.save_pretrained(tmp_path)
+    assert sr_zoo.load_model(tmp_path).identity == network.identity
 
 
 def test_a_foreign_file_is_explained():

@@ -63,6 +63,8 @@ def test_relative_position_index_numbers_offsets():
     assert index[5, 0] == 14
     assert index[0, 5] == 0
     assert index[1, 0] == 1 * 5 + 3
+    with pytest.raises(ValueError, match=r"at most 4096 tokens, got \(64, 65\)"):
+        relative_position_index((64, 65))
 
 
 @pytest.mark.parametrize("masked", [False, True])

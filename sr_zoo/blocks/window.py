@@ -6,11 +6,14 @@ the map rolled up and to the left; `shift_mask` keeps apart what the roll brough
 network builds that mask once per forward pass and hands it to all layers of the same window.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 MASKED = -100.0  # Swin's; large enough that a masked key gets no weight in float32
+MOST_TOKENS = 4096  # of a window whose offsets are numbered, which takes 128 MB
 WINDOWS_AT_ONCE = 128  # whose own logits to add are in memory at a time
 
 
@@ -73,7 +76,12 @@ def relative_position_index(window: tuple[int, int]) -> Tensor:
 
     Returns:
         (tokens, tokens), int64, from 0 to (2 * rows - 1) * (2 * columns - 1) - 1, row by row.
+
+    Raises:
+        ValueError: The window is so large that the table would take gigabytes.
     """
+    if math.prod(window) > MOST_TOKENS:
+        raise ValueError(f"windows hold at most {MOST_TOKENS} tokens, got {window}")
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in window), indexing="ij")
     rows, columns = rows.flatten(), columns.flatten()
     vertical = rows[:, None] - rows + window[0] - 1

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import chain
+from math import prod
 from typing import Any
 
 from torch import Tensor
@@ -28,6 +29,8 @@ from sr_zoo.weights.manifest import Entry
 from sr_zoo.weights.solve import Arguments, Builds, defaults_of, reachable, shapes_of, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
+FUSING = 16  # how often more tensors, and numbers, a network may have before it is fused
+SHOWN = 200  # characters of a file's metadata in a message
 KNOWN = 0.35  # share of a file's name patterns that a network must have for it to be looked at
 USED = 0.1  # share of a converter's rules that a file must use; few general ones match anything
 
@@ -157,21 +160,34 @@ def _familiarity(spec: ArchSpec, examples: Mapping[str, str]) -> tuple[float, fl
 
 def _from_metadata(checkpoint: Checkpoint) -> Detection:
     """Believe what a file of ours says of itself, if its tensors agree."""
-    name = checkpoint.metadata["architecture"]
-    arguments = json.loads(checkpoint.metadata["arguments"])
-    spec = spec_of(name)
-    tensors = shapes(checkpoint.tensors)
-    limit = max(LARGEST, *(size for shape in tensors.values() for size in shape))
-    plausible = isinstance(arguments, dict) and _largest(arguments) <= limit
+    name, text = checkpoint.metadata["architecture"], checkpoint.metadata["arguments"]
     fused = checkpoint.metadata.get("fused") == "true"  # shapes are then compared after fusing
-    own = shapes_of(spec.network, _as_tuples(arguments)) if plausible else None
-    if own is None or (own != tensors and not fused):
+    spec, arguments = spec_of(name), _arguments_in(text)
+    tensors = shapes(checkpoint.tensors)
+    limit = max([LARGEST, *(size for shape in tensors.values() if prod(shape) for size in shape)])
+    own = None
+    if arguments and _largest(arguments) <= limit:
+        own = shapes_of(spec.network, _as_tuples(arguments), most=FUSING * len(tensors))
+    fits = _numbers(own or {}) <= FUSING * _numbers(tensors) if fused else own == tensors
+    if not own or not fits:
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
         raise CheckpointError(
-            f"The file's metadata say {name} with the arguments {arguments}, "
+            f"The file's metadata say {name} with the arguments {shown}, "
             "but its tensors are not those of such a network."
         )
-    arguments = _as_tuples(arguments)
-    return Detection(name, spec, arguments, "ours", fused)
+    return Detection(name, spec, _as_tuples(arguments), "ours", fused)
+
+
+def _arguments_in(text: str) -> dict[str, Any]:
+    """Return the arguments that metadata state; empty if they state none."""
+    with suppress(ValueError, RecursionError):
+        arguments = json.loads(text)
+        return arguments if isinstance(arguments, dict) else {}
+    return {}
+
+
+def _numbers(tensors: Shapes) -> int:
+    return sum(map(prod, tensors.values()))
 
 
 def _largest(value: Any) -> float:

@@ -14,6 +14,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from math import inf
 from typing import Any, TypeAlias
 
 import torch
@@ -38,23 +39,41 @@ class _Outline(Uninitialised):
 
     Tables that a constructor computes stay on the CPU. There they cost little, while torch computes
     on the meta device in Python, with modules that take seconds to import.
+
+    Args:
+        most: How many tensors layers may allocate.
     """
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.left = most
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is torch.empty:  # what every layer of torch allocates its weights by
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError("the network has too many tensors")
             return func(*args, **kwargs | {"device": "meta"})
         if func is torch.linalg.vector_norm:
             return torch.sum(*args, **kwargs)  # of the same shape, and compiled
         return super().__torch_function__(func, types, args, kwargs)
 
 
-def shapes_of(network: type[SRNetwork], arguments: Arguments) -> Shapes | None:
-    """Return names and shapes of a network's tensors, or None if it refuses the arguments."""
+def shapes_of(
+    network: type[SRNetwork], arguments: Arguments, *, most: float = inf
+) -> Shapes | None:
+    """Return names and shapes of a network's tensors, or None if it refuses the arguments.
+
+    Args:
+        network: The class to build.
+        arguments: Of its constructor.
+        most: With more tensors than these it counts as refused, as soon as they are met.
+    """
     try:
-        with _Outline():
+        with _Outline(most):
             state = network(**arguments).state_dict()
     except REFUSALS:
         return None
