@@ -60,18 +60,19 @@ def attend_channels(
     Source: Zamir et al., Restormer, CVPR 2022, section 3.1.
 
     Args:
-        query: (N, heads, d, H, W).
+        query: (N, ..., heads, d, H, W); further axes stay apart.
         key: As `query`.
         value: As `query`.
         temperature: Factor of the cosines before the softmax, (heads, 1, 1).
         stride: LR pixels per cell of the maps.
 
     Returns:
-        (N, heads * d, H, W).
+        As `query`.
     """
+    # not scaled_dot_product_attention: a tile has the logits of the whole image; and its kernels
+    # are for many short tokens, while channels are few, each as long as the image has pixels
     weights = (global_cosine(query, key, stride=stride) * temperature).softmax(dim=-1)
-    attended = torch.unflatten(weights @ value.flatten(-2), -1, value.shape[-2:])
-    return attended.flatten(1, 2)
+    return torch.unflatten(weights @ value.flatten(-2), -1, value.shape[-2:])
 
 
 def global_size(x: Tensor) -> tuple[int, int]:

@@ -2,14 +2,19 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sr_zoo.blocks.conv import BSConv
 from sr_zoo.blocks.ffn import GatedDepthwiseFFN
-from sr_zoo.blocks.global_statistics import global_cosine
+from sr_zoo.blocks.global_statistics import attend_channels
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.swin import channels_first, channels_last
-from sr_zoo.blocks.window import WindowAttention, join_heads, merge, partition, split_heads
+from sr_zoo.blocks.window import (
+    WindowAttention,
+    attend_by_cosine,
+    merge,
+    partition,
+    split_heads,
+)
 
 NORM_EPS = 1e-6
 
@@ -44,8 +49,7 @@ class WindowChannelAttention(nn.Module):
             split_heads(part, self.num_heads).transpose(-2, -1)  # (N, groups, heads, d, tokens)
             for part in groups.chunk(3, dim=-1)
         )
-        weights = (self.cosines(query, key, size) * self.temperature).softmax(dim=-1)
-        attended = join_heads((weights @ value).transpose(-2, -1))
+        attended = self.attend(query, key, value, size).flatten(2, 3).transpose(-2, -1)
         return self.project(channels_first(self.join(attended, size)))
 
     def split(self, x: Tensor) -> Tensor:
@@ -56,10 +60,13 @@ class WindowChannelAttention(nn.Module):
         """Undo `split`."""
         return merge(groups, self.window, size)
 
-    def cosines(self, query: Tensor, key: Tensor, size: tuple[int, int]) -> Tensor:
-        """Compare the channels of each group: (N, groups, heads, d, d); `size` is the map's."""
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
+        """Let the channels of each group and head, (N, groups, heads, d, tokens), ask each other.
+
+        `size` is the map's.
+        """
         del size
-        return F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        return attend_by_cosine(query, key, value, self.temperature)
 
 
 class GridChannelAttention(WindowChannelAttention):
@@ -71,12 +78,11 @@ class GridChannelAttention(WindowChannelAttention):
     def join(self, groups: Tensor, size: tuple[int, int]) -> Tensor:
         return merge(groups.transpose(1, 2), self.window, size)
 
-    def cosines(self, query: Tensor, key: Tensor, size: tuple[int, int]) -> Tensor:
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
         rows, columns = self.window
         cells = (size[0] // rows, size[1] // columns)
-        return global_cosine(
-            torch.unflatten(query, -1, cells), torch.unflatten(key, -1, cells), stride=rows
-        )
+        query, key, value = (torch.unflatten(part, -1, cells) for part in (query, key, value))
+        return attend_channels(query, key, value, self.temperature, stride=rows).flatten(-2)
 
 
 class OSA(nn.Module):

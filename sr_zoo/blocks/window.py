@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 MASKED = -100.0  # Swin's; large enough that a masked key gets no weight in float32
+LARGEST_COSINE_SCALE = 100.0
 MOST_TOKENS = 4096  # of a window whose offsets are numbered, which takes 128 MB
 WINDOWS_AT_ONCE = 128  # whose own logits to add are in memory at a time
 
@@ -180,6 +181,28 @@ def _attend_masked(
         )
         outputs.append(torch.unflatten(out, 1, some_query.shape[1:3]))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+
+
+def attend_by_cosine(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: Tensor,
+    *,
+    bias: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Run `attend` by the cosine of queries and keys, times `scale` (heads, 1, 1)."""
+    query = F.normalize(query, dim=-1) * scale
+    return attend(query, F.normalize(key, dim=-1), value, bias=bias, mask=mask, scale=1.0)
+
+
+def cosine_scale(log_scale: Tensor) -> Tensor:
+    """Return what cosines are multiplied by, 100 at most, from the learned logarithm.
+
+    Source: Liu et al., Swin Transformer V2, CVPR 2022, section 3.2.
+    """
+    return log_scale.clamp(max=math.log(LARGEST_COSINE_SCALE)).exp()
 
 
 class WindowAttention(nn.Module):

@@ -123,7 +123,8 @@ class CrossChannelAttention(nn.Module):
         query, key, value = (
             torch.unflatten(part, 1, (heads, -1)) for part in (self.query(high), key, value)
         )
-        return self.project(attend_channels(query, key, value, self.temperature))
+        attended = attend_channels(query, key, value, self.temperature)
+        return self.project(attended.flatten(1, 2))
 
 
 class FusionBlock(nn.Module):

@@ -166,7 +166,7 @@ class AdaptiveChannelAttention(AggregatingAttention):
         query, key, value = (
             torch.unflatten(part, 1, (self.num_heads, -1)) for part in (query, key, value)
         )
-        attended = attend_channels(query, key, value, self.temperature)
+        attended = attend_channels(query, key, value, self.temperature).flatten(1, 2)
         return self.project(channels_last(self.interaction(local, attended)))
 
 

@@ -33,6 +33,7 @@ from sr_zoo.blocks import (
     LayerNorm2d,
     PixelShuffleUpsampler,
     TransformerLayer,
+    attend_by_cosine,
     channels_first,
     channels_last,
     crop,
@@ -59,9 +60,9 @@ class PatchChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x.flatten(2).transpose(1, 2)).transpose(1, 2)
-        query, key, value = qkv[:, None].chunk(3, dim=2)  # (N, 1, C, pixels): channels are tokens
-        query = F.normalize(query, dim=-1) * self.temperature
-        out = F.scaled_dot_product_attention(query, F.normalize(key, dim=-1), value, scale=1.0)
+        # (N, 1, 1, C, pixels): one window, one head, channels are tokens
+        query, key, value = qkv[:, None, None].chunk(3, dim=-2)
+        out = attend_by_cosine(query, key, value, self.temperature)
         return self.project(out.reshape(x.shape))
 
 

@@ -32,10 +32,11 @@ from sr_zoo.blocks import (
     LayerNorm2d,
     PixelShuffleUpsampler,
     RelativePositionBias,
-    attend,
+    attend_by_cosine,
     attend_channels,
     channels_first,
     channels_last,
+    cosine_scale,
     crop,
     join_heads,
     merge,
@@ -52,7 +53,6 @@ WINDOW = (8, 8)
 SHIFT = (4, 4)
 STAGE_STRIDES = (1, 2, 4, 1)  # LR pixels per cell, stage by stage
 MULTIPLE = WINDOW[0] * max(STAGE_STRIDES)
-MAX_LOGIT_SCALE = math.log(100.0)
 MEAN = (0.4485, 0.4375, 0.4045)
 DEVIATION = {  # of the training set's LR images, as the authors measured it
     2: (0.2397, 0.2290, 0.2389),
@@ -124,9 +124,8 @@ class SpatialAttention(nn.Module):
             )
             for part in (query, key, value)
         )
-        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        query = F.normalize(query, dim=-1) * scale
-        out = attend(query, F.normalize(key, dim=-1), value, bias=self.bias(), scale=1.0)
+        scale = cosine_scale(self.logit_scale)
+        out = attend_by_cosine(query, key, value, scale, bias=self.bias())
         out = merge(join_heads(out), WINDOW, size, self.shift)
         return self.project(channels_first(out))
 
@@ -143,8 +142,9 @@ class ChannelAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map queries, keys and values (N, heads, d, H, W) to (N, heads * d, H, W)."""
-        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
-        return self.project(attend_channels(query, key, value, scale, stride=self.stride))
+        scale = cosine_scale(self.logit_scale)
+        attended = attend_channels(query, key, value, scale, stride=self.stride)
+        return self.project(attended.flatten(1, 2))
 
 
 class MixingBlock(nn.Module):

@@ -32,9 +32,10 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     ResidualSwinGroup,
     SwinBlock,
-    attend,
+    attend_by_cosine,
     channels_first,
     channels_last,
+    cosine_scale,
     crop,
     init_linear,
     join_heads,
@@ -47,7 +48,6 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 WINDOW = 8
-LARGEST_SCALE = 100.0  # of cosine logits
 LARGEST_BIAS = 16.0
 BIAS_HIDDEN = 512
 
@@ -99,10 +99,8 @@ class CosineWindowAttention(nn.Module):
             split_heads(part, self.num_heads)
             for part in F.linear(windows, self.qkv.weight, bias).chunk(3, dim=-1)
         )
-        scale = self.log_scale.clamp(max=math.log(LARGEST_SCALE)).exp()
-        query = F.normalize(query, dim=-1) * scale
-        key = F.normalize(key, dim=-1)
-        attended = attend(query, key, value, bias=self.bias(), mask=mask, scale=1.0)
+        scale = cosine_scale(self.log_scale)
+        attended = attend_by_cosine(query, key, value, scale, bias=self.bias(), mask=mask)
         return self.project(join_heads(attended))
 
 
