@@ -57,12 +57,10 @@ def focal_line_attention(x: Tensor, weights: Tensor) -> Tensor:
         length: torch.unflatten(F.avg_pool2d(padded, (1, length), stride=1), 1, (GROUPS, -1))
         for length in LENGTHS
     }
-    weights = torch.unflatten(weights, 1, (GROUPS, len(SEGMENTS)))
+    taps = torch.unflatten(weights[:, :, None], 1, (GROUPS, len(SEGMENTS))).unbind(2)
     out = torch.unflatten(torch.zeros_like(x), 1, (GROUPS, -1))
-    for tap, (start, length) in enumerate(SEGMENTS):
-        first = REACH + start
-        segment = averages[length][..., first : first + width]
-        out.addcmul_(segment, weights[:, :, tap, None])
+    for tap, (start, length) in zip(taps, SEGMENTS, strict=True):
+        out.addcmul_(averages[length].narrow(-1, REACH + start, width), tap)
     return out.flatten(1, 2)
 
 
