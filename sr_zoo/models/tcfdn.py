@@ -82,9 +82,8 @@ class SwinPair(nn.Module):
             for shift in ((0, 0), SHIFT)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         last = channels_last(x)
-        mask = shift_mask(last, WINDOW, SHIFT)
         return channels_first(self.shifted(self.straight(last, mask), mask))
 
 
@@ -100,12 +99,12 @@ class TCFDB(nn.Module):
         self.project = nn.Conv2d((NUM_REFINEMENTS + 1) * distilled, channels, 1)
         self.attention = ESA(channels, channels // ESA_REDUCTION, multiple=MULTIPLE)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         parts = []
         current = x
         for distil, refine in zip(self.distil, self.refine, strict=True):
             parts.append(distil(current))
-            current = refine(current)
+            current = refine(current, mask)
         parts.append(self.narrow(current))
         return x + self.attention(self.project(torch.cat(parts, dim=1)))
 
@@ -146,7 +145,8 @@ class TCFDN(SRNetwork):
         height, width = x.shape[-2:]
         x = pad_to_minimum(pad_to_multiple(x, MULTIPLE), MINIMUM)
         shallow = self.head(self.mean_shift(x))
-        out = self.upsampler(shallow + self.body_out(self.body(shallow)))
+        mask = shift_mask(channels_last(shallow), WINDOW, SHIFT)
+        out = self.upsampler(shallow + self.body_out(self.body(shallow, mask)))
         return crop(self.mean_shift.restore(out), self.scale * height, self.scale * width)
 
 
