@@ -137,7 +137,8 @@ class TransformerLayer(nn.Module):
 
     Source: Xiong et al., On Layer Normalization in the Transformer Architecture, ICML 2020.
 
-    Shape: what all parts keep, such as (N, channels, H, W), to the same.
+    Shape: what all parts keep, such as (N, channels, H, W), and what the attention takes besides,
+    such as masks, to the former.
 
     Args:
         attention: Or what stands for it.
@@ -154,6 +155,10 @@ class TransformerLayer(nn.Module):
         self.norm_ffn = norm()
         self.ffn = ffn
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x))
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        x = x + self.attend(self.norm_attention(x), *given)
         return x + self.ffn(self.norm_ffn(x))
+
+    def attend(self, x: Tensor, *given: Tensor) -> Tensor:
+        """Run the attention on what the norm made of the input."""
+        return self.attention(x, *given)

@@ -1,22 +1,25 @@
 """Transformer blocks around attention in windows; feature maps are channels-last, (N, H, W, C)."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from torch import Tensor, nn
 
+from sr_zoo.blocks.ffn import TransformerLayer
 from sr_zoo.blocks.window import merge, partition
 
 
-class SwinBlock(nn.Module):
-    """Attention in windows and a feed-forward block, each normalised before and skipped around.
+class SwinBlock(TransformerLayer):
+    """A transformer layer whose attention sees windows.
 
     Source: Liu et al., Swin Transformer, ICCV 2021, section 3.2.
 
-    Shape: (N, H, W, channels) to the same; H and W multiples of the window's sides.
+    Shape: (N, H, W, channels) and a mask to (N, H, W, channels); H and W multiples of the window's
+    sides.
 
     Args:
         channels: Width of the input and of the output.
-        attention: Called with windows (N, windows, tokens, channels) and a mask or None.
+        attention: Called with windows (N, windows, tokens, channels), and the mask if shifted.
         ffn: Called with a map (N, H, W, channels).
         window: Sides of the windows.
         shift: By how much the map is rolled first; the mask is for blocks where that is not zero.
@@ -31,22 +34,14 @@ class SwinBlock(nn.Module):
         window: tuple[int, int],
         shift: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(channels)
-        self.attention = attention
-        self.norm_ffn = nn.LayerNorm(channels)
-        self.ffn = ffn
+        super().__init__(attention, ffn, norm=partial(nn.LayerNorm, channels))
         self.window = window
         self.shift = shift
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.attend(self.norm_attention(x), mask)
-        return x + self.ffn(self.norm_ffn(x))
-
-    def attend(self, x: Tensor, mask: Tensor) -> Tensor:
+    def attend(self, x: Tensor, *masks: Tensor) -> Tensor:
         """Run the attention on a map cut into windows."""
         windows = partition(x, self.window, self.shift)
-        windows = self.attention(windows, mask if any(self.shift) else None)
+        windows = self.attention(windows, *masks) if any(self.shift) else self.attention(windows)
         return merge(windows, self.window, (x.shape[1], x.shape[2]), self.shift)
 
 
@@ -55,10 +50,10 @@ class ResidualSwinGroup(nn.Module):
 
     Source: Liang et al., SwinIR, ICCV Workshops 2021, section 3.2.
 
-    Shape: a map (N, H, W, C) and a mask to (N, H, W, C).
+    Shape: a map (N, H, W, C) and masks to (N, H, W, C).
 
     Args:
-        blocks: Called with a map and the mask.
+        blocks: Called with a map and the masks.
         conv: On (N, C, H, W), keeps the size.
     """
 
@@ -67,10 +62,10 @@ class ResidualSwinGroup(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.conv = conv
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         deep = x
         for block in self.blocks:
-            deep = block(deep, mask)
+            deep = block(deep, *masks)
         return x + channels_last(self.conv(channels_first(deep)))
 
 

@@ -183,6 +183,24 @@ def _attend_masked(
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
 
+def attend_heads(
+    qkv: Tensor, num_heads: int, *, bias: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Run `attend` on queries, keys and values that lie side by side in each token.
+
+    Args:
+        qkv: (N, windows, tokens, 3 * C).
+        num_heads: Divides C.
+        bias: As for `attend`.
+        mask: As for `attend`.
+
+    Returns:
+        (N, windows, tokens, C).
+    """
+    query, key, value = (split_heads(part, num_heads) for part in qkv.chunk(3, dim=-1))
+    return join_heads(attend(query, key, value, bias=bias, mask=mask))
+
+
 def attend_by_cosine(
     query: Tensor,
     key: Tensor,
@@ -239,7 +257,5 @@ class WindowAttention(nn.Module):
         self.project = nn.Linear(channels, channels, bias=linear_bias)
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        query, key, value = (
-            split_heads(part, self.num_heads) for part in self.qkv(windows).chunk(3, dim=-1)
-        )
-        return self.project(join_heads(attend(query, key, value, bias=self.bias(), mask=mask)))
+        qkv = self.qkv(windows)
+        return self.project(attend_heads(qkv, self.num_heads, bias=self.bias(), mask=mask))

@@ -21,6 +21,7 @@ Their position bias in windows is left out: it normalises a single number, so th
 bias for all pairs of tokens, which softmax cancels.
 """
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -34,6 +35,7 @@ from sr_zoo.blocks import (
     LayerNorm2d,
     MeanShift,
     PixelShuffleUpsampler,
+    TransformerLayer,
     attend,
     attend_channels,
     channels_first,
@@ -127,19 +129,15 @@ class CrossChannelAttention(nn.Module):
         return self.project(attended.flatten(1, 2))
 
 
-class FusionBlock(nn.Module):
+class FusionBlock(TransformerLayer):
     """Refines low frequencies by high ones, then a feed-forward block (HFB, section 3.3)."""
 
     def __init__(self, channels: int, num_heads: int) -> None:
-        super().__init__()
-        self.norm_attention = LayerNorm2d(channels, NORM_EPS)
-        self.attention = CrossChannelAttention(channels, num_heads)
-        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = GatedDepthwiseFFN(channels, int(FFN_EXPANSION * channels))
-
-    def forward(self, low: Tensor, high: Tensor) -> Tensor:
-        x = low + self.attention(self.norm_attention(low), high)
-        return x + self.ffn(self.norm_ffn(x))
+        super().__init__(
+            CrossChannelAttention(channels, num_heads),
+            GatedDepthwiseFFN(channels, int(FFN_EXPANSION * channels)),
+            norm=partial(LayerNorm2d, channels, NORM_EPS),
+        )
 
 
 class CrossRefinementGroup(nn.Module):

@@ -24,6 +24,7 @@ tokens, which softmax takes out again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,10 @@ from sr_zoo.blocks import (
     MeanShift,
     NarrowingUpsampler,
     PixelShuffleUpsampler,
-    attend,
+    ResidualSwinGroup,
+    TransformerLayer,
     attend_channels,
+    attend_heads,
     bottleneck_conv,
     channels_first,
     channels_last,
@@ -43,12 +46,10 @@ from sr_zoo.blocks import (
     crop,
     global_mean,
     init_linear,
-    join_heads,
     merge,
     next_multiple,
     partition,
     shift_mask,
-    split_heads,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -129,7 +130,7 @@ class AdaptiveSpatialAttention(AggregatingAttention):
         self.shifts = SHIFTS if shifted else ((0, 0), (0, 0))
         self.biases = nn.ModuleList(biases)
 
-    def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         height, width = x.shape[1:3]
         qkv = self.qkv(x)
         local = self.local(channels_first(qkv.chunk(3, dim=-1)[2]))
@@ -144,12 +145,13 @@ class AdaptiveSpatialAttention(AggregatingAttention):
     def _attend(self, qkv: Tensor, index: int, mask: Tensor) -> Tensor:
         """Attend in windows of one shape: (N, H, W, 3 * C / 2) to (N, H, W, C / 2)."""
         window, shift, bias = WINDOWS[index], self.shifts[index], self.biases[index]
-        query, key, value = (
-            split_heads(part, self.num_heads // 2)
-            for part in partition(qkv, window, shift).chunk(3, dim=-1)
+        attended = attend_heads(
+            partition(qkv, window, shift),
+            self.num_heads // 2,
+            bias=bias(),
+            mask=mask if any(shift) else None,
         )
-        attended = attend(query, key, value, bias=bias(), mask=mask if any(shift) else None)
-        return merge(join_heads(attended), window, (qkv.shape[1], qkv.shape[2]), shift)
+        return merge(attended, window, (qkv.shape[1], qkv.shape[2]), shift)
 
 
 class AdaptiveChannelAttention(AggregatingAttention):
@@ -159,7 +161,7 @@ class AdaptiveChannelAttention(AggregatingAttention):
         super().__init__(channels, num_heads)
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
 
-    def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
         del masks  # only windows have any
         query, key, value = channels_first(self.qkv(x)).chunk(3, dim=1)
         local = self.local(value)
@@ -187,34 +189,11 @@ class SpatialGateFFN(nn.Module):
         return self.project(values * gates)
 
 
-class DualBlock(nn.Module):
-    """Attention and a feed-forward block, each normalised before and skipped around."""
-
-    def __init__(self, channels: int, hidden: int, attention: AggregatingAttention) -> None:
-        super().__init__()
-        self.norm_attention = nn.LayerNorm(channels)
-        self.attention = attention
-        self.norm_ffn = nn.LayerNorm(channels)
-        self.ffn = SpatialGateFFN(channels, hidden)
-
-    def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        x = x + self.attention(self.norm_attention(x), masks)
-        return x + self.ffn(self.norm_ffn(x))
-
-
-class DualGroup(nn.Module):
-    """Blocks of spatial and channel attention in turn, then convolutions, under one skip."""
-
-    def __init__(self, blocks: Sequence[DualBlock], conv: nn.Module) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.conv = conv
-
-    def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        deep = x
-        for block in self.blocks:
-            deep = block(deep, masks)
-        return x + channels_last(self.conv(channels_first(deep)))
+def dual_block(channels: int, hidden: int, attention: AggregatingAttention) -> TransformerLayer:
+    """Return attention and a feed-forward block, both normalised."""
+    return TransformerLayer(
+        attention, SpatialGateFFN(channels, hidden), norm=partial(nn.LayerNorm, channels)
+    )
 
 
 class DualNetwork(SRNetwork):
@@ -244,9 +223,9 @@ class DualNetwork(SRNetwork):
     ) -> None:
         super().__init__(scale)
 
-        def block(group: int, index: int) -> DualBlock:
+        def block(group: int, index: int) -> TransformerLayer:
             if index % 2:
-                return DualBlock(
+                return dual_block(
                     channels, expansion * channels, AdaptiveChannelAttention(channels, num_heads)
                 )
             # every second spatial block is shifted, the first of the network is not
@@ -254,13 +233,15 @@ class DualNetwork(SRNetwork):
             attention = AdaptiveSpatialAttention(
                 channels, num_heads, shifted=shifted, biases=[bias(window) for window in WINDOWS]
             )
-            return DualBlock(channels, expansion * channels, attention)
+            return dual_block(channels, expansion * channels, attention)
 
         self.mean_shift = MeanShift()
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.norm_in = nn.LayerNorm(channels)
         self.body = nn.ModuleList(
-            DualGroup([block(group, index) for index in range(depth)], conv(channels, channels))
+            ResidualSwinGroup(
+                [block(group, index) for index in range(depth)], conv(channels, channels)
+            )
             for group, depth in enumerate(depths)
         )
         self.norm_out = nn.LayerNorm(channels)
@@ -276,7 +257,7 @@ class DualNetwork(SRNetwork):
             for window, shift in zip(WINDOWS, SHIFTS, strict=True)
         ]
         for group in self.body:
-            deep = group(deep, masks)
+            deep = group(deep, *masks)
         deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
         return self.mean_shift.restore(self.upsampler(deep))
 

@@ -27,15 +27,13 @@ from torch.nn import functional as F
 from sr_zoo.blocks import (
     MLP,
     StagedUpsampler,
-    attend,
+    attend_heads,
     channels_first,
     channels_last,
     crop,
-    join_heads,
     merge,
     next_multiple,
     partition,
-    split_heads,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -65,10 +63,7 @@ class PlainWindowAttention(nn.Module):
         size = (next_multiple(height, WINDOW), next_multiple(width, WINDOW))
         padded = F.pad(x, (0, 0, 0, size[1] - width, 0, size[0] - height))
         windows = partition(padded, (WINDOW, WINDOW))
-        query, key, value = (
-            split_heads(part, self.num_heads) for part in self.qkv(windows).chunk(3, dim=-1)
-        )
-        windows = self.project(join_heads(attend(query, key, value)))
+        windows = self.project(attend_heads(self.qkv(windows), self.num_heads))
         whole = merge(windows, (WINDOW, WINDOW), size)
         return channels_last(crop(channels_first(whole), height, width))
 

@@ -107,8 +107,8 @@ class CosineWindowAttention(nn.Module):
 class PostNormBlock(SwinBlock):
     """A Swin block that normalises what each part adds instead of what it sees (Swin V2)."""
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.norm_attention(self.attend(x, mask))
+    def forward(self, x: Tensor, *masks: Tensor) -> Tensor:
+        x = x + self.norm_attention(self.attend(x, *masks))
         return x + self.norm_ffn(self.ffn(x))
 
 

@@ -24,6 +24,8 @@ of the published ones; it claims no published score. At the border of the image 
 takes the nearest pixel inside.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,6 +35,7 @@ from sr_zoo.blocks import (
     MeanShift,
     PixelShuffleUpsampler,
     ShiftConv,
+    TransformerLayer,
     attend,
     channels_first,
     channels_last,
@@ -133,19 +136,15 @@ class ShiftedFFN(nn.Module):
         return self.project(F.gelu(shifted))
 
 
-class TCSRBlock(nn.Module):
+class TCSRBlock(TransformerLayer):
     """Neighbourhood attention and a shifted feed-forward block, each after a norm, each skipped."""
 
     def __init__(self, channels: int, num_heads: int, square: int) -> None:
-        super().__init__()
-        self.norm_attention = LayerNorm2d(channels, NORM_EPS)
-        self.attention = NeighbourhoodAttention(channels, num_heads, NEIGHBOURHOOD, square=square)
-        self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = ShiftedFFN(channels, EXPANSION * channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x))
-        return x + self.ffn(self.norm_ffn(x))
+        super().__init__(
+            NeighbourhoodAttention(channels, num_heads, NEIGHBOURHOOD, square=square),
+            ShiftedFFN(channels, EXPANSION * channels),
+            norm=partial(LayerNorm2d, channels, NORM_EPS),
+        )
 
 
 class TCSR(SRNetwork):
