@@ -61,16 +61,18 @@ from sr_zoo.blocks.tile_view import TileView, resize_pooled
 from sr_zoo.blocks.upsample import NarrowingUpsampler, PixelShuffleUpsampler, StagedUpsampler
 from sr_zoo.blocks.window import (
     RelativePositionBias,
+    merge,
+    partition,
+    relative_position_index,
+    shift_mask,
+)
+from sr_zoo.blocks.window_attention import (
     WindowAttention,
     attend,
     attend_by_cosine,
     attend_heads,
     cosine_scale,
     join_heads,
-    merge,
-    partition,
-    relative_position_index,
-    shift_mask,
     split_heads,
 )
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.ffn import MLP
-from sr_zoo.blocks.window import join_heads, split_heads
+from sr_zoo.blocks.window_attention import join_heads, split_heads
 
 KERNEL_SIZE = 3
 NUM_CHUNKS = 4

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.swin import channels_first, channels_last
-from sr_zoo.blocks.window import attend, merge, partition
+from sr_zoo.blocks.window import merge, partition
+from sr_zoo.blocks.window_attention import attend
 
 # larger maps take longer to read from memory than a fused kernel takes to compute them again
 LARGEST_KEPT_MAP = 64  # tokens

@@ -8,13 +8,8 @@ from sr_zoo.blocks.ffn import GatedDepthwiseFFN
 from sr_zoo.blocks.global_statistics import attend_channels
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.swin import channels_first, channels_last
-from sr_zoo.blocks.window import (
-    WindowAttention,
-    attend_by_cosine,
-    merge,
-    partition,
-    split_heads,
-)
+from sr_zoo.blocks.window import merge, partition
+from sr_zoo.blocks.window_attention import WindowAttention, attend_by_cosine, split_heads
 
 NORM_EPS = 1e-6
 
