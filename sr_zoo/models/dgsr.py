@@ -84,6 +84,7 @@ class MessagePassing(nn.Module):
             F.normalize(split_heads(part, self.num_heads), dim=-1)
             for part in self.embed(pixels).chunk(2, dim=-1)
         )
+        # no scaled_dot_product_attention: which edges there are follows from the logits themselves
         similarity = receiver @ sender.transpose(-2, -1)  # (N, windows, heads, pixels, pixels)
         weakest = similarity.detach().topk(self.num_neighbours, dim=-1).values[..., -1:]
         logits = self.sharpness * similarity + self.bias()

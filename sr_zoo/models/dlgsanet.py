@@ -74,10 +74,10 @@ class DynamicDepthwiseConv(nn.Module):
         out = torch.unflatten(torch.zeros_like(x), 1, (self.groups, -1))
         for row in range(KERNEL_SIZE):
             taps = F.conv2d(description, weight[:, row].flatten(0, 1), bias[:, row].flatten())
-            taps = torch.unflatten(taps, 1, (self.groups, KERNEL_SIZE))
-            for column in range(KERNEL_SIZE):
-                shifted = padded[..., row : row + height, column : column + width]
-                out.addcmul_(shifted, taps[:, :, column, None])
+            taps = torch.unflatten(taps[:, :, None], 1, (self.groups, KERNEL_SIZE))
+            line = padded.narrow(-2, row, height)
+            for column, tap in enumerate(taps.unbind(2)):
+                out.addcmul_(line.narrow(-1, column, width), tap)
         return out.flatten(1, 2)
 
 

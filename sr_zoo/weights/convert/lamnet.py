@@ -31,6 +31,6 @@ CONVERTER = Converter(
         ("alpha", "scale_body"),
         ("upsample", "upsampler"),
     ),
-    ignore=(r".*\.kernel_map",),
+    ignore=(r".*\.kernel_map",),  # which weight is which pixel's; SEGMENTS here
     reshapes=(Reshape(r".*\.norm\.(weight|bias)", load=Tensor.flatten, save=as_map),),
 )

@@ -30,5 +30,5 @@ CONVERTER = Converter(
         ("to_target.conv", "upsampler.0"),
         ("to_target.final_conv", "tail"),
     ),
-    ignore=(r".*\.relative_position_index",),
+    ignore=(r".*\.relative_position_index",),  # computed here
 )

@@ -20,7 +20,7 @@ CONVERTER = Converter(
         *nest("layers.{i}.residual_group.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
         ("upsample", "upsampler"),
     ),
-    ignore=(*SWIN_IGNORE, r".*\.relative_coords_table"),
+    ignore=(*SWIN_IGNORE, r".*\.relative_coords_table"),  # tables, computed here
 )
 
 TRANSFORMERS_BLOCK = (
@@ -49,7 +49,7 @@ TRANSFORMERS = Converter(
         ("swin2sr.conv_after_body", "body_out"),
         ("upsample.conv", "upsampler.0"),
     ),
-    ignore=(r".*\.relative_(coords_table|position_index)",),
+    ignore=(r".*\.relative_(coords_table|position_index)",),  # the same tables
     joined=((r".*\.attention\.qkv\.weight", 3),),
 )
 OTHER_LAYOUTS = (TRANSFORMERS,)
