@@ -37,9 +37,11 @@ def test_shared_maps_weigh_the_values_of_their_own_window():
         torch.testing.assert_close(corner, corner[..., :1, :1].expand_as(corner))
 
 
-def test_groups_must_divide_the_channels():
-    with pytest.raises(ValueError, match=r"channels \(10\) must be a multiple .* groups \(3\)"):
-        GMSA(10, (4, 8, 16))
+@pytest.mark.parametrize("window_sizes", [(4, 8, 16), ()])
+def test_groups_must_divide_the_channels(window_sizes):
+    message = rf"channels \(10\) must be a multiple .* groups \({len(window_sizes)}\)"
+    with pytest.raises(ValueError, match=message):
+        GMSA(10, window_sizes)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

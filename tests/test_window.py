@@ -1,15 +1,20 @@
 """Window machinery against definitions that are slow and plain."""
 
 import itertools
+import re
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    GMSA,
+    OSA,
+    GridOSA,
     RelativePositionBias,
     WindowAttention,
     attend,
+    channels_last,
     merge,
     pad_to_multiple,
     partition,
@@ -111,3 +116,19 @@ def test_padding_mirrors_tiny_images_again_and_again():
     row = torch.arange(3.0).expand(1, 1, 1, 3)
     assert pad_to_multiple(row, 8)[0, 0, 0].tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
     assert pad_to_multiple(row, 8).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda x: partition(channels_last(x), (8, 8)),
+        GMSA(6, (4, 8)),
+        OSA(6, 2, window=8),
+        GridOSA(6, 2, window=8),
+    ],
+    ids=["partition", "GMSA", "OSA", "GridOSA"],
+)
+def test_a_map_that_is_no_whole_number_of_windows_is_refused(cut):
+    message = re.escape("16 x 20 cells cannot be cut into 8 x 8; pad it, as by pad_to_multiple")
+    with pytest.raises(ValueError, match=message):
+        cut(torch.zeros(1, 6, 16, 20))

@@ -19,7 +19,7 @@ class _WindowGroups(nn.Module):
     def __init__(
         self, channels: int, projected: int, window_sizes: Sequence[int], *, shifted: bool
     ) -> None:
-        if channels % len(window_sizes):
+        if not window_sizes or channels % len(window_sizes):
             raise ValueError(
                 f"channels ({channels}) must be a multiple of the number of groups "
                 f"({len(window_sizes)})"

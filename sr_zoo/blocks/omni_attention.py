@@ -8,7 +8,7 @@ from sr_zoo.blocks.ffn import GatedDepthwiseFFN
 from sr_zoo.blocks.global_statistics import attend_channels
 from sr_zoo.blocks.norm import LayerNorm2d
 from sr_zoo.blocks.swin import channels_first, channels_last
-from sr_zoo.blocks.window import merge, partition
+from sr_zoo.blocks.window import check_windows, merge, partition
 from sr_zoo.blocks.window_attention import WindowAttention, attend_by_cosine, split_heads
 
 NORM_EPS = 1e-6
@@ -141,6 +141,7 @@ class GridOSA(OSA):
 
     def attend(self, x: Tensor) -> Tensor:
         size = (x.shape[1], x.shape[2])
+        check_windows(size, (self.window, self.window))
         cell = (size[0] // self.window, size[1] // self.window)
         tokens = partition(x, cell).transpose(1, 2)  # one pixel from each of window**2 cells
         return merge(self.spatial(tokens).transpose(1, 2), cell, size)

@@ -16,13 +16,29 @@ MOST_TOKENS = 4096  # of a window whose offsets are numbered, which takes 128 MB
 
 
 def partition(x: Tensor, window: tuple[int, int], shift: tuple[int, int] = (0, 0)) -> Tensor:
-    """Cut a map into windows, row by row: (N, H, W, C) to (N, windows, tokens, C)."""
+    """Cut a map into windows, row by row: (N, H, W, C) to (N, windows, tokens, C).
+
+    Raises:
+        ValueError: H or W is no multiple of the window's side.
+    """
+    batch, height, width, channels = x.shape
+    check_windows((height, width), window)
     if any(shift):
         x = torch.roll(x, (-shift[0], -shift[1]), (1, 2))
-    batch, height, width, channels = x.shape
     rows, columns = window
     cells = x.reshape(batch, height // rows, rows, width // columns, columns, channels)
     return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+
+def check_windows(size: tuple[int, int], window: tuple[int, int]) -> None:
+    """Refuse a map of `size` (H, W) that is no whole number of windows."""
+    if torch.compiler.is_compiling():  # sizes are unknown
+        return
+    if size[0] % window[0] or size[1] % window[1]:
+        raise ValueError(
+            f"a map of {size[0]} x {size[1]} cells cannot be cut into {window[0]} x {window[1]}; "
+            "pad it, as by pad_to_multiple"
+        )
 
 
 def merge(
