@@ -4,6 +4,7 @@ from sr_zoo.blocks.attention import ESA, CALayer, ContrastAwareCALayer, PixelAtt
 from sr_zoo.blocks.cascade import CARNTrunk, Cascade, CascadeResidualBlock
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
 from sr_zoo.blocks.chain import CollectingChain
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
 from sr_zoo.blocks.conv import (
     BSConv,
@@ -12,6 +13,7 @@ from sr_zoo.blocks.conv import (
     StripedConv2d,
     add_identity,
     bottleneck_conv,
+    conv1x1,
     conv3x3,
     conv_halves,
 )
@@ -53,8 +55,6 @@ from sr_zoo.blocks.strips import in_strips
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
     SwinBlock,
-    channels_first,
-    channels_last,
     init_linear,
 )
 from sr_zoo.blocks.tile_view import TileView, resize_pooled
@@ -141,6 +141,7 @@ __all__ = [
     "bottleneck_conv",
     "channels_first",
     "channels_last",
+    "conv1x1",
     "conv3x3",
     "conv_halves",
     "cosine_scale",

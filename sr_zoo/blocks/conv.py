@@ -112,6 +112,11 @@ class BSConv(nn.Sequential):
         )
 
 
+def conv1x1(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """Return a 1x1 convolution, a linear layer for each pixel."""
+    return nn.Conv2d(in_channels, out_channels, 1)
+
+
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """Return a 3x3 convolution that keeps height and width."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)

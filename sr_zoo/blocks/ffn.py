@@ -5,24 +5,31 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.conv import conv_halves
 
 
 class MLP(nn.Sequential):
     """Feed-forward block of a transformer: a linear layer, an activation, a linear layer.
 
-    Shape: (..., channels) to the same.
+    Shape: (..., channels) to the same; with `conv1x1` for layer (N, channels, H, W) to the same.
 
     Args:
         channels: Width of the input and of the output.
         hidden: Width inside.
         act: Builds the activation.
+        layer: Builds a linear layer from input and output width.
     """
 
     def __init__(
-        self, channels: int, hidden: int, *, act: Callable[[], nn.Module] = nn.GELU
+        self,
+        channels: int,
+        hidden: int,
+        *,
+        act: Callable[[], nn.Module] = nn.GELU,
+        layer: Callable[[int, int], nn.Module] = nn.Linear,
     ) -> None:
-        super().__init__(nn.Linear(channels, hidden), act(), nn.Linear(hidden, channels))
+        super().__init__(layer(channels, hidden), act(), layer(hidden, channels))
 
 
 class ResidualDepthwiseFFN(nn.Module):
@@ -49,8 +56,8 @@ class ResidualDepthwiseFFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = F.gelu(self.expand(x))
-        local = F.gelu(self.depthwise(hidden.permute(0, 3, 1, 2)))
-        return self.project(hidden + local.permute(0, 2, 3, 1))
+        local = F.gelu(self.depthwise(channels_first(hidden)))
+        return self.project(hidden + channels_last(local))
 
 
 class ConvFFN(nn.Sequential):

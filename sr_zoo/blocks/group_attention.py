@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks.swin import channels_first, channels_last
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.window import merge, partition
 from sr_zoo.blocks.window_attention import attend
 

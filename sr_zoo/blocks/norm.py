@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.channels import channels_first, channels_last
+
 
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of each pixel, with weight and bias per channel.
@@ -28,7 +30,7 @@ class LayerNorm2d(nn.Module):
             centred = x - x.mean(1, keepdim=True)
             scaled = centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + self.eps)
             return scaled * self.weight[:, None, None] + self.bias[:, None, None]
-        last = x.permute(0, 2, 3, 1)
-        return F.layer_norm(last, self.weight.shape, self.weight, self.bias, self.eps).permute(
-            0, 3, 1, 2
+        last = channels_last(x)
+        return channels_first(
+            F.layer_norm(last, self.weight.shape, self.weight, self.bias, self.eps)
         )

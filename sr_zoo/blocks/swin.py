@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.ffn import TransformerLayer
 from sr_zoo.blocks.window import merge, partition
 
@@ -67,16 +68,6 @@ class ResidualSwinGroup(nn.Module):
         for block in self.blocks:
             deep = block(deep, *masks)
         return x + channels_last(self.conv(channels_first(deep)))
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, H, W, C)."""
-    return x.permute(0, 2, 3, 1)
-
-
-def channels_first(x: Tensor) -> Tensor:
-    """(N, H, W, C) to (N, C, H, W)."""
-    return x.permute(0, 3, 1, 2)
 
 
 def init_linear(module: nn.Module) -> None:

@@ -29,11 +29,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    MLP,
     LayerNorm2d,
     PixelShuffleUpsampler,
     RelativePositionBias,
     channels_first,
     channels_last,
+    conv1x1,
     crop,
     join_heads,
     merge,
@@ -107,10 +109,7 @@ class ConvMixer(nn.Module):
             nn.Conv2d(channels, channels, MIXER_KERNEL, padding=half, groups=channels), nn.GELU()
         )
         self.pointwise = nn.Sequential(
-            LayerNorm2d(channels, NORM_EPS),
-            nn.Conv2d(channels, EXPANSION * channels, 1),
-            nn.GELU(),
-            nn.Conv2d(EXPANSION * channels, channels, 1),
+            LayerNorm2d(channels, NORM_EPS), *MLP(channels, EXPANSION * channels, layer=conv1x1)
         )
 
     def forward(self, x: Tensor) -> Tensor:

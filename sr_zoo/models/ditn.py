@@ -96,7 +96,7 @@ class DilatedDepthwiseConv(nn.Conv2d):
         half = self.kernel_size[0] // 2
         out = F.conv2d(pictures, self.weight, self.bias, padding=half, groups=self.groups)
         cells = torch.unflatten(out, 0, (-1, self.step, self.step)).permute(0, 4, 1, 5, 2, 3)
-        whole = cells.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        whole = channels_first(cells.flatten(3, 4).flatten(1, 2))
         return whole[..., :height, :width]
 
 

@@ -25,7 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import LayerNorm2d, MeanShift, PixelShuffleUpsampler, global_mean
+from sr_zoo.blocks import (
+    MLP,
+    LayerNorm2d,
+    MeanShift,
+    PixelShuffleUpsampler,
+    conv1x1,
+    global_mean,
+)
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -81,9 +88,7 @@ class LinearMixer(nn.Module):
         half = channels // 2
         line = 2 * REACH + 1
         self.enter = nn.Conv2d(channels, channels, 1)
-        self.channel_branch = nn.Sequential(
-            nn.Conv2d(half, half // 2, 1), nn.ReLU(), nn.Conv2d(half // 2, half, 1)
-        )
+        self.channel_branch = MLP(half, half // 2, act=nn.ReLU, layer=conv1x1)
         self.row_weights = line_weights(half, (1, line))
         self.column_weights = line_weights(half, (line, 1))
         self.leave = nn.Conv2d(channels, channels, 1)

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import DIV2K_MEAN, CARNTrunk, FSRCNNTrunk, MeanShift
+from sr_zoo.blocks import DIV2K_MEAN, CARNTrunk, FSRCNNTrunk, MeanShift, channels_last
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.blocks.clustering import two_means
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
@@ -166,14 +166,14 @@ class PCSR(DynamicNetwork):
     def all_heavy(self, x: Tensor) -> Tensor:
         """Compute every pixel by the heavy perceptron, without asking the classifier."""
         shifted = self.mean_shift(x)
-        features = self.encode(shifted).permute(0, 2, 3, 1)
+        features = channels_last(self.encode(shifted))
         pixels = self._pixels(self.heavy(features, self.places))
         return self.mean_shift.restore(pixels + self._enlarge(shifted))
 
     def _scored(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the mean-shifted image, its features, and how hard the classifier finds pixels."""
         shifted = self.mean_shift(x)
-        features = self.encode(shifted).permute(0, 2, 3, 1)
+        features = channels_last(self.encode(shifted))
         hardness = self.classifier(features, self.places).softmax(-1)[..., 1]
         return shifted, features, hardness
 

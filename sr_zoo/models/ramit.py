@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    MLP,
     LayerNorm2d,
     PixelShuffleUpsampler,
     RelativePositionBias,
@@ -36,6 +37,7 @@ from sr_zoo.blocks import (
     attend_channels,
     channels_first,
     channels_last,
+    conv1x1,
     cosine_scale,
     crop,
     join_heads,
@@ -169,9 +171,7 @@ class MixingBlock(nn.Module):
         self.channel = ChannelAttention(num_heads[1], head_width, stride)
         self.mixer = mixer(channels, channels)
         self.norm_attention = LayerNorm2d(channels, NORM_EPS)
-        self.ffn = nn.Sequential(
-            nn.Conv2d(channels, 2 * channels, 1), nn.GELU(), nn.Conv2d(2 * channels, channels, 1)
-        )
+        self.ffn = MLP(channels, 2 * channels, layer=conv1x1)
         self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
 
     def forward(self, x: Tensor, helpers: tuple[Tensor, Tensor] | None) -> tuple[Tensor, ...]:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import StagedUpsampler
+from sr_zoo.blocks import MLP, StagedUpsampler, channels_first, channels_last, conv1x1
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -40,8 +40,8 @@ class BiasFreeNorm2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        last = x.permute(0, 2, 3, 1)
-        return F.layer_norm(last, self.weight.shape, self.weight, eps=NORM_EPS).permute(0, 3, 1, 2)
+        shape = self.weight.shape
+        return channels_first(F.layer_norm(channels_last(x), shape, self.weight, eps=NORM_EPS))
 
 
 class SplitMLP(nn.Module):
@@ -50,11 +50,7 @@ class SplitMLP(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
-        self.mlp = nn.Sequential(
-            nn.Conv2d(half, MLP_EXPANSION * half, 1),
-            nn.SiLU(),
-            nn.Conv2d(MLP_EXPANSION * half, half, 1),
-        )
+        self.mlp = MLP(half, MLP_EXPANSION * half, act=nn.SiLU, layer=conv1x1)
         self.shuffle = nn.ChannelShuffle(SHUFFLE_GROUPS)
 
     def forward(self, x: Tensor) -> Tensor:
