@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import sr_zoo
 from sr_zoo.errors import CheckpointError
 from sr_zoo.models.dat import DATLight
 from sr_zoo.models.rdan import RDAN
@@ -34,6 +35,16 @@ def test_swin2sr_loads_from_the_layout_of_transformers(tmp_path):
     load_file_into(target, tmp_path / "model.safetensors")
     for name, tensor in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], tensor)
+
+
+def test_a_repository_of_transformers_is_recognised(tmp_path):
+    source = small(0)
+    torch.save(TRANSFORMERS.save(source.state_dict()), tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text('{"model_type": "swin2sr", "upscale": 2}')
+    loaded = sr_zoo.load_model(tmp_path)
+    assert loaded.identity.name == "swin2sr_light"
+    for name, tensor in source.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
 
 
 def test_a_missing_piece_is_named():

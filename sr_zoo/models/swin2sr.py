@@ -3,7 +3,8 @@
 SwinIR's trunk with the blocks of Swin V2: attention by the cosine of queries and keys, a position
 bias computed from the offset's logarithm, and norms behind each part instead of before. Training is
 steadier for it, and the bias carries over to windows of other sizes. The authors released weights
-for x2 only.
+for x2 only. Files in the layout of Hugging Face's transformers load like the authors' own, and so
+do folders and repositories of them.
 
 ```mermaid
 flowchart LR

@@ -39,6 +39,7 @@ BIAS = nest(
         ("pos3", "layers.2"),
     ),
 )
+# tables and masks, computed here
 IGNORE = (*SWIN_IGNORE, r".*\.attn_mask_[01]", r".*\.rpe_biases")
 
 CONVERTER = Converter(

@@ -21,6 +21,7 @@ TRUNK = (
     *SWIN_TRUNK,
     *nest("layers.{i}.residual_group.blocks.{j}", "body.{i}.blocks.{j}", BLOCK),
 )
+# tables and masks, computed here
 IGNORE = (*SWIN_IGNORE, r".*\.aligned_relative_position_index")
 
 CONVERTER = Converter(rules=(*TRUNK, ("upsample", "upsampler")), ignore=IGNORE)
