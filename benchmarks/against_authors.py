@@ -140,6 +140,7 @@ def build_theirs(name: str, clones: Path, facts: dict[str, Any]) -> nn.Module:
     stand_in("basicsr.archs.arch_util", to_2tuple=to_2tuple, trunc_normal_=trunc_normal_)
     stand_in("basicsr.utils", repository / "basicsr" / "utils")
     stand_in("basicsr.utils.registry", ARCH_REGISTRY=Registry())
+    stand_in("thop", profile=None)
     theirs = NETWORKS[name]
     for package in theirs.module.split(".")[:-1]:
         if package != "basicsr" and (repository / package).is_dir():
