@@ -18,6 +18,7 @@ def in_strips(
     *maps: Tensor,
     reach: int = 0,
     scale: int = 1,
+    inflation: int = 1,
     into: Tensor | None = None,
 ) -> Tensor:
     """Run layers that see no more than `reach` rows up and down on strips of rows.
@@ -29,6 +30,7 @@ def in_strips(
         *maps: (N, ..., H, W), each of the same H and W.
         reach: Rows around an output row that change it.
         scale: Rows and columns of the output per row and column of the maps.
+        inflation: How many times fewer rows a strip has, where its maps grow on the way.
         into: What may be overwritten by the output where strips are run; with a reach of 0 one of
             the maps can be.
 
@@ -38,7 +40,7 @@ def in_strips(
     height, width = maps[0].shape[-2:]
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or not maps[0].is_cpu:
         return run(*maps)
-    rows = max(STRIP_PIXELS // width, LEAST_ROWS, 4 * reach)
+    rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
     if height <= rows:
         return run(*maps)
     whole = torch.empty(0) if into is None else into

@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
+
+from sr_zoo.blocks.strips import in_strips
 
 LEAKY_SLOPE = 0.01  # where the width narrows before stages
+STAGES_REACH = 3  # rows: 1 before the stages, 1 + 1/2 + 1/4 ... in them and after
 
 
 class PixelShuffleUpsampler(nn.Sequential):
@@ -85,6 +88,8 @@ class StagedUpsampler(nn.Sequential):
 class NarrowingUpsampler(nn.Sequential):
     """Features to pixels by way of a smaller width, which is enlarged in stages.
 
+    Strip by strip where that saves memory: its maps are the largest of most networks.
+
     Source: Liang et al., SwinIR, ICCV Workshops 2021, the classical form, and networks after it.
 
     Shape: (N, in_channels, H, W) to (N, 3, scale*H, scale*W).
@@ -104,4 +109,11 @@ class NarrowingUpsampler(nn.Sequential):
             nn.LeakyReLU(LEAKY_SLOPE),
             StagedUpsampler(channels, scale),
             nn.Conv2d(channels, 3, 3, padding=1),
+        )
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        # maps grow by the square of the scale, but lower strips overlap more
+        return in_strips(
+            super().forward, x, reach=STAGES_REACH, scale=self.scale, inflation=self.scale
         )

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import sr_zoo
-from sr_zoo.blocks import in_strips, strips
+from sr_zoo.blocks import NarrowingUpsampler, in_strips, strips
 from sr_zoo.inference.memory import PeakMemory
 
 
@@ -23,6 +23,17 @@ def test_strips_come_out_as_the_whole(narrow, height):
     for run, scale in ((layers, 1), (shuffled, 2)):
         out = in_strips(run, x, reach=3, scale=scale)
         torch.testing.assert_close(out, run(x), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@torch.inference_mode()
+def test_stages_to_pixels_need_no_map_as_large_as_the_output(narrow, scale):
+    upsampler = NarrowingUpsampler(4, 16, scale).to(memory_format=torch.channels_last)
+    x = torch.rand(1, 4, 100, 9).contiguous(memory_format=torch.channels_last)
+    with PeakMemory() as memory:
+        out = upsampler(x)
+    torch.testing.assert_close(out, nn.Sequential.forward(upsampler, x), atol=1e-6, rtol=0)
+    assert memory.peak < 16 * x[:, :1].nbytes * scale**2
 
 
 @torch.inference_mode()
