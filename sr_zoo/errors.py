@@ -47,7 +47,11 @@ class ImageReadError(SRZooError, OSError):
     """An image file is missing, damaged, or no image."""
 
 
-class ImageWriteError(SRZooError, OSError):
+class FileWriteError(SRZooError, OSError):
+    """A file could not be written."""
+
+
+class ImageWriteError(FileWriteError):
     """An image file could not be written."""
 
 

@@ -79,6 +79,10 @@ class SRNetwork(nn.Module):
             license: SPDX identifier of the weights, or None if there is none to state.
             trained_on: Data sets.
             metrics: Data set to ``{"psnr_y": dB, "ssim_y": ...}``; the model card states them.
+
+        Raises:
+            ModelArgumentError: The network does not know which model it is.
+            FileWriteError: The folder cannot be written to, or the disk is full.
         """
         from sr_zoo.weights.card import Facts
         from sr_zoo.weights.hub import save_pretrained

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageFormatError, OptionError
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.pil import to_pil
 from sr_zoo.imaging.read import read_image
 
@@ -100,7 +100,7 @@ class Comparison:
         """Write a page that any browser shows.
 
         Raises:
-            ImageWriteError: The file cannot be written.
+            FileWriteError: The file cannot be written.
         """
         page = f'<!doctype html><meta charset="utf-8"><title>Comparison</title>{self.to_html()}'
         write_atomically(path, page.encode())

@@ -20,13 +20,14 @@ BLOCK_LINES = 250
 # what each part may import from, besides itself; "network", "spec" and the like are modules
 ALLOWED = {
     "errors": set(),
+    "atomic": {"errors"},
     "network": {"blocks", "errors", "weights"},  # weights: saving, imported when it is called
     "spec": {"network"},
     "registry": {"errors", "spec"},
     "blocks": {"errors"},
     "dynamic": {"errors", "network"},
     "models": {"blocks", "dynamic", "errors", "network", "spec"},
-    "imaging": {"errors"},
+    "imaging": {"atomic", "errors"},
     "fusion": {"blocks", "errors", "network"},
 }
 

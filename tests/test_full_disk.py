@@ -1,5 +1,6 @@
 """A full disk and a folder that is read-only end in one sentence, with what was there intact."""
 
+import os
 import resource
 import subprocess
 from contextlib import contextmanager
@@ -9,9 +10,13 @@ import pytest
 
 import sr_zoo
 from sr_zoo.cli import main
+from sr_zoo.errors import FileWriteError
 from sr_zoo.imaging import Picture, read_image, write_image
 from sr_zoo.inference import huge
 from sr_zoo.inference.files import upscale_files
+from sr_zoo.weights import cache
+from sr_zoo.weights.cache import Converted
+from sr_zoo.weights.manifest import load_manifest
 
 ROOM = 24_000  # bytes; the small file fits, the large ones do not
 SMALL, LARGE = 8, 100  # sides
@@ -129,3 +134,56 @@ def test_a_read_only_folder(photos, tmp_path, capsys):
     said = complaints(capsys)
     assert len(said) == 3
     assert all("Read-only file system" in line and str(folder) in line for line in said)
+
+
+def weights(*arguments):
+    """Return the exit code of `sr-zoo weights`."""
+    with pytest.raises(SystemExit) as ended:
+        main(["weights", *map(str, arguments)])
+    return ended.value.code
+
+
+@pytest.mark.parametrize("name", ["out.pth", "out.safetensors"])
+def test_exported_weights_fill_the_disk(full, name, capsys):
+    (full / name).write_bytes(b"earlier")
+    assert weights("export", "rlfn_s_x4.sr_zoo", "-o", full / name) == 1
+    (line,) = complaints(capsys)
+    assert f"{full / name}: cannot be written (" in line
+    assert (full / name).read_bytes() == b"earlier"
+    assert {path.name for path in full.iterdir()} == {"a.png", name}
+
+
+def test_a_saved_network_fills_the_disk(full):
+    network = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
+    (full / "model.safetensors").write_bytes(b"earlier")
+    with pytest.raises(FileWriteError, match=r"model\.safetensors: cannot be written \("):
+        network.save_pretrained(full)
+    assert (full / "model.safetensors").read_bytes() == b"earlier"
+    assert {path.name for path in full.iterdir()} == {"a.png", "model.safetensors"}
+    with pytest.raises(FileWriteError, match=r"a\.png: the folder cannot be made \(File exists\)"):
+        network.save_pretrained(full / "a.png")
+
+
+def test_imported_weights_fill_the_disk(full, monkeypatch, capsys):
+    """The cache is what is full; loading weights of it goes on."""
+    entry = load_manifest().by_id("rlfn_s_x4.official")
+    monkeypatch.setenv("SR_ZOO_CACHE", str(full))
+    monkeypatch.setattr(cache, "_matches", lambda *_: True)
+    monkeypatch.setattr("sr_zoo.cli.weights.sha256_of", lambda *_: entry.sha256)
+    assert weights("import", cache.BUNDLED / "rlfn_s_x4.safetensors") == 1
+    (line,) = complaints(capsys)
+    assert f"{cache.path_of(entry)}: cannot be written (" in line
+    assert not [path for path in full.rglob("*") if path.is_file() and path.name != "a.png"]
+    Converted(entry, "rules").write(bytes(10 * ROOM))
+    assert Converted(entry, "rules").read() is None
+
+
+def test_weights_are_as_readable_as_any_file(tmp_path):
+    before = os.umask(0o022)
+    try:
+        sr_zoo.create_model("rlfn_s", 4, pretrained=False).save_pretrained(tmp_path)
+        assert weights("export", "rlfn_s_x4.sr_zoo", "-o", tmp_path / "out.safetensors") == 0
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o644}, modes

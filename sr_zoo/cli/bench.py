@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from tqdm import tqdm
 
+from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.cli.options import spreading
 from sr_zoo.errors import OptionError
 
@@ -55,10 +56,10 @@ def command(
     text = f"{speed.machine_line()}\n\n{speed.table(timings, contenders[0].label)}"
     typer.echo(text)
     if output:
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
         facts = json.dumps(speed.as_json(timings), indent=1)
-        (output / "bench.json").write_text(facts + "\n", encoding="utf-8")
-        (output / "bench.md").write_text(text + "\n", encoding="utf-8")
+        write_atomically(output / "bench.json", f"{facts}\n".encode())
+        write_atomically(output / "bench.md", f"{text}\n".encode())
         _plot(output / "bench.png", timings)
     if update_speeds:
         speed.update_speeds(timings)

@@ -16,8 +16,8 @@ def command(
     seed: int | None = typer.Option(None, help="Fixes the random order."),
 ) -> None:
     """Make a blind-rating page from folders of results, or average the ratings that it saved."""
+    from sr_zoo.atomic import write_atomically
     from sr_zoo.evaluation.rating import opinions, rating_page
-    from sr_zoo.imaging.atomic import write_atomically
 
     if all(path.suffix.lower() == ".csv" for path in inputs):
         for opinion in opinions(inputs):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import OptionError
 from sr_zoo.evaluation.evaluate import Evaluation
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.weights.manifest import manifest_path
 
 MEASURES = ("psnr_y", "ssim_y")

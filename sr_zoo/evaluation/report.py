@@ -17,10 +17,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from rich.table import Table
 
 from sr_zoo import __version__
+from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import OptionError
 from sr_zoo.evaluation.evaluate import Evaluation, Record, Row
 from sr_zoo.evaluation.measures import MEASURES
-from sr_zoo.imaging.atomic import write_atomically
 
 COST_AXES = {"num_params": "Parameters (K)", "macs": "Multiply-adds (G) at 1280x720"}
 COST_UNITS = {"num_params": 1e3, "macs": 1e9}
@@ -225,9 +225,9 @@ def write_report(evaluation: Evaluation, folder: Path, title: str) -> list[Path]
 
     Raises:
         OptionError: matplotlib is not installed.
-        ImageWriteError: The folder cannot be written to.
+        FileWriteError: The folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     contents = {
         "report.html": as_html(evaluation, title),
         "report.json": json.dumps(as_json(evaluation), indent=1, allow_nan=False) + "\n",

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
@@ -80,9 +81,7 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
         partial = Path(temporary) / "int8.onnx"
         _quantise(exact, partial, [_batch(lr) for lr, _ in pairs])
         scores = [_score(file, pairs, network.scale) for file in (exact, partial)]
-        if not target.parent.is_dir():
-            raise ExportError(f"{target}: the folder {target.parent} does not exist")
-        target.write_bytes(partial.read_bytes())
+        write_atomically(target, partial.read_bytes(), error=ExportError)
     return Quantised(target, len(pairs), *scores)
 
 

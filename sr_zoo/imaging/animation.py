@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging import tiff
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.picture import Metadata, Picture
 from sr_zoo.imaging.pil import from_pil, to_pil
@@ -131,7 +131,7 @@ def write_frames(
         raise ImageWriteError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise ImageWriteError(f"{path}: cannot be written as {chosen.name} ({error})") from error
-    write_atomically(path, data)
+    write_atomically(path, data, error=ImageWriteError)
 
 
 def check_animated(format: Format) -> None:

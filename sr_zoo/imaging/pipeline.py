@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
+from sr_zoo.atomic import make_folder, remove_leftovers, write_atomically
 from sr_zoo.errors import ImageWriteError, SRZooError
-from sr_zoo.imaging.atomic import remove_leftovers, write_atomically
 from sr_zoo.imaging.folder import Job
 from sr_zoo.imaging.journal import Journal
 
@@ -116,7 +116,7 @@ class Pipeline(Generic[Read, Processed]):
         self, job: Job, processed: Processed, started: float, journal: Journal | None
     ) -> Outcome:
         try:
-            _make_folder(job.target.parent)
+            make_folder(job.target.parent, error=ImageWriteError)
             self.write(processed, job.target)
             if journal:
                 journal.add(job)
@@ -128,13 +128,6 @@ class Pipeline(Generic[Read, Processed]):
 def _failed(job: Job, error: Exception, started: float) -> Outcome:
     reason = str(error) if isinstance(error, SRZooError) else f"{type(error).__name__}: {error}"
     return Outcome(job, "failed", " ".join(reason.split()), time.monotonic() - started)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageWriteError(f"{folder}: the folder cannot be made ({error.strerror})") from error
 
 
 def write_report(outcomes: Sequence[Outcome], path: Path, settings: Mapping[str, Any]) -> None:
@@ -164,4 +157,4 @@ def write_report(outcomes: Sequence[Outcome], path: Path, settings: Mapping[str,
         "settings": {key: str(value) for key, value in settings.items()},
         "files": files,
     }
-    write_atomically(path, json.dumps(report, indent=1).encode())
+    write_atomically(path, json.dumps(report, indent=1).encode(), error=ImageWriteError)

@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sr_zoo.atomic import writing_atomically
 from sr_zoo.errors import ImageWriteError
-from sr_zoo.imaging.atomic import writing_atomically
 from sr_zoo.imaging.video import import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -33,7 +33,7 @@ def join(
         ImageWriteError: The container cannot hold the streams, or the file cannot be written.
     """
     av = import_av()
-    with writing_atomically(target) as partial:
+    with writing_atomically(target, error=ImageWriteError) as partial:
         try:
             with (
                 av.open(str(partial), "w", format=container_of(target)) as output,

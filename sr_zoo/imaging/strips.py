@@ -15,9 +15,9 @@ from queue import SimpleQueue
 from threading import Semaphore
 from typing import Any
 
+from sr_zoo.atomic import writing_atomically
 from sr_zoo.errors import ImageWriteError
 from sr_zoo.imaging import png
-from sr_zoo.imaging.atomic import writing_atomically
 from sr_zoo.imaging.picture import Array
 
 TILED_SIDE = 256  # of the tiles inside a TIFF
@@ -58,7 +58,10 @@ def writing_strips(
     import pyvips  # type: ignore[import-untyped]  # it has no annotations
 
     feed = _Feed()
-    with writing_atomically(path) as partial, ThreadPoolExecutor(1) as thread:
+    with (
+        writing_atomically(path, error=ImageWriteError) as partial,
+        ThreadPoolExecutor(1) as thread,
+    ):
 
         def save() -> None:
             try:

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging import png, tiff
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.picture import Metadata, Picture
 from sr_zoo.imaging.pil import save_options, to_pil
@@ -48,7 +48,7 @@ def write_image(
         data = encode_image(picture, chosen, quality=quality, strip=strip)
     except ImageWriteError as error:
         raise ImageWriteError(f"{path}: {error}") from error
-    write_atomically(path, data)
+    write_atomically(path, data, error=ImageWriteError)
 
 
 def encode_image(

@@ -14,6 +14,8 @@ import torch
 from tqdm import tqdm
 
 from sr_zoo import __version__
+from sr_zoo.atomic import write_atomically
+from sr_zoo.errors import ImageWriteError
 from sr_zoo.imaging.animation import (
     Animation,
     Frame,
@@ -21,7 +23,6 @@ from sr_zoo.imaging.animation import (
     read_frames,
     write_frames,
 )
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.folder import Job, Selection, plan
 from sr_zoo.imaging.formats import output_format
 from sr_zoo.imaging.journal import Journal
@@ -161,7 +162,7 @@ def _pipeline(
         if image is None:
             return  # it was too large to wait for this
         if isinstance(image, bytes):
-            write_atomically(target, image)
+            write_atomically(target, image, error=ImageWriteError)
         elif isinstance(image, Picture):
             write_image(image, target, **options.encoding)
         else:

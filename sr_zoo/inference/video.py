@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageWriteError, OptionError
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.picture import Array
 from sr_zoo.imaging.remux import check_streams, container_of, join
 from sr_zoo.imaging.video import (
@@ -109,7 +109,7 @@ def _folder(target: Path, settings: Mapping[str, Any]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageWriteError(f"{target}: cannot be written ({error.strerror})") from error
-    write_atomically(journal, said)
+    write_atomically(journal, said, error=ImageWriteError)
     return folder
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sr_zoo.errors import ImageReadError, OptionError, SRZooError
+from sr_zoo.atomic import make_folder, writing_atomically
+from sr_zoo.errors import FileWriteError, ImageReadError, OptionError, SRZooError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import read_image
 from sr_zoo.imaging.folder import READABLE_SUFFIXES
@@ -148,18 +149,14 @@ def _decode(file: Path) -> Pixels:
 
 def _keep(path: Path, pixels: Pixels) -> None:
     """Write an array so that another run never reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{np.random.default_rng().integers(1 << 62):x}.npy")
     try:
-        np.save(temporary, pixels)
-        temporary.replace(path)
-    except OSError as error:
+        make_folder(path.parent)
+        with writing_atomically(path) as partial, partial.open("wb") as file:
+            np.save(file, pixels)
+    except FileWriteError as error:
         raise OptionError(
-            f"Decoded images cannot be kept in {path.parent} ({error.strerror or error}); "
-            "SR_ZOO_CACHE names another folder"
+            f"Decoded images cannot be kept: {error}; SR_ZOO_CACHE names another folder"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Patches(Dataset[tuple[Tensor, Tensor]]):

@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from sr_zoo.errors import ImageWriteError, TrainingError
-from sr_zoo.imaging.atomic import write_atomically
+from sr_zoo.atomic import write_atomically
+from sr_zoo.errors import TrainingError
 
 
 class Log:
@@ -46,10 +46,7 @@ class Log:
         writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(self.rows)
-        try:
-            write_atomically(self.path, text.getvalue().encode())
-        except ImageWriteError as error:
-            raise TrainingError(str(error)) from error
+        write_atomically(self.path, text.getvalue().encode(), error=TrainingError)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import OptionError, TrainingError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import Picture, write_image
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.network import SRNetwork
 from sr_zoo.training.log import Log
@@ -48,12 +48,9 @@ class Record:
             OptionError: Validation data cannot be had, or TensorBoard is not installed.
         """
         self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"{folder} cannot be made ({error.strerror})") from error
+        make_folder(folder, error=TrainingError)
         text = json.dumps(recipe.to_mapping(), indent=1) + "\n"
-        write_atomically(folder / "recipe.json", text.encode())
+        write_atomically(folder / "recipe.json", text.encode(), error=TrainingError)
         columns = (*(f"loss_{name}" for name in losses), "psnr_y", "ssim_y", "seconds")
         self.log = Log(folder / "log.csv", ("iteration", "lr", "loss", *columns), until=until)
         self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from sr_zoo.errors import CheckpointError, ImageWriteError, TrainingError
-from sr_zoo.imaging.atomic import remove_leftovers, write_atomically
+from sr_zoo.atomic import remove_leftovers, write_atomically
+from sr_zoo.errors import CheckpointError, FileWriteError, TrainingError
 
 FILE = "state.pt"
 
@@ -24,7 +24,7 @@ def save_state(state: dict[str, Any], folder: Path) -> None:
     torch.save(state, content)
     try:
         write_atomically(folder / FILE, content.getvalue())
-    except ImageWriteError as error:
+    except FileWriteError as error:
         raise TrainingError(
             f"The state of the run cannot be saved: {error}. Make room and run the same command "
             f"again: it goes on from the last state saved in {folder}"

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from sr_zoo.errors import DownloadError, WeightsIntegrityError
+from sr_zoo.atomic import make_folder, write_atomically
+from sr_zoo.errors import DownloadError, FileWriteError, WeightsIntegrityError
 from sr_zoo.weights.manifest import Bundled, Entry, Manual
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -90,23 +90,14 @@ def put(entry: Entry, file: Path) -> Path:
 
     Raises:
         WeightsIntegrityError: It is not the file that the manifest names.
+        FileWriteError: The cache cannot be written to, or the disk is full.
     """
     if not _matches(file, entry):
         raise WeightsIntegrityError(f"{file} is not the file of {entry.id}: its SHA-256 differs.")
     path = path_of(entry)
-    _write(path, file.read_bytes())
+    make_folder(path.parent)
+    write_atomically(path, file.read_bytes())
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that it is never there in part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Converted:
@@ -135,5 +126,6 @@ class Converted:
     def write(self, content: bytes) -> None:
         """Keep the file's content; where the cache is not writable, nothing happens."""
         digest = hashlib.sha256(content).hexdigest()
-        with suppress(OSError):
-            _write(self.folder / f"{self.prefix}{digest}.safetensors", content)
+        with suppress(FileWriteError):
+            make_folder(self.folder)
+            write_atomically(self.folder / f"{self.prefix}{digest}.safetensors", content)

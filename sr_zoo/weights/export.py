@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+from io import BytesIO
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
@@ -26,6 +27,7 @@ def export_entry(entry: Entry, path: Path, layout: str) -> None:
 
     Raises:
         CheckpointError: The model has no layout but ours.
+        FileWriteError: The file cannot be written.
     """
     spec = spec_of(entry.model)
     network = spec.network(**spec.variants[entry.model].resolve(entry.scale))
@@ -37,12 +39,10 @@ def export_entry(entry: Entry, path: Path, layout: str) -> None:
             raise CheckpointError(f"{entry.model} has no layout but ours; use --layout ours")
         state = converter.save(state)
     state = {name: tensor.contiguous() for name, tensor in state.items()}
-    temporary = path.with_name(f"{uuid.uuid4().hex}.part")
-    try:
-        if path.suffix == ".safetensors":
-            save_file(state, temporary, metadata={"id": entry.id, "license": str(entry.license)})
-        else:
-            torch.save(state, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if path.suffix == ".safetensors":
+        content = save(state, metadata={"id": entry.id, "license": str(entry.license)})
+    else:
+        stream = BytesIO()
+        torch.save(state, stream)
+        content = stream.getvalue()
+    write_atomically(path, content)

@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import sr_zoo
+from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import (
     DownloadError,
     ModelArgumentError,
@@ -42,6 +43,7 @@ def save_pretrained(
 
     Raises:
         ModelArgumentError: The network does not know which model it is.
+        FileWriteError: The folder cannot be written to, or the disk is full.
     """
     identity = network.identity
     if identity is None:
@@ -50,7 +52,7 @@ def save_pretrained(
             "not known; build it with sr_zoo.create_model."
         )
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     config: dict[str, Any] = {
         "architecture": identity.name,
         "arguments": identity.arguments,
@@ -61,13 +63,12 @@ def save_pretrained(
         **facts.origin,
     }
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    temporary = folder / f".{FILE}.part"
-    save_file(state, temporary, metadata={k: _as_text(value) for k, value in config.items()})
-    temporary.replace(folder / FILE)
+    weights = save(state, metadata={k: _as_text(value) for k, value in config.items()})
+    write_atomically(folder / FILE, weights)
     config = {"library_name": "sr_zoo", "library_version": sr_zoo.__version__, **config}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    write_atomically(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
     card = model_card(identity, facts, source or folder.as_posix())
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    write_atomically(folder / "README.md", card.encode())
 
 
 def _as_text(value: Any) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageReadError, ImageWriteError, OptionError
 from sr_zoo.imaging import Picture, read_image, write_image
-from sr_zoo.imaging.atomic import write_atomically
 from sr_zoo.imaging.folder import Job, Selection, plan
 from sr_zoo.imaging.journal import NAME, Journal
 from sr_zoo.imaging.pipeline import Outcome, Pipeline, write_report

@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_last_good_state(tiny, tmp_path, monkeypatch):
 
     def full_after_two_states(descriptor):
         size = os.fstat(descriptor).st_size
-        flushed.append(size > 10_000)  # only states are that large
+        flushed.append(size > 50_000)  # only states are that large
         if sum(flushed) > 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(descriptor)
