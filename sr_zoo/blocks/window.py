@@ -4,6 +4,8 @@ Feature maps are channels-last here, (N, H, W, C), H and W multiples of the wind
 and shifts are (vertical, horizontal) in cells of the map. A shifted layer takes its windows from
 the map rolled up and to the left; `shift_mask` keeps apart what the roll brought together. A
 network builds that mask once per forward pass and hands it to all layers of the same window.
+None is kept from pass to pass: building one is cheap beside a pass, and it takes as much memory as
+the features or more.
 """
 
 import math
