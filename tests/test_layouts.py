@@ -6,6 +6,7 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo.errors import CheckpointError
+from sr_zoo.models.craft import CRAFT
 from sr_zoo.models.dat import DATLight
 from sr_zoo.models.rdan import RDAN
 from sr_zoo.models.swin2sr import Swin2SR
@@ -52,6 +53,28 @@ def test_a_missing_piece_is_named():
     del state["swin2sr.encoder.stages.0.layers.1.attention.self.key.weight"]
     with pytest.raises(CheckpointError, match=r"body.0.blocks.1.attention.qkv.weight' needs 3"):
         TRANSFORMERS.load(state)
+
+
+@pytest.mark.parametrize(
+    ("network", "bias"),
+    [
+        (
+            DATLight(scale=2, channels=16, depths=(1,), num_heads=2),
+            "layers.0.blocks.0.attn.attns.1.pos.pos_proj",
+        ),
+        (
+            CRAFT(scale=2, channels=12, depths=(1,)),
+            "layers.0.residual_group.srwa_blocks.0.attns.1.pos.pos_proj",
+        ),
+    ],
+    ids=["DAT-light", "CRAFT"],
+)
+def test_a_position_bias_is_left_out_only_where_it_changes_nothing(network, bias):
+    converter = converter_of(type(network))
+    state = converter.save(network.state_dict())
+    converter.load({**state, f"{bias}.weight": torch.ones(1, 2)})
+    with pytest.raises(CheckpointError, match=rf"'{bias}.weight' is of a position bias"):
+        converter.load({**state, f"{bias}.weight": torch.ones(2, 2)})
 
 
 def test_files_need_not_say_how_many_batches_a_normalisation_saw(tmp_path):

@@ -1,7 +1,7 @@
 """CRAFT as in AVC2-UESTC/CRAFT-SR."""
 
-from sr_zoo.weights.convert.rules import Converter, nest
-from sr_zoo.weights.convert.shared import GATED_DEPTHWISE_FFN
+from sr_zoo.weights.convert.rules import nest
+from sr_zoo.weights.convert.shared import GATED_DEPTHWISE_FFN, FlatBiasConverter
 
 LOW = (
     ("norm1", "norm_attention"),
@@ -25,7 +25,7 @@ FUSION = (
     *nest("ffn", "ffn", GATED_DEPTHWISE_FFN),
 )
 
-CONVERTER = Converter(
+CONVERTER = FlatBiasConverter(
     rules=(
         ("conv_first", "head"),
         *nest("layers.{i}.residual_group.srwa_blocks.{j}", "body.{i}.low.{j}", LOW),
@@ -37,8 +37,7 @@ CONVERTER = Converter(
         ("upsample", "upsampler"),
     ),
     ignore=(
-        # a bias that is the same for all pairs of tokens, which softmax cancels
-        r".*\.attns\.\d\.pos\..*",
-        r"relative_position_index_[hv]|biases_[hv]",
+        r".*\.attns\.\d\.pos\..*",  # the position bias of a half
+        r"relative_position_index_[hv]|biases_[hv]",  # its tables
     ),
 )

@@ -1,7 +1,7 @@
 """DAT as in zhengchen1999/DAT, light and full."""
 
 from sr_zoo.weights.convert.rules import Converter, nest
-from sr_zoo.weights.convert.shared import NARROWING_UPSAMPLER, SWIN_IGNORE
+from sr_zoo.weights.convert.shared import NARROWING_UPSAMPLER, SWIN_IGNORE, FlatBiasConverter
 
 BLOCK = (
     ("norm1", "norm_attention"),
@@ -42,14 +42,9 @@ BIAS = nest(
 # tables and masks, computed here
 IGNORE = (*SWIN_IGNORE, r".*\.attn_mask_[01]", r".*\.rpe_biases")
 
-CONVERTER = Converter(
+CONVERTER = FlatBiasConverter(
     rules=(*TRUNK, ("upsample", "upsampler")),
-    ignore=(
-        *IGNORE,
-        # the position bias of a half: a layer norm over one value gives its own bias whatever that
-        # value is, so that all pairs of tokens get the same logit, which changes no softmax
-        r".*\.attn\.attns\.\d\.pos\..*",
-    ),
+    ignore=(*IGNORE, r".*\.attn\.attns\.\d\.pos\..*"),  # the position bias of a half
 )
 OTHER_FORMS = {
     "DAT": Converter(rules=(*TRUNK, *BIAS, *NARROWING_UPSAMPLER), ignore=IGNORE),

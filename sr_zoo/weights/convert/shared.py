@@ -1,6 +1,31 @@
-"""Rules for blocks that the authors of several networks name alike."""
+"""What the authors of several networks name alike, and what they left behind alike."""
 
-from sr_zoo.weights.convert.rules import Rule, nest
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sr_zoo.errors import CheckpointError
+from sr_zoo.weights.convert.rules import Converter, Rule, nest
+
+
+class FlatBiasConverter(Converter):
+    """Leaves out a dynamic position bias whose layer norms see a single value, and no other.
+
+    A layer norm over one value gives its own bias whatever that value is, so that all pairs of
+    tokens get the same logit, which changes no softmax.
+    """
+
+    POSITION_BIAS = ".pos.pos_proj.weight"
+
+    def load(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        for name, tensor in state.items():
+            if name.endswith(self.POSITION_BIAS) and tensor.shape[0] > 1:
+                raise CheckpointError(
+                    f"{name!r} is of a position bias that tells places apart. This network leaves "
+                    "the bias out, which changes nothing in one of fewer than 64 channels only."
+                )
+        return super().load(state)
+
 
 # Restormer's feed-forward block, as everyone took it over
 GATED_DEPTHWISE_FFN: tuple[Rule, ...] = (
