@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_server import TOKEN, running_hub
+from hub_server import TOKEN, Handler, running_hub
 from huggingface_hub import ModelCard
 from safetensors.torch import load
 
@@ -106,6 +106,27 @@ def test_a_repository_without_weights_is_named(hub):
     hub.repos["someone/empty"], hub.commits["someone/empty"] = {"a.txt": b"a"}, "1" * 40
     with pytest.raises(WeightsNotFoundError, match=r"neither model\.safetensors nor pytorch"):
         sr_zoo.load_model("hf-hub:someone/empty")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [(503, b"", "503 Service"), (200, b"<html>log in</html>", "is not on this machine, and")],
+    ids=["busy", "a web page"],
+)
+def test_what_the_hub_says_is_passed_on(hub, monkeypatch, status, body, words):
+    hub.repos["someone/rlfn"], hub.commits["someone/rlfn"] = {}, "1" * 40
+    right = Handler.file
+
+    def answer(self, repo, revision, path):
+        if path == "model.safetensors":
+            return self.send(status, body, Content_Type="text/html")
+        return right(self, repo, revision, path)
+
+    monkeypatch.setattr(Handler, "file", answer)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between the tries
+    with pytest.raises(DownloadError, match=words):
+        sr_zoo.load_model("hf-hub:someone/rlfn")
+    assert {path for _, path in hub.requests} == {"/someone/rlfn/resolve/main/model.safetensors"}
 
 
 def test_publishing_says_first_what_it_would_do(hub, capsys):

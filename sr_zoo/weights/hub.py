@@ -116,7 +116,7 @@ def _is_of_hub(error: Exception) -> bool:
     )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__
 
@@ -160,9 +160,10 @@ def _from_hub(repo: str, revision: str | None) -> Path:
             )
             return _verified(Path(path))
         except LocalEntryNotFoundError as error:
-            reason: Exception | str = unreachable or _first_line(error)
+            if not unreachable:  # the Hub answers, but not with the file
+                raise _missing(repo, _first_line(error.__cause__ or error)) from error
         except EntryNotFoundError:
-            reason = ""
+            pass
         except Exception as error:
             if not _is_of_hub(error):
                 raise
@@ -170,16 +171,20 @@ def _from_hub(repo: str, revision: str | None) -> Path:
                 f"{repo} could not be fetched from {endpoint()}: {_first_line(error)}. Check the "
                 "name; a private or gated repository needs its terms accepted and HF_TOKEN."
             ) from error
-    if reason:
-        raise DownloadError(f"{repo} is not on this machine, and {reason}")
+    if unreachable:
+        raise _missing(repo, unreachable)
     raise WeightsNotFoundError(f"{repo} holds neither {FILE} nor {FOREIGN}.")
+
+
+def _missing(repo: str, reason: str) -> DownloadError:
+    return DownloadError(f"{repo} is not on this machine, and {reason}.")
 
 
 def _unreachable(repo: str) -> str:
     try:
         check_reachable(endpoint(), repo, "HF_ENDPOINT names a mirror.")
     except DownloadError as error:
-        return str(error)
+        return str(error).rstrip(".")
     return ""
 
 
