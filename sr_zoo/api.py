@@ -196,6 +196,8 @@ def _named(
     overrides: dict[str, Any],
 ) -> SRNetwork:
     """Build a model of the registry, with the weights asked for."""
+    if pretrained and checkpoint is None and not overrides:
+        _have_weights(name, scale, pretrained)
     if pretrained or checkpoint is not None:
         from sr_zoo.weights.loading import Uninitialised
 
@@ -286,6 +288,19 @@ def _load_file(network: SRNetwork, path: Path) -> None:
     load_file_into(network, path)
 
 
+def _have_weights(name: str, scale: int, pretrained: bool | str) -> None:
+    """Fetch weights before a large network is built, to miss them at once where they are not."""
+    variant_arguments(name, scale)
+    if load_manifest().of_model(name):
+        from sr_zoo.weights.loading import have
+
+        have(load_manifest().find(name, scale, _tag(pretrained)))
+
+
+def _tag(pretrained: bool | str) -> str | None:
+    return pretrained if isinstance(pretrained, str) else None
+
+
 def _load_pretrained(
     network: SRNetwork, name: str, scale: int, pretrained: bool | str, overrides: dict[str, Any]
 ) -> None:
@@ -293,7 +308,7 @@ def _load_pretrained(
 
     if not any(True for _ in network.parameters()):
         return  # interpolation: there is nothing to load
-    entry = load_manifest().find(name, scale, pretrained if isinstance(pretrained, str) else None)
+    entry = load_manifest().find(name, scale, _tag(pretrained))
     if overrides and not _same_shapes(network, name, scale):
         changed = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
         raise ModelArgumentError(

@@ -1,13 +1,18 @@
 """`sr-zoo weights`: what it prints, writes and refuses."""
 
+import zipfile
+from dataclasses import replace
+from hashlib import sha256
+
 import pytest
 import torch
 
 from sr_zoo.cli import main
 from sr_zoo.models.rlfn import RLFN
+from sr_zoo.weights.cache import path_of
 from sr_zoo.weights.checkpoint import read_checkpoint
 from sr_zoo.weights.convert import converter_of
-from sr_zoo.weights.manifest import load_manifest
+from sr_zoo.weights.manifest import Manifest, Manual, load_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +44,53 @@ def test_a_foreign_file_is_not_imported(tmp_path, capsys):
     assert "none of the files" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_file_in_an_archive_is_imported(tmp_path, capsys, monkeypatch, packed):
+    content = b"weights" * 100
+    source = Manual("https://drive.example.org/page", "weights.pth", archive="weights.zip")
+    entry = replace(
+        load_manifest().entries[0],
+        source=source,
+        sha256=sha256(content).hexdigest(),
+        bytes=len(content),
+    )
+    monkeypatch.setattr("sr_zoo.weights.by_hand.load_manifest", lambda: Manifest((entry,)))
+    with zipfile.ZipFile(tmp_path / "weights.zip", "w", packed) as archive:
+        archive.writestr("weights/readme.txt", "read me")
+        archive.writestr("weights/other.pth", content[::-1])
+        archive.writestr("weights/epoch_9.pth", content)
+    assert run("import", tmp_path / "weights.zip") == 0
+    assert capsys.readouterr().out == f"{entry.id}: {path_of(entry)}\n"
+    assert path_of(entry).read_bytes() == content
+
+
+def test_archives_without_weights_are_not_imported(tmp_path, capsys):
+    size = load_manifest().entries[0].bytes
+    with zipfile.ZipFile(tmp_path / "file.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("same size.pth", bytes(size))
+        archive.writestr("damaged.pth", bytes(size))
+    content = bytearray((tmp_path / "file.zip").read_bytes())
+    content[content.rindex(b"damaged.pth", 0, len(content) // 2) + 20] ^= 255
+    (tmp_path / "file.zip").write_bytes(content)
+    assert run("import", tmp_path / "file.zip") == 1
+    assert "none of the files" in capsys.readouterr().err
+
+
+def test_a_fetch_that_fails_is_one_line_for_each(capsys, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert run("fetch", "rlfn_x?.official") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["sr-zoo:", "rlfn_x2.official"],
+        ["sr-zoo:", "rlfn_x4.official"],
+    ]
+
+
 @pytest.mark.parametrize("name", ["out.safetensors", "out.pth"])
 def test_export_gives_the_authors_names(tmp_path, name):
     entry = load_manifest().by_id("rlfn_s_x4.sr_zoo")
     assert run("export", entry.id, "-o", tmp_path / name) == 0
     exported = read_checkpoint(tmp_path / name).tensors
-    from sr_zoo.weights.cache import path_of
-
     shipped = read_checkpoint(path_of(entry)).tensors
     returned = converter_of(RLFN).load(exported)
     assert "conv_1.weight" in exported

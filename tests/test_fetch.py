@@ -230,6 +230,28 @@ def test_a_file_that_only_a_browser_can_get_says_where_to_put_it():
         locate(entry)
 
 
+def test_a_wrong_file_in_that_place_is_not_taken():
+    entry = entry_for(source=Manual("https://drive.example.org/page", "weights.pth"))
+    path_of(entry).parent.mkdir(parents=True)
+    path_of(entry).write_bytes(b"<html>scanned for viruses</html>")
+    with pytest.raises(DownloadError, match=r"The file that is there now is another one"):
+        locate(entry)
+
+
+def test_what_lies_in_an_archive_is_asked_for_by_the_archives_name():
+    source = Manual("https://drive.example.org/page", "weights.pth", archive="all weights.zip")
+    with pytest.raises(DownloadError, match=r"get all weights\.zip .* import 'all weights\.zip'"):
+        locate(entry_for(source=source))
+
+
+@pytest.mark.parametrize("model", ["dat", "imdn"])
+def test_weights_that_cannot_be_had_are_missed_before_the_network_is_built(monkeypatch, model):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("sr_zoo.api._build", lambda *_: pytest.fail("the network was built"))
+    with pytest.raises(DownloadError, match=f"{model}_x4.official"):
+        sr_zoo.create_model(model, 4)
+
+
 def test_threads_that_want_the_same_file_fetch_it_once(server):
     server.behaviour = "slow"
     entry = entry_for()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.errors import CheckpointError, SRZooError, WeightsNotFoundError
-from sr_zoo.weights.cache import is_here, locate, path_of, put, sha256_of
+from sr_zoo.errors import CheckpointError, SRZooError
+from sr_zoo.weights.cache import is_here, locate, path_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -59,7 +59,7 @@ def fetch(ids: list[str] = IDS) -> None:
             typer.echo(f"{entry.id}: {locate(entry)}")
         except SRZooError as error:
             failed += 1
-            typer.echo(f"{entry.id}: {error}", err=True)
+            typer.echo(f"sr-zoo: {error}", err=True)
     if failed:
         raise typer.Exit(1)
 
@@ -85,18 +85,12 @@ def verify(
 
 
 @app.command("import")
-def import_file(file: Path = typer.Argument(help="A file that was downloaded by hand.")) -> None:
-    """Put a file into the cache; its SHA-256 tells which weights it is."""
-    if not file.is_file():
-        raise WeightsNotFoundError(f"No weight file at {file}.")
-    entries = load_manifest().by_sha256(sha256_of(file))
-    if not entries:
-        raise WeightsNotFoundError(
-            f"{file} is none of the files that the manifest names. "
-            "sr_zoo.load_model(FILE) loads a file of any origin."
-        )
-    for entry in entries:
-        typer.echo(f"{entry.id}: {put(entry, file)}")
+def import_by_hand(file: Path = typer.Argument(help="A file that was downloaded by hand.")) -> None:
+    """Put a file, or what a zip archive holds, into the cache; its SHA-256 tells whose it is."""
+    from sr_zoo.weights.by_hand import import_file
+
+    for entry, place in import_file(file):
+        typer.echo(f"{entry.id}: {place}")
 
 
 @app.command("export")

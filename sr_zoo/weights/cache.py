@@ -11,6 +11,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import DownloadError, FileWriteError, WeightsIntegrityError
@@ -74,10 +75,12 @@ def locate(entry: Entry) -> Path:
             f"{path} is missing or damaged (its SHA-256 is not {entry.sha256}): reinstall sr_zoo."
         )
     if isinstance(entry.source, Manual):
+        wanted = entry.source.archive or entry.source.file
+        other = " The file that is there now is another one." if path.is_file() else ""
         raise DownloadError(
-            f"{entry.id} can only be downloaded in a browser: get {entry.source.file} from "
-            f"{entry.source.page} and run `sr-zoo weights import {entry.source.file}`, "
-            f"which puts it at {path}."
+            f"{entry.id} can only be downloaded in a browser: get {wanted} from "
+            f"{entry.source.page} and run `sr-zoo weights import {quote(wanted)}`, "
+            f"which puts it at {path}.{other}"
         )
     from sr_zoo.weights.fetch import fetch
 
@@ -111,6 +114,10 @@ class Converted:
     def __init__(self, entry: Entry, version: str) -> None:
         self.folder = cache_folder() / "converted" / entry.sha256
         self.prefix = f"{entry.model}_x{entry.scale}.{version[:16]}."
+
+    def is_here(self) -> bool:
+        """Return whether there is one, good or damaged."""
+        return any(self.folder.glob(f"{self.prefix}*.safetensors"))
 
     def read(self) -> bytes | None:
         """Return the file's content, or None if there is none or it is damaged."""

@@ -133,6 +133,17 @@ def first(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
+def have(entry: Entry) -> None:
+    """Fetch the checkpoint of a manifest entry, unless it is here, in whichever layout.
+
+    Raises:
+        DownloadError: It could not be fetched.
+        WeightsIntegrityError: It is not the file that the manifest names.
+    """
+    if not Converted(entry, version_of(family_of(entry.model))).is_here():
+        locate(entry)
+
+
 def load_entry_into(network: SRNetwork, entry: Entry) -> None:
     """Load the checkpoint of a manifest entry; fetches it when it is not here yet.
 

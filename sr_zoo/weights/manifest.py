@@ -64,11 +64,13 @@ class Manual:
 
     Attributes:
         page: Address of that page.
-        file: Name that the download has.
+        file: Name of the file.
+        archive: Name of the zip archive that the page gives, where the file lies in one.
     """
 
     page: str
     file: str
+    archive: str | None = None
 
 
 Source: TypeAlias = Bundled | Url | Hub | Manual
