@@ -118,7 +118,11 @@ def _complete(remote: Remote, partial: Path) -> None:
     """
     if remote.bytes is not None and partial.exists() and partial.stat().st_size == remote.bytes:
         return None
-    check_reachable(remote.url, remote.name, remote.advice)
+    problem = obstacle(remote.url)
+    if problem:
+        raise DownloadError(
+            f"{remote.name} could not be fetched: {problem}. {remote.advice}".rstrip()
+        )
     from huggingface_hub import get_session
 
     client = get_session()
@@ -137,19 +141,14 @@ def _complete(remote: Remote, partial: Path) -> None:
     return None
 
 
-def check_reachable(url: str, name: str, advice: str) -> None:
-    """Make sure that somebody answers where a request is about to go.
-
-    Raises:
-        DownloadError: Nobody does in time.
-    """
+def obstacle(url: str) -> str:
+    """Return what keeps a request from an address, for a message; empty where somebody answers."""
     parts = urlsplit(url)
     proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
     host = urlsplit(proxy if "://" in proxy else f"//{proxy}") if proxy else parts
     port = host.port or (443 if host.scheme == "https" else 80)
     problem = _knock(host.hostname or "", port, _patience())
-    if problem:
-        raise DownloadError(f"{name} could not be fetched from {url}: {problem}. {advice}".rstrip())
+    return f"{url} cannot be reached ({problem})" if problem else ""
 
 
 def _patience() -> float:

@@ -22,7 +22,7 @@ from sr_zoo.errors import (
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import hub_cache, sha256_of
 from sr_zoo.weights.card import Facts, model_card
-from sr_zoo.weights.download import check_reachable, is_offline
+from sr_zoo.weights.download import is_offline, obstacle
 from sr_zoo.weights.fetch import endpoint
 
 PREFIX = "hf-hub:"
@@ -90,10 +90,14 @@ def push_to_hub(network: SRNetwork, repo: str, facts: Facts, *, private: bool = 
 
     if is_offline():
         raise UploadError(f"{repo} cannot be uploaded while HF_HUB_OFFLINE is set.")
+    problem = obstacle(endpoint())
+    if problem:
+        raise UploadError(
+            f"{repo} could not be uploaded: {problem}. HF_ENDPOINT names another Hub."
+        )
     with TemporaryDirectory() as folder:
         save_pretrained(network, folder, facts, source=f"{PREFIX}{repo}")
         try:
-            check_reachable(endpoint(), repo, "HF_ENDPOINT names another Hub.")
             api = HfApi(endpoint=endpoint())
             api.create_repo(repo, exist_ok=True, private=private)
             files = [CommitOperationAdd(path.name, path) for path in Path(folder).iterdir()]
@@ -147,7 +151,7 @@ def _from_hub(repo: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    unreachable = "HF_HUB_OFFLINE is set" if is_offline() else _unreachable(repo)
+    unreachable = "HF_HUB_OFFLINE is set" if is_offline() else obstacle(endpoint())
     for name in (FILE, FOREIGN):
         try:
             path = hf_hub_download(
@@ -178,14 +182,6 @@ def _from_hub(repo: str, revision: str | None) -> Path:
 
 def _missing(repo: str, reason: str) -> DownloadError:
     return DownloadError(f"{repo} is not on this machine, and {reason}.")
-
-
-def _unreachable(repo: str) -> str:
-    try:
-        check_reachable(endpoint(), repo, "HF_ENDPOINT names a mirror.")
-    except DownloadError as error:
-        return str(error).rstrip(".")
-    return ""
 
 
 def _verified(path: Path) -> Path:
