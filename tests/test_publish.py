@@ -87,7 +87,9 @@ def test_a_damaged_file_in_the_cache_is_not_loaded(hub, tmp_path):
 def test_without_a_hub_the_error_comes_at_once(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     started = time.monotonic()
-    with pytest.raises(DownloadError, match=r"rlfn is not on.*9 cannot be reached \(.*refused\)\."):
+    with pytest.raises(
+        DownloadError, match=r"rlfn is not on.*9 cannot.*refused\)\. Load it once where"
+    ):
         sr_zoo.load_model("hf-hub:someone/rlfn")
     assert time.monotonic() - started < 1
     with pytest.raises(

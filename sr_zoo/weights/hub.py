@@ -176,7 +176,8 @@ def _from_hub(repo: str, revision: str | None) -> Path:
                 "name; a private or gated repository needs its terms accepted and HF_TOKEN."
             ) from error
     if unreachable:
-        raise _missing(repo, unreachable)
+        way_out = "Load it once where there is a network, or name a mirror in HF_ENDPOINT"
+        raise _missing(repo, f"{unreachable}. {way_out}")
     raise WeightsNotFoundError(f"{repo} holds neither {FILE} nor {FOREIGN}.")
 
 
