@@ -1,7 +1,9 @@
 """Which networks can be exported to what, and how close the files come to PyTorch.
 
 Exports each network of the library, with random weights, at scale 4 or its largest, and compares
-the files with PyTorch at several sizes. Prints a markdown table; docs/measured/export.md holds it:
+the files with PyTorch at several sizes, and PyTorch's float32 with its float64: a file can hardly
+be closer where random weights make a network magnify every rounding. Prints a markdown table;
+docs/measured/export.md holds it:
 ``python benchmarks/export.py docs/measured/export.json > docs/measured/export.md``
 
 The JSON file keeps what was measured, so that a run goes on where it was stopped, and measures only
@@ -10,6 +12,7 @@ what is named: ``python benchmarks/export.py docs/measured/export.json rlfn craf
 
 import json
 import sys
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +26,7 @@ from sr_zoo.export import openvino
 from sr_zoo.export.exporting import FORMATS, SIZES, TOLERANCE, compare, open_exported
 from sr_zoo.export.facts import facts_of
 from sr_zoo.export.program import capture
+from sr_zoo.network import SRNetwork
 
 SCALE = 4
 
@@ -33,7 +37,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     torch.manual_seed(0)
     network = create_model(name, SCALE if SCALE in scales else max(scales), pretrained=False)
     facts = facts_of(network)
-    row: dict[str, Any] = {"scale": network.scale}
+    row: dict[str, Any] = {"scale": network.scale, "rounding": rounding(network)}
     try:
         program = capture(fuse(network))
     except ExportError as error:
@@ -53,6 +57,20 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     return row
 
 
+@torch.inference_mode()
+def rounding(network: SRNetwork) -> float:
+    """Return how far float32 is from float64 in PyTorch, as the files are compared."""
+    double = deepcopy(network).double()
+    largest = 0.0
+    for batch, height, width in SIZES:
+        generator = torch.Generator().manual_seed(batch * height * width)
+        image = torch.rand(batch, 3, height, width, generator=generator)
+        expected = double(image.double())
+        difference = (network(image) - expected).abs().max() / expected.abs().max().clamp(min=1)
+        largest = max(largest, difference.item())
+    return largest
+
+
 def cell(value: float | str) -> str:
     """Return what the table says of one file."""
     return value if isinstance(value, str) else f"{value:.0e}"
@@ -65,11 +83,11 @@ def table(rows: dict[str, Any]) -> str:
         f"Largest difference from PyTorch over inputs of {sizes}, "
         "as a share of the largest output, at least of 1:",
         "",
-        "| model | " + " | ".join(FORMATS) + " |",
-        "|---" * (len(FORMATS) + 1) + "|",
+        "| model | " + " | ".join(FORMATS) + " | PyTorch, float32 against float64 |",
+        "|---" * (len(FORMATS) + 2) + "|",
     ]
     for name, row in sorted(rows.items()):
-        cells = " | ".join(cell(row[to]) for to in FORMATS)
+        cells = " | ".join(cell(row[to]) for to in (*FORMATS, "rounding"))
         lines.append(f"| `{name}` x{row['scale']} | {cells} |")
     return "\n".join(lines)
 
