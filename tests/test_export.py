@@ -18,10 +18,11 @@ from sr_zoo.registry import MODELS
 
 UNSEEN = (3, 50, 17)  # a size that no file was verified at
 
-# few blocks: of windows and masks; of a router and averages over the whole image
+# few blocks: of windows and masks; of a router and averages over the whole image; of pixel masks
 QUICK = {
     "swinir_light": {"depths": (2,), "num_heads": 2, "channels": 12},
     "seemore_t": {"num_groups": 1, "channels": 4},
+    "smsr": {"num_modules": 1, "num_layers": 2, "channels": 16},
 }
 
 

@@ -240,7 +240,7 @@ class SMSR(DynamicNetwork):
 def _step(x: Tensor) -> Tensor:
     """Return 1 where `x` is above 0, else 0; what is not a number stays so and can be traced."""
     smallest = torch.finfo(x.dtype).tiny
-    return x.clamp(0, smallest) / smallest
+    return x.clamp(0.0, smallest) / smallest
 
 
 def _important(logits: Tensor, share: float | None) -> Tensor:
