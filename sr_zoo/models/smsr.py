@@ -24,7 +24,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import CALayer, MeanShift, PixelShuffleUpsampler, conv3x3, pad_to_minimum
+from sr_zoo.blocks import (
+    CALayer,
+    MeanShift,
+    PixelShuffleUpsampler,
+    conv3x3,
+    crop,
+    pad_to_minimum,
+)
 from sr_zoo.blocks.sparse import masked_conv3x3
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -73,8 +80,7 @@ class SparseMaskModule(nn.Module):
     @staticmethod
     def fit(mask: Tensor, x: Tensor) -> Tensor:
         """Give a mask the size of the features; what it lacks at the bottom and right is zero."""
-        rows, columns = x.shape[-2] - mask.shape[-2], x.shape[-1] - mask.shape[-1]
-        return F.pad(mask, (0, columns, 0, rows))
+        return crop(F.pad(mask, (0, 1, 0, 1)), *x.shape[-2:])
 
     @property
     def dense(self) -> Tensor:
