@@ -169,7 +169,7 @@ def test_imported_weights_fill_the_disk(full, monkeypatch, capsys):
     entry = load_manifest().by_id("rlfn_s_x4.official")
     monkeypatch.setenv("SR_ZOO_CACHE", str(full))
     monkeypatch.setattr(cache, "_matches", lambda *_: True)
-    monkeypatch.setattr("sr_zoo.cli.weights.sha256_of", lambda *_: entry.sha256)
+    monkeypatch.setattr("sr_zoo.weights.by_hand.sha256_of", lambda *_: entry.sha256)
     assert weights("import", cache.BUNDLED / "rlfn_s_x4.safetensors") == 1
     (line,) = complaints(capsys)
     assert f"{cache.path_of(entry)}: cannot be written (" in line
