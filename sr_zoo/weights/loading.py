@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import family_of
-from sr_zoo.weights.cache import Converted, locate
+from sr_zoo.weights.cache import Converted, locate, path_of
 from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
 from sr_zoo.weights.convert import layouts_of, version_of
 from sr_zoo.weights.manifest import Bundled, Entry
@@ -134,13 +134,16 @@ def first(names: list[str]) -> str:
 
 
 def have(entry: Entry) -> None:
-    """Fetch the checkpoint of a manifest entry, unless it is here, in whichever layout.
+    """Fetch the checkpoint of a manifest entry, unless a file is here, in whichever layout.
+
+    Such a file is not read yet: loading verifies it.
 
     Raises:
         DownloadError: It could not be fetched.
         WeightsIntegrityError: It is not the file that the manifest names.
     """
-    if not Converted(entry, version_of(family_of(entry.model))).is_here():
+    converted = Converted(entry, version_of(family_of(entry.model)))
+    if not path_of(entry).is_file() and not converted.is_here():
         locate(entry)
 
 
