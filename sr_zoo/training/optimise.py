@@ -1,9 +1,10 @@
-"""Optimisers and schedules of a recipe, all of them torch's."""
+"""Optimisers and schedules of a recipe: torch's, and Muon of timm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from timm.optim.muon import Muon
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim import lr_scheduler as schedules
@@ -18,8 +19,17 @@ def build_optimizer(settings: recipe.Optimizer, parameters: Iterable[nn.Paramete
     if settings.name == "sgd":
         momentum = settings.betas[0]
         return SGD(parameters, settings.lr, momentum, weight_decay=settings.weight_decay)
-    kind = {"adam": Adam, "adamw": AdamW}[settings.name]
+    kind = {"adam": Adam, "adamw": AdamW, "muon": Muon}[settings.name]
     betas = (settings.betas[0], settings.betas[1])
+    if kind is Muon:  # a momentum of its own; the betas are of the biases' AdamW
+        return Muon(
+            parameters,
+            settings.lr,
+            settings.weight_decay,
+            betas=betas,
+            nesterov=True,
+            adjust_lr_fn="match_rms_adamw",
+        )
     return kind(parameters, settings.lr, betas, weight_decay=settings.weight_decay)
 
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 SHIPPED = Path(__file__).parent / "recipes"
 PRECISIONS = ("float32", "bfloat16", "float16")
+OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
 SAMPLERS = ("uniform", "equalised")
 
 
@@ -92,9 +93,11 @@ class Optimizer:
     """How weights follow their gradients.
 
     Attributes:
-        name: ``"adam"``, ``"adamw"`` or ``"sgd"``.
+        name: ``"adam"``, ``"adamw"``, ``"sgd"`` or ``"muon"``, which turns the momentum of each
+            convolution into the nearest orthogonal matrix (Jordan et al., 2024; timm's, with steps
+            as long as Adam's).
         lr: Learning rate at the start of the schedule.
-        betas: Of Adam; SGD takes the first as its momentum.
+        betas: Of Adam, which biases follow under Muon too; SGD takes the first as its momentum.
         weight_decay: As torch's optimisers take it.
         clip_norm: Longest gradient, as its L2 norm; None not to clip.
     """
@@ -277,7 +280,7 @@ class Recipe:
             raise OptionError(f"{source}: losses must have at least one entry")
         _check_choice(source, "precision", self.precision, PRECISIONS)
         _check_choice(source, "data.sampler", self.data.sampler, SAMPLERS)
-        _check_choice(source, "optimizer.name", self.optimizer.name, ("adam", "adamw", "sgd"))
+        _check_choice(source, "optimizer.name", self.optimizer.name, OPTIMIZERS)
         _check_choice(
             source, "schedule.name", self.schedule.name, ("cosine", "multistep", "constant")
         )

@@ -15,7 +15,8 @@ import sr_zoo
 from sr_zoo.cli import main
 from sr_zoo.errors import CheckpointError, OptionError, TrainingError
 from sr_zoo.evaluation import imresize, psnr_y
-from sr_zoo.training.recipe import Recipe
+from sr_zoo.training.optimise import build_optimizer, build_schedule
+from sr_zoo.training.recipe import Optimizer, Recipe, Schedule
 from sr_zoo.training.run import Run
 from sr_zoo.training.state import load_state
 from sr_zoo.training.trainer import train
@@ -199,24 +200,49 @@ def test_stages_follow_one_another_and_are_not_repeated(tiny, tmp_path):
         tiny(stages=[{}, {"scael": 4}])
 
 
+def _interrupted(run, lr, hr, step=Run.step):
+    step(run, lr, hr)
+    if run.iteration == 3:
+        signal.raise_signal(signal.SIGTERM)
+
+
 def test_an_interrupted_run_saves_its_state(tiny, tmp_path, monkeypatch):
-    step = Run.step
-
-    def interrupted(run, lr, hr):
-        step(run, lr, hr)
-        if run.iteration == 3:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(Run, "step", interrupted)
+    monkeypatch.setattr(Run, "step", _interrupted)
     with pytest.raises(TrainingError, match="Stopped after iteration 3 of 6; the same command"):
         train(tiny(), output=tmp_path / "run", quiet=True)
     assert load_state(tmp_path / "run")["iteration"] == 3
 
 
-def test_schedules():
-    from sr_zoo.training.optimise import build_optimizer, build_schedule
-    from sr_zoo.training.recipe import Optimizer, Schedule
+def test_muon_steps_a_convolution_along_an_orthogonal_matrix_as_far_as_adam_would():
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(8, 8, 3)
+    before = conv.weight.detach().clone()
+    optimizer = build_optimizer(Optimizer("muon", 0.01), conv.parameters())
+    conv(torch.rand(1, 8, 16, 16)).square().mean().backward()
+    optimizer.step()
+    taken = (before - conv.weight.detach()).flatten(1)
+    assert _spread(conv.weight.grad.flatten(1)) > 50
+    assert _spread(taken) < 1.1
+    assert taken.square().mean().sqrt().item() == pytest.approx(0.2 * 0.01, rel=0.1)
 
+
+def _spread(matrix):
+    lengths = torch.linalg.svdvals(matrix)
+    return lengths.max() / lengths.min()
+
+
+def test_muon_goes_on_where_it_was_stopped(tiny, tmp_path, monkeypatch):
+    recipe = tiny(optimizer__name="muon")
+    whole = train(recipe, output=tmp_path / "whole", quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", _interrupted)
+        with pytest.raises(TrainingError, match="Stopped after iteration 3"):
+            train(recipe, output=tmp_path / "stopped", quiet=True)
+    train(recipe, output=tmp_path / "stopped", quiet=True)
+    assert same(weights(tmp_path / "stopped"), weights(whole))
+
+
+def test_schedules():
     def rates(schedule, iterations=10):
         weight = torch.nn.Parameter(torch.zeros(()))
         optimizer = build_optimizer(Optimizer("sgd", 1.0), [weight])
