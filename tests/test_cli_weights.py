@@ -33,6 +33,11 @@ def test_list_names_what_is_bundled(capsys):
     assert sorted(line.split()[0] for line in lines) == sorted(bundled)
 
 
+def test_list_says_that_nothing_is_named_so(capsys):
+    assert run("list", "rlfm*") == 1
+    assert "No weights have the id 'rlfm*'. `sr-zoo weights list`" in capsys.readouterr().err
+
+
 def test_verify_finds_the_bundled_files_good(capsys):
     assert run("verify") == 0
     assert "rlfn_s_x4.sr_zoo: good" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import pytest
 import sr_zoo
 from sr_zoo.cli import main
 from sr_zoo.errors import FileWriteError
+from sr_zoo.evaluation.journal import Journal
 from sr_zoo.imaging import Picture, read_image, write_image
 from sr_zoo.inference import huge
 from sr_zoo.inference.files import upscale_files
@@ -187,3 +188,13 @@ def test_weights_are_as_readable_as_any_file(tmp_path):
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert set(modes.values()) == {0o644}, modes
+
+
+def test_an_evaluation_goes_on_with_what_its_journal_had_room_for(full):
+    journal = Journal(full / "journal.jsonl")
+    journal.append("small", {"value": 1})
+    with pytest.raises(FileWriteError, match=r"journal.jsonl: cannot be written .*goes on with"):
+        journal.append("large", {"value": "x" * 2 * ROOM})
+    again = Journal(full / "journal.jsonl")
+    assert again.find("small") == {"value": 1}
+    assert again.find("large") is None

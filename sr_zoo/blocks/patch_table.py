@@ -7,10 +7,8 @@ WBSR, NeurIPS 2024, of which no formula is public, so that bins and their border
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -27,7 +25,7 @@ class PatchTable(ABC):
     """Which PSNR each width reaches on patches of a kind, and what a patch costs.
 
     Attributes:
-        kind: What describes a patch, as saved tables name it.
+        kind: What describes a patch, as records name it.
         widths: Feature widths, smallest first; 0 is interpolation without a network.
         cost: Of a patch at each width, in any unit, float64.
     """
@@ -63,19 +61,6 @@ class PatchTable(ABC):
             return found(**{**values, **numbers, "widths": tuple(values["widths"])})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no table of patches ({type(error).__name__}: {error})") from error
-
-    def save(self, path: str | Path) -> None:
-        """Write the table as JSON; `load` reads it again."""
-        Path(path).write_text(json.dumps(self.to_record()), encoding="utf-8")
-
-    @staticmethod
-    def load(path: str | Path) -> PatchTable:
-        """Read a table of any kind that `save` wrote.
-
-        Raises:
-            ValueError: The file holds no table.
-        """
-        return PatchTable.from_record(json.loads(Path(path).read_text(encoding="utf-8")))
 
     @abstractmethod
     def describe(self, patches: Tensor) -> Tensor:

@@ -32,9 +32,7 @@ def list_entries(
     bundled: bool = typer.Option(False, help="Only files inside the package."),
 ) -> None:
     """List known weight files."""
-    for entry in load_manifest().entries:
-        if not fnmatchcase(entry.id, pattern):
-            continue
+    for entry in entries_of([pattern]):
         if bundled and not isinstance(entry.source, Bundled):
             continue
         score = entry.metrics.get("Set5")

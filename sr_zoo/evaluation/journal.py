@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sr_zoo.atomic import make_folder
+from sr_zoo.errors import FileWriteError
+
 
 class Journal:
     """A file of JSON lines that only grows.
@@ -39,13 +42,23 @@ class Journal:
         return self._records.get(key)
 
     def append(self, key: str, record: dict[str, Any]) -> None:
-        """Store a record; it is on the disk when this returns."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            if self._torn:
-                file.write("\n")
-                self._torn = False
-            file.write(json.dumps({"key": key, "record": record}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Store a record; it is on the disk when this returns.
+
+        Raises:
+            FileWriteError: The folder cannot be written to, or the disk is full.
+        """
+        make_folder(self._path.parent)
+        line = json.dumps({"key": key, "record": record}) + "\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{line}" if self._torn else line)
+                self._torn = True  # until all of it is on the disk
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise FileWriteError(
+                f"{self._path}: cannot be written ({error.strerror}); the same command goes on "
+                "with what is stored"
+            ) from error
+        self._torn = False
         self._records[key] = record

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_zoo.errors import ImageReadError
+from sr_zoo.atomic import make_folder
+from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging.formats import Format
 from sr_zoo.imaging.picture import LUMA, Array
 from sr_zoo.imaging.strips import PACKING, writing_strips
@@ -208,7 +209,7 @@ class Streamed:
         """
         import pyvips
 
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent, error=ImageWriteError)
         try:
             self._write(target, strip, progress)
         except pyvips.Error as error:

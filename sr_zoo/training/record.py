@@ -73,7 +73,7 @@ class Record:
             self.best = scores["psnr_y"]
             network.save_pretrained(self.folder / "best")
         folder = self.folder / "samples"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         device = next(network.parameters()).device
         upscaler = Upscaler(network, device=device, tile=None)
         for sample in self.validation.datasets[0].samples[:SAMPLES]:

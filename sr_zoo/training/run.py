@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import signal
@@ -20,7 +21,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from sr_zoo.api import create_model, variant_arguments
-from sr_zoo.errors import OptionError, TrainingError
+from sr_zoo.atomic import write_atomically
+from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.network import SRNetwork
 from sr_zoo.training.adversarial import GAN
 from sr_zoo.training.data import Images, Patches, batches, open_images
@@ -272,11 +274,17 @@ class Run:
         """Save the batch at which the loss ceased to be a number; say so."""
         rank = self.processes.rank
         path = self.folder / f"bad_batch_{self.iteration}_{rank}.pt"
-        torch.save({"lr": lr.cpu(), "hr": hr.cpu()}, path)
+        where = f"the batch is in {path}"
+        content = io.BytesIO()
+        torch.save({"lr": lr.cpu(), "hr": hr.cpu()}, content)
+        try:
+            write_atomically(path, content.getvalue())
+        except FileWriteError as error:
+            where = f"the batch could not be kept: {error}"
         values = ", ".join(f"{name} {float(value):g}" for name, value in losses.items())
         return (
-            f"The loss is not finite at iteration {self.iteration + 1} ({values}); the batch is in "
-            f"{path}. The last saved state is good: lower the learning rate, clip gradients "
+            f"The loss is not finite at iteration {self.iteration + 1} ({values}); {where}. "
+            "The last saved state is good: lower the learning rate, clip gradients "
             "(optimizer.clip_norm), or leave half precision"
         )
 

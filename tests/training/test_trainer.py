@@ -121,6 +121,13 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_pa
     assert not (tmp_path / "run" / "state.pt").exists()
 
 
+def test_a_batch_that_finds_no_room_does_not_hide_why_the_run_stopped(tiny, tmp_path):
+    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
+    (tmp_path / "run" / "bad_batch_1_0.pt").mkdir(parents=True)
+    with pytest.raises(TrainingError, match=r"is not finite at .*the batch could not be kept: "):
+        train(recipe, output=tmp_path / "run", quiet=True)
+
+
 def test_weights_that_are_no_numbers_are_not_saved(tiny, tmp_path):
     recipe = tiny(optimizer__name="sgd", optimizer__lr=float("inf"), save_every=1)
     with pytest.raises(TrainingError, match="weight is not finite after iteration 1"):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sr_zoo import __version__
+from sr_zoo.atomic import make_folder
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
@@ -87,7 +88,7 @@ def _prepare(network: SRNetwork) -> Path:
 
     file = prepared_file(network)
     if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         export_model(network, file, to="onnx")
     return file
 
