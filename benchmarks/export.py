@@ -25,7 +25,7 @@ from sr_zoo.errors import ExportError
 from sr_zoo.export import openvino
 from sr_zoo.export.exporting import FORMATS, SIZES, TOLERANCE, compare, open_exported
 from sr_zoo.export.facts import facts_of
-from sr_zoo.export.program import capture
+from sr_zoo.export.program import Source
 from sr_zoo.network import SRNetwork
 
 SCALE = 4
@@ -38,17 +38,14 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     network = create_model(name, SCALE if SCALE in scales else max(scales), pretrained=False)
     facts = facts_of(network)
     row: dict[str, Any] = {"scale": network.scale, "rounding": rounding(network)}
-    try:
-        program = capture(fuse(network))
-    except ExportError as error:
-        return {**row, **dict.fromkeys(FORMATS, str(error))}
+    source = Source(fuse(network), facts)
     files = {to: folder / f"network{import_module(form).SUFFIX}" for to, form in FORMATS.items()}
     for to, form in FORMATS.items():
         try:
             if to == "openvino":
                 openvino.convert(files["onnx"], facts, files[to])  # as its `write` does
             else:
-                import_module(form).write(program, facts, files[to])
+                import_module(form).write(source, files[to])
             comparisons = compare(network, open_exported(files[to]), SIZES)
         except ExportError as error:
             row[to] = str(error)

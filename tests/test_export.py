@@ -13,7 +13,7 @@ from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import export_model, exporting, onnx
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
-from sr_zoo.export.program import capture
+from sr_zoo.export.program import Source, capture
 from sr_zoo.registry import MODELS
 
 UNSEEN = (3, 50, 17)  # a size that no file was verified at
@@ -49,7 +49,7 @@ def test_onnx_holds_windows_routers_and_statistics(name, tmp_path):
     torch.manual_seed(0)
     network = build_thin(name, 4, **QUICK[name]).eval()
     facts = Facts(name, 4, 8, 1, True, 1000)
-    onnx.write(capture(network), facts, tmp_path / "network.onnx")
+    onnx.write(Source(network, facts), tmp_path / "network.onnx")
     for comparison in compare(network, open_exported(tmp_path / "network.onnx"), [*SIZES, UNSEEN]):
         assert comparison.difference <= comparison.allowed, comparison
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sr_zoo.errors import ExportError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
-from sr_zoo.export.program import capture
+from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
 from sr_zoo.fusion import fuse
 from sr_zoo.network import SRNetwork
@@ -101,7 +101,7 @@ def export_model(
     facts = facts_of(network)
     with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
         partial = Path(folder) / target.name
-        form.write(capture(fuse(network)), facts, partial)
+        form.write(Source(fuse(network), facts), partial)
         comparisons = tuple(compare(network, form.open_file(partial), sizes))
         for comparison in comparisons:
             if not comparison.difference <= comparison.allowed:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sr_zoo.errors import ExportError
-from sr_zoo.export.facts import Facts, read_facts
+from sr_zoo.export.facts import read_facts
+from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
 
 SUFFIX = ".onnx"
@@ -25,11 +25,12 @@ IN_SIZES = ("batch", 3, "height", "width")
 OUT_SIZES = ("batch", 3, "out_height", "out_width")
 
 
-def write(program: ExportedProgram, facts: Facts, path: Path) -> None:
-    """Write a traced network to a file: ``input`` and ``output``, NCHW RGB in [0, 1].
+def write(source: Source, path: Path) -> None:
+    """Write a network to a file: ``input`` and ``output``, NCHW RGB in [0, 1].
 
     Raises:
-        ExportError: ONNX has no operator for something in the network, or a package is missing.
+        ExportError: The network cannot be traced, ONNX has no operator for something in it, or a
+            package is missing.
     """
     try:
         import onnx_ir
@@ -44,21 +45,23 @@ def write(program: ExportedProgram, facts: Facts, path: Path) -> None:
     with sdpa_kernel(SDPBackend.MATH), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
         try:
             converted = torch.onnx.export(
-                program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
+                source.program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
             )
         except torch.onnx.errors.OnnxExporterError as error:
             raise ExportError(
-                f"{facts.model} cannot be written as ONNX: {_reason(error)}"
+                f"{source.facts.model} cannot be written as ONNX: {_reason(error)}"
             ) from error
         if converted is None:
-            raise ExportError(f"{facts.model} cannot be written as ONNX: torch gave no reason")
+            raise ExportError(
+                f"{source.facts.model} cannot be written as ONNX: torch gave no reason"
+            )
         model = converted.model
         _simplify(model)
     (taken,), (given,) = model.graph.inputs, model.graph.outputs
     taken.name, given.name = INPUT, OUTPUT
     taken.shape, given.shape = onnx_ir.Shape(IN_SIZES), onnx_ir.Shape(OUT_SIZES)
     _strip(model)
-    model.metadata_props.update(facts.as_text())
+    model.metadata_props.update(source.facts.as_text())
     converted.save(path, external_data=False)
 
 

@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
 
 from sr_zoo.errors import ExportError
 from sr_zoo.export import onnx
 from sr_zoo.export.facts import PREFIX, Facts, read_facts
+from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
 
 SUFFIX = ".xml"
 
 
-def write(program: ExportedProgram, facts: Facts, path: Path) -> None:
-    """Write a traced network to `path` and its weights beside it, by way of ONNX.
+def write(source: Source, path: Path) -> None:
+    """Write a network to `path` and its weights beside it, by way of ONNX.
 
     Raises:
         ExportError: Something in the network cannot be converted, or a package is missing.
     """
     by_way = path.with_suffix(onnx.SUFFIX)
-    onnx.write(program, facts, by_way)
-    convert(by_way, facts, path)
+    onnx.write(source, by_way)
+    convert(by_way, source.facts, path)
     by_way.unlink()
 
 

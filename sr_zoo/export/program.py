@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch.export import Dim, ExportedProgram
 
@@ -10,9 +13,28 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as tracing
 
 from sr_zoo.errors import ExportError
+from sr_zoo.export.facts import Facts
 from sr_zoo.network import SRNetwork
 
 EXAMPLE = (2, 3, 48, 56)  # no two sides alike, so that tracing takes none for another
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file is made of.
+
+    Attributes:
+        network: On the CPU, in float32 and evaluation mode, fused.
+        facts: What the file shall say of it.
+    """
+
+    network: SRNetwork
+    facts: Facts
+
+    @cached_property
+    def program(self) -> ExportedProgram:
+        """The network as traced by `capture`, once for all files that are made of it."""
+        return capture(self.network)
 
 
 def capture(network: SRNetwork) -> ExportedProgram:

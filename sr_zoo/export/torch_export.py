@@ -6,18 +6,22 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch.export import ExportedProgram
 
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts, read_facts
+from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
 
 SUFFIX = ".pt2"
 
 
-def write(program: ExportedProgram, facts: Facts, path: Path) -> None:
-    """Write a traced network to a file."""
-    torch.export.save(program, path, extra_files=facts.as_text())
+def write(source: Source, path: Path) -> None:
+    """Write a network to a file.
+
+    Raises:
+        ExportError: It cannot be traced.
+    """
+    torch.export.save(source.program, path, extra_files=source.facts.as_text())
 
 
 def open_file(path: Path) -> Opened:
