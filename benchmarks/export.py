@@ -6,8 +6,9 @@ be closer where random weights make a network magnify every rounding. Prints a m
 docs/measured/export.md holds it:
 ``python benchmarks/export.py docs/measured/export.json > docs/measured/export.md``
 
-The JSON file keeps what was measured, so that a run goes on where it was stopped, and measures only
-what is named: ``python benchmarks/export.py docs/measured/export.json rlfn craft``
+The JSON file keeps what was measured, so that a run goes on where it was stopped and a new format
+is measured alone; what is named is measured anew:
+``python benchmarks/export.py docs/measured/export.json rlfn craft``
 """
 
 import json
@@ -31,18 +32,20 @@ from sr_zoo.network import SRNetwork
 SCALE = 4
 
 
-def measure(name: str, folder: Path) -> dict[str, Any]:
-    """Export one network to all formats; return the largest difference, or what went wrong."""
+def measure(name: str, folder: Path, known: dict[str, Any]) -> dict[str, Any]:
+    """Export one network to what is not known; add the largest difference, or what went wrong."""
     scales = model_info(name).scales
     torch.manual_seed(0)
     network = create_model(name, SCALE if SCALE in scales else max(scales), pretrained=False)
     facts = facts_of(network)
-    row: dict[str, Any] = {"scale": network.scale, "rounding": rounding(network)}
+    row = {"scale": network.scale, "rounding": known.get("rounding") or rounding(network), **known}
     source = Source(fuse(network), facts)
     files = {to: folder / f"network{import_module(form).SUFFIX}" for to, form in FORMATS.items()}
     for to, form in FORMATS.items():
+        if to in known:
+            continue
         try:
-            if to == "openvino":
+            if to == "openvino" and files["onnx"].is_file():
                 openvino.convert(files["onnx"], facts, files[to])  # as its `write` does
             else:
                 import_module(form).write(source, files[to])
@@ -84,7 +87,7 @@ def table(rows: dict[str, Any]) -> str:
         "|---" * (len(FORMATS) + 2) + "|",
     ]
     for name, row in sorted(rows.items()):
-        cells = " | ".join(cell(row[to]) for to in (*FORMATS, "rounding"))
+        cells = " | ".join(cell(row.get(to, "")) for to in (*FORMATS, "rounding"))
         lines.append(f"| `{name}` x{row['scale']} | {cells} |")
     return "\n".join(lines)
 
@@ -94,9 +97,12 @@ def main() -> None:
     journal = Path(sys.argv[1])
     named = sys.argv[2:]
     rows: dict[str, Any] = json.loads(journal.read_text()) if journal.exists() else {}
-    for name in named or [name for name in list_models() if name not in rows]:
+    for name in named or list_models():
+        known = {} if named else rows.get(name, {})
+        if known.keys() >= FORMATS.keys():
+            continue
         with TemporaryDirectory() as folder:
-            rows[name] = measure(name, Path(folder))
+            rows[name] = measure(name, Path(folder), known)
         print(name, rows[name], file=sys.stderr, flush=True)
         journal.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
     print(table(rows))

@@ -1,16 +1,17 @@
 """Exported files compute what the network does, at any size, and say what they hold."""
 
-import importlib
 import sys
+from importlib import import_module
 
 import pytest
 import torch
 from thin import build_thin
 
 import sr_zoo
+from sr_zoo.blocks import ESA
 from sr_zoo.cli import main
 from sr_zoo.errors import ExportError, OptionError
-from sr_zoo.export import export_model, exporting, onnx
+from sr_zoo.export import export_model, exporting, ncnn, onnx
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
 from sr_zoo.export.program import Source, capture
@@ -26,6 +27,9 @@ QUICK = {
 }
 
 
+UNTOLD = Facts("thin", 4, 8, 1, True, 1000)  # of a network that was built by hand
+
+
 @pytest.fixture
 def small():
     torch.manual_seed(0)
@@ -34,24 +38,54 @@ def small():
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_file_computes_what_the_network_does_at_any_size(small, tmp_path, to):
-    suffix = importlib.import_module(FORMATS[to]).SUFFIX
+    suffix = import_module(FORMATS[to]).SUFFIX
     exported = export_model(small, tmp_path / f"small{suffix}", to=to)
     assert [comparison.size for comparison in exported.comparisons] == list(SIZES)
     opened = open_exported(exported.path)
     (unseen,) = compare(small, opened, [UNSEEN])
     assert unseen.difference <= unseen.allowed
     assert opened.facts == facts_of(small)
-    assert {path.suffix for path in tmp_path.iterdir()} <= {suffix, ".bin"}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names <= {f"small{suffix}", exported.path.with_suffix(".bin").name}
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_onnx_holds_windows_routers_and_statistics(name, tmp_path):
     torch.manual_seed(0)
     network = build_thin(name, 4, **QUICK[name]).eval()
-    facts = Facts(name, 4, 8, 1, True, 1000)
-    onnx.write(Source(network, facts), tmp_path / "network.onnx")
+    onnx.write(Source(network, UNTOLD), tmp_path / "network.onnx")
     for comparison in compare(network, open_exported(tmp_path / "network.onnx"), [*SIZES, UNSEEN]):
         assert comparison.difference <= comparison.allowed, comparison
+
+
+# few blocks: of a strided pooling that needs a least side; of contrasts over the whole image
+@pytest.mark.parametrize("name", ["rlfn", "bsrn"])
+def test_ncnn_holds_attention_at_any_size(name, tmp_path):
+    torch.manual_seed(0)
+    network = build_thin(name, 4, num_blocks=1).eval()
+    path = tmp_path / "network.ncnn.param"
+    ncnn.write(Source(network, UNTOLD), path)
+    opened = open_exported(path)
+    assert opened.facts.least_side == ESA.WINDOW
+    for comparison in compare(network, opened, [*SIZES, UNSEEN]):
+        assert comparison.difference <= comparison.allowed, comparison
+
+
+def test_what_ncnn_has_no_layer_for_is_named(tmp_path):
+    torch.manual_seed(0)
+    source = Source(build_thin("seemore_t", 4, **QUICK["seemore_t"]).eval(), UNTOLD)
+    with pytest.raises(ExportError, match=r"written for ncnn, which has no layer for .*scatter"):
+        ncnn.write(source, tmp_path / "network.ncnn.param")
+    assert not any(tmp_path.iterdir())
+
+
+def test_ncnn_files_have_two_names_that_collide_with_no_other_format(small, tmp_path):
+    with pytest.raises(ExportError, match=r"small.param does not end in .ncnn.param"):
+        export_model(small, tmp_path / "small.param", to="ncnn")
+    path = export_model(small, tmp_path / "small.ncnn.param", to="ncnn", sizes=()).path
+    path.with_suffix(".bin").rename(tmp_path / "small.bin")
+    with pytest.raises(ExportError, match=r"opened by ncnn: small.ncnn.bin is not beside it"):
+        open_exported(path)
 
 
 def test_onnx_is_valid_named_and_tells_nothing_of_this_machine(small, tmp_path):
@@ -118,7 +152,7 @@ def test_network_that_branches_on_the_size_is_refused():
         capture(Branching())
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2", ".ncnn.param"])
 def test_files_of_others_are_refused(tmp_path, suffix):
     path = tmp_path / f"damaged{suffix}"
     with pytest.raises(ExportError, match="does not exist"):
@@ -126,7 +160,7 @@ def test_files_of_others_are_refused(tmp_path, suffix):
     path.write_bytes(b"no network")
     with pytest.raises(ExportError, match="cannot be opened"):
         open_exported(path)
-    with pytest.raises(ExportError, match=r"those end in .onnx, .xml or .pt2"):
+    with pytest.raises(ExportError, match=r"those end in .onnx, .xml, .pt2 or .ncnn.param"):
         open_exported(tmp_path / "network.pth")
 
 
@@ -141,11 +175,14 @@ def test_onnx_without_our_metadata_is_refused(small, tmp_path):
         open_exported(path)
 
 
-@pytest.mark.parametrize(("package", "to"), [("onnxscript", "onnx"), ("openvino", "openvino")])
+@pytest.mark.parametrize(
+    ("package", "to"),
+    [("onnxscript", "onnx"), ("openvino", "openvino"), ("pnnx", "ncnn"), ("ncnn", "ncnn")],
+)
 def test_missing_packages_are_named(small, tmp_path, monkeypatch, package, to):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ExportError, match=rf"pip install 'sr_zoo\[{to}\]'"):
-        export_model(small, tmp_path / "small.onnx", to=to)
+        export_model(small, tmp_path / f"small{import_module(FORMATS[to]).SUFFIX}", to=to)
 
 
 def test_command_names_the_file_and_what_was_compared(tmp_path, monkeypatch, capsys):
@@ -166,5 +203,5 @@ def test_every_network_is_exported(name, tmp_path):
     scales = sr_zoo.model_info(name).scales
     network = sr_zoo.create_model(name, max(scales), pretrained=False)
     for to in ("torch-export", "openvino"):  # the latter by way of ONNX
-        suffix = importlib.import_module(FORMATS[to]).SUFFIX
+        suffix = import_module(FORMATS[to]).SUFFIX
         assert export_model(network, tmp_path / f"network{suffix}", to=to).comparisons

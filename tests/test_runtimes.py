@@ -103,8 +103,9 @@ def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
     image = torch.rand(1, 3, 37, 29)
     expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
     torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
-    other = sr_zoo.Upscaler(network, runtime="onnxruntime")
-    torch.testing.assert_close(other.tensor(image), expected, atol=1e-4, rtol=0)
+    for runtime in ("onnxruntime", "ncnn"):
+        other = sr_zoo.Upscaler(network, runtime=runtime)
+        torch.testing.assert_close(other.tensor(image), expected, atol=1e-4, rtol=0)
     tiled = sr_zoo.Upscaler(network, runtime="openvino", tile=16)
     torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
 

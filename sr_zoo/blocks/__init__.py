@@ -58,7 +58,12 @@ from sr_zoo.blocks.swin import (
     init_linear,
 )
 from sr_zoo.blocks.tile_view import TileView, resize_pooled
-from sr_zoo.blocks.upsample import NarrowingUpsampler, PixelShuffleUpsampler, StagedUpsampler
+from sr_zoo.blocks.upsample import (
+    NarrowingUpsampler,
+    PixelShuffleUpsampler,
+    StagedUpsampler,
+    repeat_channels,
+)
 from sr_zoo.blocks.window import (
     RelativePositionBias,
     merge,
@@ -163,6 +168,7 @@ __all__ = [
     "pad_to_multiple",
     "partition",
     "relative_position_index",
+    "repeat_channels",
     "resize_pooled",
     "shift_channels",
     "shift_mask",

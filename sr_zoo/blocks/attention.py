@@ -55,7 +55,7 @@ class ContrastAwareCALayer(CALayer):
     def statistic(self, x: Tensor) -> Tensor:
         variance = global_variance(x, stride=self.stride)
         # a flat channel has no gradient at the root of zero; the smallest number has one of zero
-        return variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt() + global_mean(
+        return variance.clamp(min=torch.finfo(x.dtype).tiny).sqrt() + global_mean(
             x, stride=self.stride
         )
 

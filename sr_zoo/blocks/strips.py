@@ -38,7 +38,8 @@ def in_strips(
         What `run` would return for the whole maps.
     """
     height, width = maps[0].shape[-2:]
-    if torch.is_grad_enabled() or torch.compiler.is_compiling() or not maps[0].is_cpu:
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
+    if torch.is_grad_enabled() or traced or not maps[0].is_cpu:
         return run(*maps)
     rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
     if height <= rows:

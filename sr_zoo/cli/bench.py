@@ -25,7 +25,7 @@ def command(
         help="Model names, ids, weight files or folders, as for `sr-zoo eval`."
     ),
     runtime: list[str] = typer.Option(
-        ["torch"], help="torch, compile, openvino, onnxruntime; several take turns."
+        ["torch"], help="torch, compile, openvino, onnxruntime, ncnn; several take turns."
     ),
     dtype: list[str] = typer.Option(["float32"], help="float32, bfloat16, float16."),
     size: list[str] = typer.Option(["320x180"], help="Of the input, width x height in pixels."),

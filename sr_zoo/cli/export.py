@@ -11,7 +11,7 @@ from sr_zoo.errors import OptionError
 
 def command(
     model: str = typer.Argument(help="Model name, weight id, weight file, folder or hf-hub:..."),
-    to: str = typer.Option("onnx", "--to", help="onnx, openvino or torch-export."),
+    to: str = typer.Option("onnx", "--to", help="onnx, openvino, torch-export or ncnn."),
     output: Path | None = typer.Option(
         None, "-o", "--output", help="File to write; named after model and scale by default."
     ),

@@ -29,7 +29,9 @@ def command(
     ),
     device: str = typer.Option("auto", help="auto, cpu, cuda or cuda:N."),
     dtype: str = typer.Option("auto", help="float32, bfloat16, float16, or auto."),
-    runtime: str = typer.Option("auto", help="torch, compile, openvino, onnxruntime, or auto."),
+    runtime: str = typer.Option(
+        "auto", help="torch, compile, openvino, onnxruntime, ncnn, or auto."
+    ),
     verbose: bool = typer.Option(False, "--verbose", help="Say what runs the network, and why."),
     tile: str = typer.Option("auto", help="Side of the tiles in pixels, auto, or off."),
     exact_passes: int | None = typer.Option(

@@ -25,6 +25,7 @@ FORMATS = {
     "onnx": "sr_zoo.export.onnx",
     "openvino": "sr_zoo.export.openvino",
     "torch-export": "sr_zoo.export.torch_export",
+    "ncnn": "sr_zoo.export.ncnn",
 }
 SIZES = ((1, 24, 40), (2, 37, 61), (1, 5, 1))  # aligned; odd, as a batch; smaller than any window
 TOLERANCE = 1e-4  # of the largest value of the output, at least of 1
@@ -54,7 +55,7 @@ class Exported:
     """A file that was written.
 
     Attributes:
-        path: Where it is; OpenVINO's weights lie beside it.
+        path: Where it is; the weights of OpenVINO and ncnn lie beside it.
         comparisons: With the network in PyTorch; empty if that was not asked for.
     """
 
@@ -78,7 +79,7 @@ def export_model(
     Args:
         network: Of `create_model` or `load_model`; it is not changed.
         path: File to write; replaced if it is there.
-        to: ``"onnx"``, ``"openvino"`` or ``"torch-export"``.
+        to: ``"onnx"``, ``"openvino"``, ``"torch-export"`` or ``"ncnn"``.
         sizes: Batches, heights and widths to compare at; none to leave that out.
 
     Returns:
@@ -157,9 +158,9 @@ def open_exported(path: str | Path) -> Opened:
     path = Path(path)
     for name in FORMATS.values():
         form: Any = import_module(name)
-        if path.suffix.lower() == form.SUFFIX:
+        if path.name.lower().endswith(form.SUFFIX):
             if not path.is_file():
                 raise ExportError(f"{path} does not exist")
             opened: Opened = form.open_file(path)
             return opened
-    raise ExportError(f"{path} is no exported file; those end in .onnx, .xml or .pt2")
+    raise ExportError(f"{path} is no exported file; those end in .onnx, .xml, .pt2 or .ncnn.param")

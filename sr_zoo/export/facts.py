@@ -25,6 +25,8 @@ class Facts:
         grid: Tiles start on multiples of this many LR pixels.
         local: Whether tiles with that halo come out as in one piece; otherwise only close.
         bytes_per_pixel: Memory that the features take in PyTorch, per LR pixel.
+        least_side: Pixels that sides have to have at least; who runs the file repeats the last row
+            and column until they do. 1 where that is inside the file.
     """
 
     model: str
@@ -33,6 +35,7 @@ class Facts:
     grid: int
     local: bool
     bytes_per_pixel: int
+    least_side: int = 1
 
     def as_text(self) -> dict[str, str]:
         """Return the metadata of a file."""
@@ -75,6 +78,7 @@ def read_facts(metadata: Mapping[str, str], source: str) -> Facts:
             grid=int(metadata[PREFIX + "grid"]),
             local=metadata[PREFIX + "local"] == "True",
             bytes_per_pixel=int(metadata[PREFIX + "bytes_per_pixel"]),
+            least_side=int(metadata.get(PREFIX + "least_side") or 1),
         )
     except (KeyError, ValueError):
         raise ExportError(

@@ -23,7 +23,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import conv3x3
+from sr_zoo.blocks import conv3x3, repeat_channels
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -47,7 +47,7 @@ class ABPN(SRNetwork):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        anchors = x.repeat_interleave(self.scale**2, dim=1)
+        anchors = repeat_channels(x, self.scale**2)
         return F.pixel_shuffle(self.body(x) + anchors, self.scale)
 
 

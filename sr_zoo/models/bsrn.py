@@ -89,6 +89,8 @@ class SmallESDB(nn.Module):
 class BlueprintNetwork(SRNetwork):
     """A chain of blocks whose outputs are all fused, between convolutions of the kind `conv`."""
 
+    least_side = ESA.WINDOW
+
     def __init__(
         self, scale: int, channels: int, blocks: Iterable[nn.Module], conv: Callable[..., nn.Module]
     ) -> None:
@@ -103,7 +105,7 @@ class BlueprintNetwork(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, ESA.WINDOW).repeat(1, INPUT_COPIES, 1, 1))
+        shallow = self.head(pad_to_minimum(x, self.least_side).repeat(1, INPUT_COPIES, 1, 1))
         deep = self.body_out(self.fuse_features(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 

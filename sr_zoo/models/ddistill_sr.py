@@ -188,6 +188,8 @@ class DDistillSR(SRNetwork):
         rank: Of the dynamic residuals.
     """
 
+    least_side = ESA.WINDOW
+
     def __init__(
         self, *, scale: int, channels: int = 56, num_blocks: int = 4, rank: int = 16
     ) -> None:
@@ -211,7 +213,7 @@ class DDistillSR(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = current = self.head(pad_to_minimum(x, ESA.WINDOW))
+        shallow = current = self.head(pad_to_minimum(x, self.least_side))
         outputs, residuals = [], []
         for block in self.body:
             current, residual = block(current)

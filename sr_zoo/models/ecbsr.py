@@ -30,7 +30,13 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ConvChain, EdgeOrientedConv, IdentityEdgeOrientedConv, conv3x3
+from sr_zoo.blocks import (
+    ConvChain,
+    EdgeOrientedConv,
+    IdentityEdgeOrientedConv,
+    conv3x3,
+    repeat_channels,
+)
 from sr_zoo.network import LuminanceNetwork, SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -83,7 +89,7 @@ class RGBChain(SRNetwork):
         self.body = ConvChain(widths, act=nn.PReLU, conv=conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        nearest = x.repeat_interleave(self.scale**2, dim=1)
+        nearest = repeat_channels(x, self.scale**2)
         return F.pixel_shuffle(self.body(x) + nearest, self.scale)
 
 

@@ -131,6 +131,8 @@ class ESRT(SRNetwork):
         num_heads: Of the transformer.
     """
 
+    least_side = POOL
+
     def __init__(
         self, *, scale: int, channels: int = 32, num_blocks: int = 3, num_heads: int = 8
     ) -> None:
@@ -151,7 +153,7 @@ class ESRT(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, POOL))
+        shallow = self.head(pad_to_minimum(x, self.least_side))
         context = self.transformer(self.fuse_features(self.blocks(shallow)))
         deep = self.body_out(self.skip_scale * shallow + self.transformer_scale * context)
         out = self.tail(self.upsampler(deep)) + self.skip_tail(self.skip_upsampler(shallow))

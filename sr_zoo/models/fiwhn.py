@@ -43,7 +43,6 @@ from sr_zoo.spec import ArchSpec, Paper, Variant
 LEAKY_SLOPE = 0.05
 PIXEL_MAX = 255.0
 GROUP_NORM_EPS = 1e-5
-MINIMUM = 2  # the transformer quarters the image's pixels, so there must be four
 
 
 class ColorShift(nn.Module):
@@ -233,6 +232,8 @@ class FIWHN(SRNetwork):
             do at x4 and do not at x2 and x3.
     """
 
+    least_side = 2  # the transformer quarters the image's pixels, so there must be four
+
     def __init__(
         self, *, scale: int, channels: int = 32, num_heads: int = 9, attentive: bool = False
     ) -> None:
@@ -261,7 +262,7 @@ class FIWHN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        image = self.subtract_mean(pad_to_minimum(x, MINIMUM) * PIXEL_MAX)
+        image = self.subtract_mean(pad_to_minimum(x, self.least_side) * PIXEL_MAX)
         shallow = self.head(image)
         first = self.blocks[0](shallow)
         second = self.blocks[1](first)

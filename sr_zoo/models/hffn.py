@@ -85,6 +85,8 @@ class HFFN(SRNetwork):
         num_groups: LFFBs.
     """
 
+    least_side = POOLING
+
     def __init__(self, *, scale: int, channels: int = 52, num_groups: int = 3) -> None:
         super().__init__(scale)
         self.mean_shift = MeanShift()
@@ -95,7 +97,7 @@ class HFFN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_minimum(x, POOLING)))
+        shallow = self.head(self.mean_shift(pad_to_minimum(x, self.least_side)))
         out = self.upsampler(shallow + self.body_out(self.body(shallow)))
         return crop(self.mean_shift.restore(out), self.scale * height, self.scale * width)
 

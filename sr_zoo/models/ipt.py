@@ -191,7 +191,7 @@ class IPT(SRNetwork):
                 f"are: {fitting or 'none'}"
             )
         self.task = fitting[0] if task is None else task
-        self.patch_size = patch_size
+        self.patch_size = self.least_side = patch_size
         self.mean_shift = MeanShift()
         self.heads = nn.ModuleList(
             nn.Sequential(
@@ -209,7 +209,7 @@ class IPT(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        x = self.mean_shift(pad_to_minimum(x, self.patch_size)) * PIXEL_MAX
+        x = self.mean_shift(pad_to_minimum(x, self.least_side)) * PIXEL_MAX
         rows = patch_starts(x.shape[-2], self.patch_size, x.device)
         columns = patch_starts(x.shape[-1], self.patch_size, x.device)
         down = self._blend(rows, x.shape[-2])

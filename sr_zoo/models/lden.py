@@ -103,6 +103,8 @@ class DetailBlock(nn.Module):
 class LDEN(SRNetwork):
     """A chain of detail blocks under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = ESA.WINDOW
+
     def __init__(self, *, scale: int, channels: int = 48, num_blocks: int = 8) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
@@ -112,7 +114,7 @@ class LDEN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, ESA.WINDOW))
+        shallow = self.head(pad_to_minimum(x, self.least_side))
         deep = self.body_out(self.body(shallow))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 

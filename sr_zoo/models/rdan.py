@@ -46,6 +46,8 @@ class ResidualDistillationBlock(nn.Module):
 class RDAN(SRNetwork):
     """A chain of blocks whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = ESA.WINDOW
+
     def __init__(
         self, *, scale: int, channels: int = 64, num_blocks: int = 6, reduction: int = 16
     ) -> None:
@@ -60,7 +62,7 @@ class RDAN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = torch.relu(self.head(pad_to_minimum(x, ESA.WINDOW)))
+        shallow = torch.relu(self.head(pad_to_minimum(x, self.least_side)))
         deep = self.attention(self.body_out(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 

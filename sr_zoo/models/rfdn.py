@@ -56,6 +56,8 @@ class RFDB(nn.Sequential):
 class RFDN(SRNetwork):
     """A chain of RFDBs whose outputs are all fused; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = ESA.WINDOW
+
     def __init__(self, *, scale: int, channels: int = 50, num_blocks: int = 4) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
@@ -68,7 +70,7 @@ class RFDN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX)
+        shallow = self.head(pad_to_minimum(x, self.least_side) * PIXEL_MAX)
         deep = self.body_out(self.fuse_features(self.body(shallow)))
         out = self.upsampler(shallow + deep) / PIXEL_MAX
         return crop(out, self.scale * height, self.scale * width)

@@ -52,6 +52,8 @@ class RLFB(nn.Module):
 class RLFN(SRNetwork):
     """A chain of RLFBs under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = ESA.WINDOW
+
     def __init__(
         self,
         *,
@@ -70,7 +72,7 @@ class RLFN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        image = pad_to_minimum(x, ESA.WINDOW) * PIXEL_MAX
+        image = pad_to_minimum(x, self.least_side) * PIXEL_MAX
         deep = self.head(image)
         for block in self.body:
             deep = block(deep)

@@ -61,6 +61,8 @@ class FeatureMixingModule(nn.Module):
 class SAFMN(SRNetwork):
     """A chain of mixing modules under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = max(CELLS)
+
     def __init__(self, *, scale: int, channels: int = 36, num_blocks: int = 8) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
@@ -69,7 +71,7 @@ class SAFMN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, max(CELLS)))
+        shallow = self.head(pad_to_minimum(x, self.least_side))
         out = self.upsampler(shallow + self.body(shallow))
         return crop(out, self.scale * height, self.scale * width)
 
@@ -110,6 +112,8 @@ class PlainMixingModule(nn.Module):
 class SAFMNNTIRE(SRNetwork):
     """Predicts what bilinear upscaling misses; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = max(NTIRE_CELLS)
+
     def __init__(self, *, scale: int, channels: int = 36, num_blocks: int = 8) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
@@ -119,7 +123,7 @@ class SAFMNNTIRE(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        x = pad_to_minimum(x, max(NTIRE_CELLS))
+        x = pad_to_minimum(x, self.least_side)
         base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
         out = self.upsampler(self.body(self.norm(self.head(x)))) + base
         return crop(out, self.scale * height, self.scale * width)

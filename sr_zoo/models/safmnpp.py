@@ -46,6 +46,8 @@ class FeatureMixingModule(nn.Module):
 class SAFMNPP(SRNetwork):
     """Predicts what bilinear upscaling misses; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = SimpleSAFM.CELL
+
     def __init__(
         self, *, scale: int, channels: int = 36, hidden: int = 54, num_blocks: int = 6
     ) -> None:
@@ -57,7 +59,7 @@ class SAFMNPP(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        x = pad_to_minimum(x, SimpleSAFM.CELL)
+        x = pad_to_minimum(x, self.least_side)
         base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
         out = self.upsampler(self.body(self.head(x))) + base
         return crop(out, self.scale * height, self.scale * width)
@@ -76,6 +78,8 @@ class LightMixingModule(nn.Sequential):
 class LightSAFMNPP(SRNetwork):
     """A short chain under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = SimpleSAFM.CELL
+
     def __init__(
         self, *, scale: int, channels: int = 32, hidden: int = 48, num_blocks: int = 2
     ) -> None:
@@ -87,7 +91,7 @@ class LightSAFMNPP(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, SimpleSAFM.CELL))
+        shallow = self.head(pad_to_minimum(x, self.least_side))
         out = self.upsampler(shallow + self.body(shallow))
         return crop(out, self.scale * height, self.scale * width)
 

@@ -179,7 +179,7 @@ class SeemoRe(SRNetwork):
             )
             for _ in range(num_groups)
         ]
-        self.minimum = POOL**context_depth
+        self.least_side = POOL**context_depth
         self.mean_shift = MeanShift()
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.Sequential(*groups)
@@ -189,7 +189,7 @@ class SeemoRe(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        image = self.mean_shift(pad_to_minimum(x, self.minimum))
+        image = self.mean_shift(pad_to_minimum(x, self.least_side))
         deep = self.head(image)
         for group in self.body:
             deep = group(deep)

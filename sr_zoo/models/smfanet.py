@@ -120,6 +120,8 @@ class FeatureModulationBlock(nn.Module):
 class SMFANet(SRNetwork):
     """A chain of blocks under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
+    least_side = CELL
+
     def __init__(self, *, scale: int, channels: int = 36, num_blocks: int = 8) -> None:
         super().__init__(scale)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
@@ -128,7 +130,7 @@ class SMFANet(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, CELL))
+        shallow = self.head(pad_to_minimum(x, self.least_side))
         out = self.upsampler(shallow + self.body(shallow))
         return crop(out, self.scale * height, self.scale * width)
 

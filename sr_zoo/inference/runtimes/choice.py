@@ -108,7 +108,7 @@ def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
     gain = f"{fastest} was measured to be {speeds[fastest]:.1f} times as fast"
     if absent := missing(fastest):
         return "torch", f"{gain}, but needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
-    if not prepared_file(network).is_file():
+    if not prepared_file(fastest, network).is_file():
         return "torch", f"{gain}; --runtime {fastest} prepares it for this network, once"
     return fastest, gain
 

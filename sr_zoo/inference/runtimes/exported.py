@@ -11,13 +11,19 @@ from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import sha256_of
 
-# suffix to what runs such a file
-ENGINES = {".onnx": "onnxruntime", ".xml": "openvino", ".pt2": "torch-export"}
+# end of its name to what runs such a file
+ENGINES = {
+    ".onnx": "onnxruntime",
+    ".xml": "openvino",
+    ".pt2": "torch-export",
+    ".ncnn.param": "ncnn",
+}
+WEIGHTS_BESIDE = {"openvino", "ncnn"}  # as .bin
 
 
 def is_exported(model: object) -> bool:
     """Whether a model is named by an exported file."""
-    return isinstance(model, (str, Path)) and Path(model).suffix.lower() in ENGINES
+    return isinstance(model, (str, Path)) and str(model).lower().endswith(tuple(ENGINES))
 
 
 class ExportedNetwork(SRNetwork):
@@ -44,7 +50,7 @@ class ExportedNetwork(SRNetwork):
         opened = open_exported(path)
         super().__init__(opened.facts.scale)
         self.path = Path(path)
-        self.engine = ENGINES[self.path.suffix.lower()]
+        self.engine = _engine(self.path)
         self.facts = opened.facts
         self._run = opened.run
         # where others have weights, so that a run that is continued notices another file
@@ -76,8 +82,12 @@ class ExportedRunner(Runner):
         return self._network(image)
 
 
+def _engine(path: Path) -> str:
+    return next(name for end, name in ENGINES.items() if path.name.lower().endswith(end))
+
+
 def _digest(path: Path) -> Tensor:
-    """Return the fingerprint of a file, and of OpenVINO's weights beside it, in bytes."""
-    files = (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+    """Return the fingerprint of a file, and of the weights beside it, in bytes."""
+    files = (path, path.with_suffix(".bin")) if _engine(path) in WEIGHTS_BESIDE else (path,)
     digests = "".join(sha256_of(file) for file in files if file.is_file())
     return torch.frombuffer(bytearray.fromhex(digests), dtype=torch.uint8)

@@ -1,8 +1,8 @@
-"""Programs that are prepared once per network and kept on disk: OpenVINO and ONNX Runtime.
+"""Programs that are prepared once per network and kept on disk: OpenVINO, ONNX Runtime and ncnn.
 
-A network is exported to ONNX for all sizes, compared with PyTorch, and kept under a name made of
-its weights and of the versions of what exported it. OpenVINO keeps what it compiles for this
-machine beside it, by its own version and the processor's features.
+A network is exported for all sizes, compared with PyTorch, and kept under a name made of its
+weights and of the versions of what exported it. OpenVINO keeps what it compiles for this machine
+beside it, by its own version and the processor's features.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
 
-PREPARED = ("openvino", "onnxruntime")  # names of the runtimes and of their packages
-NEEDS = ("onnx", "onnxscript")  # to write what both read
+# names of the runtimes and of their packages, to the format that each reads
+PREPARED = {"openvino": "onnx", "onnxruntime": "onnx", "ncnn": "ncnn"}
+NEEDS = {"onnx": ("onnx", "onnxscript"), "ncnn": ("pnnx",)}  # to write such a file
+FILES = {"onnx": "network.onnx", "ncnn": "network.ncnn.param"}
 HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
 
@@ -52,12 +54,12 @@ class PreparedRunner(Runner):
             raise OptionError(
                 f"runtime={name!r} needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
             )
-        if dtype not in HINTS or (name == "onnxruntime" and dtype != torch.float32):
+        if dtype not in HINTS or (name != "openvino" and dtype != torch.float32):
             raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
         self.name = name
         self.scale = network.scale
-        file = _prepare(network)
-        self._run = _openvino(file, dtype) if name == "openvino" else _onnxruntime(file)
+        file = _prepare(name, network)
+        self._run = _openvino(file, dtype) if name == "openvino" else _opened(file)
 
     def __call__(self, image: Tensor, /) -> Tensor:
         return self._run(image)
@@ -65,11 +67,11 @@ class PreparedRunner(Runner):
 
 def missing(name: str) -> list[str]:
     """Return the packages that a runtime needs and that are not installed."""
-    return [package for package in (name, *NEEDS) if find_spec(package) is None]
+    return [package for package in (name, *NEEDS[PREPARED[name]]) if find_spec(package) is None]
 
 
-def prepared_file(network: SRNetwork) -> Path:
-    """Return where the exported program of a network is, or will be once it is prepared."""
+def prepared_file(name: str, network: SRNetwork) -> Path:
+    """Return where the program that a runtime reads is, or will be once it is prepared."""
     identity = network.identity
     digest = hashlib.sha256(
         json.dumps(
@@ -77,20 +79,26 @@ def prepared_file(network: SRNetwork) -> Path:
             default=str,
         ).encode()
     )
-    for name, values in network.state_dict().items():
-        digest.update(name.encode())
+    for key, values in network.state_dict().items():
+        digest.update(key.encode())
         digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return cache_folder() / "runtimes" / digest.hexdigest() / "network.onnx"
+    return cache_folder() / "runtimes" / digest.hexdigest() / FILES[PREPARED[name]]
 
 
-def _prepare(network: SRNetwork) -> Path:
+def _prepare(name: str, network: SRNetwork) -> Path:
     from sr_zoo.export import export_model  # it imports the upscaler, which imports this
 
-    file = prepared_file(network)
+    file = prepared_file(name, network)
     if not file.is_file():
         make_folder(file.parent)
-        export_model(network, file, to="onnx")
+        export_model(network, file, to=PREPARED[name])
     return file
+
+
+def _opened(file: Path) -> Callable[[Tensor], Tensor]:
+    from sr_zoo.export.exporting import open_exported  # it imports the upscaler, too
+
+    return open_exported(file).run
 
 
 def _openvino(file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -108,9 +116,3 @@ def _openvino(file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         return torch.from_numpy(output.copy())  # the next call writes into the same memory
 
     return run
-
-
-def _onnxruntime(file: Path) -> Callable[[Tensor], Tensor]:
-    from sr_zoo.export.onnx import open_file
-
-    return open_file(file).run
