@@ -71,9 +71,9 @@ def rounding(network: SRNetwork) -> float:
     return largest
 
 
-def cell(value: float | str) -> str:
-    """Return what the table says of one file."""
-    return value if isinstance(value, str) else f"{value:.0e}"
+def cell(value: float | str, name: str) -> str:
+    """Return what the table says of one file of a network."""
+    return value.removeprefix(f"{name} ") if isinstance(value, str) else f"{value:.0e}"
 
 
 def table(rows: dict[str, Any]) -> str:
@@ -87,7 +87,7 @@ def table(rows: dict[str, Any]) -> str:
         "|---" * (len(FORMATS) + 2) + "|",
     ]
     for name, row in sorted(rows.items()):
-        cells = " | ".join(cell(row.get(to, "")) for to in (*FORMATS, "rounding"))
+        cells = " | ".join(cell(row.get(to, ""), name) for to in (*FORMATS, "rounding"))
         lines.append(f"| `{name}` x{row['scale']} | {cells} |")
     return "\n".join(lines)
 

@@ -96,7 +96,7 @@ def main() -> None:
     for name, authors, ours, value_range in sides:
         contenders = [
             theirs(name, authors, ours, value_range),
-            *(contender(ours, runtime) for runtime in ("torch", "onnxruntime", "openvino")),
+            *(contender(ours, runtime) for runtime in ("torch", "onnxruntime", "openvino", "ncnn")),
         ]
         check(contenders)
         print(table(race(contenders, [SIZE], rounds=ROUNDS), contenders[0].label), "\n")
