@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 from contextlib import contextmanager
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import sr_zoo
 from sr_zoo.cli import main
 from sr_zoo.errors import FileWriteError
 from sr_zoo.evaluation.journal import Journal
+from sr_zoo.export import export_model
+from sr_zoo.export.exporting import FORMATS
 from sr_zoo.imaging import Picture, read_image, write_image
 from sr_zoo.inference import huge
 from sr_zoo.inference.files import upscale_files
@@ -198,3 +201,14 @@ def test_an_evaluation_goes_on_with_what_its_journal_had_room_for(full):
     again = Journal(full / "journal.jsonl")
     assert again.find("small") == {"value": 1}
     assert again.find("large") is None
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_exported_file_fills_the_disk(full, to):
+    network = sr_zoo.create_model("fsrcnn", 2, pretrained=False)
+    kept = full / f"network{import_module(FORMATS[to]).SUFFIX}"
+    kept.write_bytes(b"earlier")
+    with pytest.raises(FileWriteError, match=r"network.*: cannot be written \("):
+        export_model(network, kept, to=to)
+    assert kept.read_bytes() == b"earlier"
+    assert {path.name for path in full.iterdir()} == {"a.png", kept.name}

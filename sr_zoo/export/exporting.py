@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sr_zoo.errors import ExportError, OptionError, did_you_mean
+from sr_zoo.errors import ExportError, FileWriteError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
 from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
@@ -89,6 +89,7 @@ def export_model(
         OptionError: `to` is no known format.
         ExportError: The network cannot be written in this format, the folder is missing, or the
             file does not compute what the network does.
+        FileWriteError: The folder is not writable, or the disk is full.
     """
     if to not in FORMATS:
         raise OptionError(
@@ -100,18 +101,18 @@ def export_model(
     form: Any = import_module(FORMATS[to])
     network = deepcopy(network).cpu().float().eval()
     facts = facts_of(network)
-    with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
-        partial = Path(folder) / target.name
-        form.write(Source(fuse(network), facts), partial)
-        comparisons = tuple(compare(network, form.open_file(partial), sizes))
-        for comparison in comparisons:
-            if not comparison.difference <= comparison.allowed:
-                raise ExportError(
-                    f"The {to} file of {facts.model} was not kept, since it does not compute what "
-                    f"the network does; {comparison}, allowed are {comparison.allowed:.1e}"
-                )
-        for file in sorted(Path(folder).iterdir()):
-            file.replace(target.parent / file.name)
+    try:
+        with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
+            partial = Path(folder) / target.name
+            form.write(Source(fuse(network), facts), partial)
+            comparisons = tuple(compare(network, form.open_file(partial), sizes))
+            _check(comparisons, to, facts.model)
+            for file in sorted(Path(folder).iterdir()):
+                file.replace(target.parent / file.name)
+    except OSError as error:
+        raise FileWriteError(
+            f"{target}: cannot be written ({error.strerror or error}); nothing was changed"
+        ) from error
     return Exported(target, comparisons)
 
 
@@ -140,6 +141,15 @@ def compare(
         allowed = TOLERANCE * max(1.0, expected.abs().max().item())
         comparisons.append(Comparison(size, _difference(output, expected), allowed))
     return comparisons
+
+
+def _check(comparisons: Sequence[Comparison], to: str, model: str) -> None:
+    for comparison in comparisons:
+        if not comparison.difference <= comparison.allowed:
+            raise ExportError(
+                f"The {to} file of {model} was not kept, since it does not compute what the "
+                f"network does; {comparison}, allowed are {comparison.allowed:.1e}"
+            )
 
 
 def _difference(output: Tensor, expected: Tensor) -> float:

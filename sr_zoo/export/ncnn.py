@@ -45,7 +45,8 @@ def write(source: Source, path: Path) -> None:
     facts = replace(source.facts, least_side=source.network.least_side)
     with TemporaryDirectory() as folder:
         traced, drafted = Path(folder) / "network.pt", Path(folder) / "network.ncnn.param"
-        _trace(source).save(traced)
+        # of its own accord, a trace that finds the disk full ends the process
+        traced.write_bytes(_trace(source).save_to_buffer())
         _convert(traced, facts.model)
         description = drafted.read_text()
         if missing := _without_layer(description):

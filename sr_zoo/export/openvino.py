@@ -33,6 +33,7 @@ def convert(source: Path, facts: Facts, path: Path) -> None:
 
     Raises:
         ExportError: OpenVINO cannot convert it, or is not installed.
+        OSError: The file cannot be written.
     """
     openvino = _openvino()
     try:
@@ -42,7 +43,10 @@ def convert(source: Path, facts: Facts, path: Path) -> None:
         raise ExportError(f"{facts.model} cannot be converted by OpenVINO: {reason}") from error
     for key, value in facts.as_text().items():
         model.set_rt_info(value, [PREFIX.rstrip("."), key.removeprefix(PREFIX)])
-    openvino.save_model(model, path, compress_to_fp16=False)
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise OSError(f"OpenVINO says {str(error).strip().splitlines()[-1]!r}") from error
 
 
 def open_file(path: Path) -> Opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def write(source: Source, path: Path) -> None:
     Raises:
         ExportError: It cannot be traced.
     """
-    torch.export.save(source.program, path, extra_files=source.facts.as_text())
+    content = io.BytesIO()  # to a file, torch reports a full disk in its own words
+    torch.export.save(source.program, content, extra_files=source.facts.as_text())
+    path.write_bytes(content.getvalue())
 
 
 def open_file(path: Path) -> Opened:
