@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import sr_zoo
+from sr_zoo.errors import ExportError
 from sr_zoo.evaluation.speed import Contender, contender, machine_line, race, table
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.convert import converter_of
@@ -94,10 +95,12 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     print(f"{machine_line()}. Load while measuring: {os.getloadavg()[0]:.1f}.\n")
     for name, authors, ours, value_range in sides:
-        contenders = [
-            theirs(name, authors, ours, value_range),
-            *(contender(ours, runtime) for runtime in ("torch", "onnxruntime", "openvino", "ncnn")),
-        ]
+        contenders = [theirs(name, authors, ours, value_range)]
+        for runtime in ("torch", "onnxruntime", "openvino", "ncnn"):
+            try:
+                contenders.append(contender(ours, runtime))
+            except ExportError as error:
+                print(error, file=sys.stderr)
         check(contenders)
         print(table(race(contenders, [SIZE], rounds=ROUNDS), contenders[0].label), "\n")
 
