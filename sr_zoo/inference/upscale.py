@@ -57,9 +57,9 @@ class Upscaler:
         dtype: Floating-point type to compute in: ``"auto"`` for the fastest that this device
             computes natively and that costs this model no more than 0.01 dB; else a type, its
             name, or None for that of the network.
-        runtime: ``"torch"``, ``"compile"`` (`torch.compile`), ``"openvino"``, ``"onnxruntime"``,
-            which export the network once and keep it on disk, or ``"auto"`` for the fastest that
-            is ready. `runtime_reason` says what was taken, and why.
+        runtime: ``"torch"``, ``"compile"`` (`torch.compile`), ``"openvino"``, ``"onnxruntime"``
+            or ``"ncnn"``, which export the network once and keep it on disk, or ``"auto"`` for the
+            fastest that is ready. `runtime_reason` says what was taken, and why.
         tile: Side of the tiles in LR pixels, without halo; ``"auto"`` to fit the memory, None for
             never.
         exact_passes: Passes over the image that gather its averages before tiles are upscaled, for
