@@ -3,8 +3,7 @@
 Each network and its authors' run in turn, in a process of their own with one thread, on the same
 320 x 180 picture at scale 4 with the same weights (those of the network's golden). Ours runs as
 `upscale` runs it in PyTorch, and again by OpenVINO where it can be exported; theirs as their own
-test code does. Prints a markdown table;
-docs/measured/against_authors.md holds it:
+test code does. Prints a markdown table; docs/measured/against_authors.md holds it:
 ``python benchmarks/against_authors.py CLONES JOURNAL > docs/measured/against_authors.md``
 
 CLONES is a folder with clones of the authors' repositories, each at the commit that the golden

@@ -38,7 +38,7 @@ def measure(name: str, folder: Path, known: dict[str, Any]) -> dict[str, Any]:
     torch.manual_seed(0)
     network = create_model(name, SCALE if SCALE in scales else max(scales), pretrained=False)
     facts = facts_of(network)
-    row = {"scale": network.scale, "rounding": known.get("rounding") or rounding(network), **known}
+    row = dict(known) or {"scale": network.scale, "rounding": rounding(network)}
     source = Source(fuse(network), facts)
     files = {to: folder / f"network{import_module(form).SUFFIX}" for to, form in FORMATS.items()}
     for to, form in FORMATS.items():

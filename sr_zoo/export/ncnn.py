@@ -9,7 +9,6 @@ from __future__ import annotations
 import subprocess
 import warnings
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +20,7 @@ from sr_zoo.blocks import crop, pad_to_minimum
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import PREFIX, read_facts
 from sr_zoo.export.program import Source
-from sr_zoo.export.running import Opened
+from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".ncnn.param"
 MAGIC = "7767517"  # the first line of every description
@@ -44,10 +43,10 @@ def write(source: Source, path: Path) -> None:
         )
     facts = replace(source.facts, least_side=source.network.least_side)
     with TemporaryDirectory() as folder:
-        traced, drafted = Path(folder) / "network.pt", Path(folder) / "network.ncnn.param"
+        traced = Path(folder) / "network.pt"
         # of its own accord, a trace that finds the disk full ends the process
         traced.write_bytes(_trace(source).save_to_buffer())
-        _convert(traced, facts.model)
+        drafted = _convert(traced, facts.model)
         description = drafted.read_text()
         if missing := _without_layer(description):
             raise ExportError(
@@ -74,20 +73,22 @@ def _trace(source: Source) -> torch.jit.ScriptModule:
     return traced
 
 
-def _convert(traced: Path, model: str) -> None:
-    """Run pnnx, which writes its files beside the one it is given."""
+def _convert(traced: Path, model: str) -> Path:
+    """Run pnnx; return the description that it writes beside the file it is given."""
     shapes = [f"[1,3,{height},{width}]" for height, width in SIZES]
     command = [
-        _package("pnnx").EXEC_PATH,
+        package("pnnx", "ncnn", "ncnn").EXEC_PATH,
         str(traced),
         f"inputshape={shapes[0]}",
         f"inputshape2={shapes[1]}",
         "fp16=0",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not traced.with_suffix(SUFFIX).is_file():
+    drafted = traced.with_suffix(SUFFIX)
+    if done.returncode or not drafted.is_file():
         said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         raise ExportError(f"{model} cannot be converted by pnnx: {said[-1]}")
+    return drafted
 
 
 def _without_layer(description: str) -> list[str]:
@@ -102,7 +103,7 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours, its weights are missing, or ncnn is.
     """
-    ncnn = _package("ncnn")
+    ncnn = package("ncnn", "ncnn", "ncnn")
     try:
         description = path.read_text(encoding="ascii")
     except ValueError:
@@ -140,12 +141,3 @@ def _enlarge(ncnn: Any, net: Any, image: Tensor) -> Tensor:
     if failed:
         raise ExportError(f"ncnn ended with code {failed} on an image of {tuple(image.shape)}")
     return torch.from_numpy(output.numpy().copy())
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ExportError(
-            f"ncnn files need {name}, which is not installed: pip install 'sr_zoo[ncnn]'"
-        ) from None

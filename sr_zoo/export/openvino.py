@@ -11,7 +11,7 @@ from sr_zoo.errors import ExportError
 from sr_zoo.export import onnx
 from sr_zoo.export.facts import PREFIX, Facts, read_facts
 from sr_zoo.export.program import Source
-from sr_zoo.export.running import Opened
+from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".xml"
 
@@ -35,7 +35,7 @@ def convert(source: Path, facts: Facts, path: Path) -> None:
         ExportError: OpenVINO cannot convert it, or is not installed.
         OSError: The file cannot be written.
     """
-    openvino = _openvino()
+    openvino = package("openvino", "OpenVINO", "openvino")
     try:
         model = openvino.convert_model(source)
     except Exception as error:  # its own kinds have no common base
@@ -55,7 +55,7 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours, or a package is missing.
     """
-    openvino = _openvino()
+    openvino = package("openvino", "OpenVINO", "openvino")
     # left alone, OpenVINO computes in bfloat16 where the processor can
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
@@ -76,13 +76,3 @@ def open_file(path: Path) -> Opened:
         return torch.from_numpy(compiled(image.contiguous().numpy())[0].copy())
 
     return Opened(run, read_facts(metadata, str(path)))
-
-
-def _openvino() -> Any:
-    try:
-        import openvino  # type: ignore[import-untyped] # it has no annotations
-    except ImportError:
-        raise ExportError(
-            "OpenVINO files need openvino, which is not installed: pip install 'sr_zoo[openvino]'"
-        ) from None
-    return openvino

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from torch import Tensor
 
+from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts
 
 
@@ -21,3 +24,17 @@ class Opened:
 
     run: Callable[[Tensor], Tensor]
     facts: Facts
+
+
+def package(name: str, files: str, extra: str) -> Any:
+    """Import what writes or runs files of a format; `Any`, since such packages have no annotations.
+
+    Raises:
+        ExportError: It is not installed; the message names the extra that brings it.
+    """
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ExportError(
+            f"{files} files need {name}, which is not installed: pip install 'sr_zoo[{extra}]'"
+        ) from None

@@ -19,9 +19,8 @@ def build_optimizer(settings: recipe.Optimizer, parameters: Iterable[nn.Paramete
     if settings.name == "sgd":
         momentum = settings.betas[0]
         return SGD(parameters, settings.lr, momentum, weight_decay=settings.weight_decay)
-    kind = {"adam": Adam, "adamw": AdamW, "muon": Muon}[settings.name]
     betas = (settings.betas[0], settings.betas[1])
-    if kind is Muon:  # a momentum of its own; the betas are of the biases' AdamW
+    if settings.name == "muon":  # a momentum of its own; the betas are of the biases' AdamW
         return Muon(
             parameters,
             settings.lr,
@@ -30,6 +29,7 @@ def build_optimizer(settings: recipe.Optimizer, parameters: Iterable[nn.Paramete
             nesterov=True,
             adjust_lr_fn="match_rms_adamw",
         )
+    kind = {"adam": Adam, "adamw": AdamW}[settings.name]
     return kind(parameters, settings.lr, betas, weight_decay=settings.weight_decay)
 
 

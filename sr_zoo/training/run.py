@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import signal
@@ -21,7 +20,6 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from sr_zoo.api import create_model, variant_arguments
-from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.network import SRNetwork
 from sr_zoo.training.adversarial import GAN
@@ -34,7 +32,7 @@ from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
-from sr_zoo.training.state import load_state, save_state
+from sr_zoo.training.state import load_state, save_state, save_tensors
 from sr_zoo.training.strategies import build_strategy, find_strategy
 from sr_zoo.training.warm_start import warm_start
 
@@ -275,10 +273,8 @@ class Run:
         rank = self.processes.rank
         path = self.folder / f"bad_batch_{self.iteration}_{rank}.pt"
         where = f"the batch is in {path}"
-        content = io.BytesIO()
-        torch.save({"lr": lr.cpu(), "hr": hr.cpu()}, content)
         try:
-            write_atomically(path, content.getvalue())
+            save_tensors({"lr": lr.cpu(), "hr": hr.cpu()}, path)
         except FileWriteError as error:
             where = f"the batch could not be kept: {error}"
         values = ", ".join(f"{name} {float(value):g}" for name, value in losses.items())

@@ -20,15 +20,24 @@ def save_state(state: dict[str, Any], folder: Path) -> None:
     Raises:
         TrainingError: It cannot be written, for instance because the disk is full.
     """
-    content = io.BytesIO()
-    torch.save(state, content)
     try:
-        write_atomically(folder / FILE, content.getvalue())
+        save_tensors(state, folder / FILE)
     except FileWriteError as error:
         raise TrainingError(
             f"The state of the run cannot be saved: {error}. Make room and run the same command "
             f"again: it goes on from the last state saved in {folder}"
         ) from error
+
+
+def save_tensors(values: dict[str, Any], path: Path) -> None:
+    """Write what `torch.load` reads, whole or not at all.
+
+    Raises:
+        FileWriteError: It cannot be written, for instance because the disk is full.
+    """
+    content = io.BytesIO()  # to a file, torch reports a full disk in its own words
+    torch.save(values, content)
+    write_atomically(path, content.getvalue())
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
