@@ -110,6 +110,30 @@ def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
     torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
 
 
+def test_a_size_that_keeps_coming_changes_nothing_but_the_speed(prepared, monkeypatch):
+    monkeypatch.setattr("sr_zoo.export.openvino.PATIENCE", 0)  # one run and it is compiled for
+    network, _ = prepared
+    eager = sr_zoo.Upscaler(network, runtime="torch")
+    upscaler = sr_zoo.Upscaler(network, runtime="openvino")
+    for size in ((37, 29), (37, 29), (24, 50), (37, 29), (24, 50), (24, 50)):
+        image = torch.rand(1, 3, *size)
+        torch.testing.assert_close(upscaler.tensor(image), eager.tensor(image), atol=1e-4, rtol=0)
+
+
+def test_a_size_that_cannot_be_compiled_for_runs_as_before(prepared, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no primitive for this shape")
+
+    monkeypatch.setattr("sr_zoo.export.openvino.PATIENCE", 0)
+    monkeypatch.setattr("openvino.Model.reshape", refuse)
+    network, _ = prepared
+    image = torch.rand(1, 3, 37, 29)
+    expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+    upscaler = sr_zoo.Upscaler(network, runtime="openvino")
+    for _ in range(3):
+        torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
+
+
 @pytest.mark.slow  # the export takes a quarter of a minute
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_windows_need_no_whole_image_where_tiles_lie_on_their_grid(tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ class Contender:
         dtype: Floating-point type it computes in.
         run: Enlarges (1, 3, H, W).
         network: To count its cost; None where that is not known.
+        settle: Called with the image before the first turn; None to call `run`.
     """
 
     label: str
@@ -50,6 +51,7 @@ class Contender:
     dtype: str
     run: Callable[[Tensor], Tensor]
     network: SRNetwork | None = None
+    settle: Callable[[Tensor], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def contender(
     runner = choose(network, runtime, chosen).whole
     name, kind = network.identity.name, str(chosen).removeprefix("torch.")
     label = f"{name} x{network.scale}, {runner.name}, {kind}"
-    return Contender(label, name, network.scale, runner.name, kind, runner, network)
+    return Contender(label, name, network.scale, runner.name, kind, runner, network, runner.settle)
 
 
 def race(
@@ -121,7 +123,7 @@ def race(
     """Time contenders in turns.
 
     Args:
-        contenders: Each is run once before, which does not count.
+        contenders: Each settles before, which does not count.
         sizes: Width and height of the inputs in LR pixels.
         rounds: How often each takes its turn.
         advance: Called after each round.
@@ -137,7 +139,7 @@ def race(
         ceilings = []
         with torch.inference_mode():
             for each in contenders:
-                each.run(image)
+                (each.settle or each.run)(image)
             for _ in range(rounds):
                 for kept, each in zip(turns, contenders, strict=True):
                     turn = timed(each.run, image)

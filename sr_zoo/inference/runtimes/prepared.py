@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,11 +24,14 @@ from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
 
+if TYPE_CHECKING:
+    from sr_zoo.export.openvino import Program
+
 # names of the runtimes and of their packages, to the format that each reads
 PREPARED = {"openvino": "onnx", "onnxruntime": "onnx", "ncnn": "ncnn"}
 NEEDS = {"onnx": ("onnx", "onnxscript"), "ncnn": ("pnnx",)}  # to write such a file
 FILES = {"onnx": "network.onnx", "ncnn": "network.ncnn.param"}
-HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+LOWER = {"openvino": torch.bfloat16}  # what they compute in beside float32
 
 
 class PreparedRunner(Runner):
@@ -54,15 +57,21 @@ class PreparedRunner(Runner):
             raise OptionError(
                 f"runtime={name!r} needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
             )
-        if dtype not in HINTS or (name != "openvino" and dtype != torch.float32):
+        if dtype not in (torch.float32, LOWER.get(name)):
             raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
         self.name = name
         self.scale = network.scale
         file = _prepare(name, network)
-        self._run = _openvino(file, dtype) if name == "openvino" else _opened(file)
+        self._program = _program(file, dtype) if name == "openvino" else None
+        self._run = self._program or _opened(file)
 
     def __call__(self, image: Tensor, /) -> Tensor:
         return self._run(image)
+
+    def settle(self, image: Tensor, /) -> None:
+        if self._program is not None:
+            self._program.settle(tuple(image.shape))
+        super().settle(image)
 
 
 def missing(name: str) -> list[str]:
@@ -101,18 +110,7 @@ def _opened(file: Path) -> Callable[[Tensor], Tensor]:
     return open_exported(file).run
 
 
-def _openvino(file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    import openvino  # type: ignore[import-untyped] # it has no annotations
+def _program(file: Path, dtype: torch.dtype) -> Program:
+    from sr_zoo.export.openvino import Program  # it imports the upscaler, too
 
-    settings = {
-        "INFERENCE_PRECISION_HINT": HINTS[dtype],
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "CACHE_DIR": str(file.parent / "openvino"),
-    }
-    compiled = openvino.Core().compile_model(str(file), "CPU", settings)
-
-    def run(image: Tensor) -> Tensor:
-        output: Any = compiled(image.contiguous().numpy())[0]
-        return torch.from_numpy(output.copy())  # the next call writes into the same memory
-
-    return run
+    return Program(file, dtype=dtype, cache=file.parent / "openvino")

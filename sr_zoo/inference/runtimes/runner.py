@@ -30,6 +30,10 @@ class Runner(ABC):
     def __call__(self, image: Tensor, /) -> Tensor:
         """Enlarge (N, 3, H, W), float32 on the network's device; float32 comes back."""
 
+    def settle(self, image: Tensor, /) -> None:
+        """Do by now what a runner does for one size when it has met it often, and run it once."""
+        self(image)
+
 
 class Guarded(Runner):
     """Runs a lower precision, and float32 where that overflows; says so the first time.
@@ -60,3 +64,6 @@ class Guarded(Runner):
         if view := current_view():
             view.restart()
         return self._exact(image)
+
+    def settle(self, image: Tensor, /) -> None:
+        self._fast.settle(image)
