@@ -177,12 +177,28 @@ def test_onnx_without_our_metadata_is_refused(small, tmp_path):
 
 @pytest.mark.parametrize(
     ("package", "to"),
-    [("onnxscript", "onnx"), ("openvino", "openvino"), ("pnnx", "ncnn"), ("ncnn", "ncnn")],
+    [
+        ("onnx_ir", "onnx"),
+        ("onnxscript", "onnx"),
+        ("onnxruntime", "onnx"),
+        ("openvino", "openvino"),
+        ("pnnx", "ncnn"),
+        ("ncnn", "ncnn"),
+    ],
 )
 def test_missing_packages_are_named(small, tmp_path, monkeypatch, package, to):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ExportError, match=rf"pip install 'sr_zoo\[{to}\]'"):
+    told = rf"files need {package}, which is not installed: pip install 'sr_zoo\[{to}\]'"
+    with pytest.raises(ExportError, match=told):
         export_model(small, tmp_path / f"small{import_module(FORMATS[to]).SUFFIX}", to=to)
+
+
+def test_a_converter_that_does_not_start_is_not_taken_for_a_full_disk(small, tmp_path, monkeypatch):
+    blocked = tmp_path / "pnnx"
+    blocked.touch()  # nobody may execute it
+    monkeypatch.setattr("pnnx.EXEC_PATH", str(blocked))
+    with pytest.raises(ExportError, match=r"pnnx cannot be started \(Permission denied\)"):
+        export_model(small, tmp_path / "small.ncnn.param", to="ncnn")
 
 
 def test_command_names_the_file_and_what_was_compared(tmp_path, monkeypatch, capsys):

@@ -83,7 +83,12 @@ def _convert(traced: Path, model: str) -> Path:
         f"inputshape2={shapes[1]}",
         "fp16=0",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:  # its own, not one of the disk's, which it would be taken for
+        raise ExportError(
+            f"{model} cannot be converted: pnnx cannot be started ({error.strerror})"
+        ) from error
     drafted = traced.with_suffix(SUFFIX)
     if done.returncode or not drafted.is_file():
         said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import read_facts
 from sr_zoo.export.program import Source
-from sr_zoo.export.running import Opened
+from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".onnx"
 OPSET = 18  # what torch writes natively, known to every runtime of the last years
@@ -32,14 +32,8 @@ def write(source: Source, path: Path) -> None:
         ExportError: The network cannot be traced, ONNX has no operator for something in it, or a
             package is missing.
     """
-    try:
-        import onnx_ir
-        import onnxscript  # noqa: F401 # torch imports it, with a longer message if it is missing
-    except ImportError:
-        raise ExportError(
-            "ONNX files are written by onnx and onnxscript, which are not installed: "
-            "pip install 'sr_zoo[onnx]'"
-        ) from None
+    onnx_ir = package("onnx_ir", "ONNX", "onnx")
+    package("onnxscript", "ONNX", "onnx")  # torch imports it, and says more if it is missing
     # the fused kernels lay their output out otherwise than the ONNX operator, and what follows in
     # the graph would rely on that
     with sdpa_kernel(SDPBackend.MATH), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
@@ -127,12 +121,7 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours, or a package is missing.
     """
-    try:
-        import onnxruntime  # type: ignore[import-untyped] # it has no annotations
-    except ImportError:
-        raise ExportError(
-            "ONNX files are run by onnxruntime, which is not installed: pip install 'sr_zoo[onnx]'"
-        ) from None
+    onnxruntime = package("onnxruntime", "ONNX", "onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
