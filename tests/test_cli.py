@@ -148,7 +148,7 @@ def test_output_below_a_file(run, small, tmp_path):
     [
         (["--model", "rlfm"], "Did you mean 'rlfn'"),
         (["--model", "rlfn", "--scale", "99"], "at most 64, got 99"),
-        (["--fit", "wide"], "--fit must be a width and a height such as 3840x2160, got 'wide'"),
+        (["--fit", "wide"], "--fit must be width x height such as 320x180, got 'wide'"),
         (["--fit", "90x90", "--width", "90"], "width and fit contradict each other"),
         (["--tile", "small"], "--tile must be auto, off or a number of pixels"),
         (["--device", "gpu"], "Unknown device 'gpu'"),

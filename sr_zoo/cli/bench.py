@@ -11,7 +11,7 @@ import typer
 from tqdm import tqdm
 
 from sr_zoo.atomic import make_folder, write_atomically
-from sr_zoo.cli.options import spreading
+from sr_zoo.cli.options import parse_size, spreading
 from sr_zoo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
 
     from sr_zoo.evaluation import speed
 
-    sizes = [_parse_size(text) for text in size]
+    sizes = [parse_size(text, "--size") for text in size]
     if threads is not None:
         torch.set_num_threads(threads)
     contenders, problems = _contenders(models, scale, runtime, dtype, untrained)
@@ -95,13 +95,6 @@ def _contenders(
     if not found:
         raise OptionError("; ".join(problems))
     return found, problems
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise OptionError(f"--size must be width x height such as 320x180, got {text!r}")
-    return int(width), int(height)
 
 
 def _plot(path: Path, timings: Sequence[Timing]) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import typer
 
+from sr_zoo.cli.options import parse_size
 from sr_zoo.errors import OptionError
 
 
 def command(
     model: str = typer.Argument(help="Model name, weight id, weight file, folder or hf-hub:..."),
-    to: str = typer.Option("onnx", "--to", help="onnx, openvino, torch-export or ncnn."),
+    to: str = typer.Option(
+        "onnx", "--to", help="onnx, openvino, torch-export, ncnn or coreml-ready."
+    ),
     output: Path | None = typer.Option(
         None, "-o", "--output", help="File to write; named after model and scale by default."
     ),
@@ -20,6 +23,9 @@ def command(
         False, "--untrained", help="With random weights, for a model without published ones."
     ),
     verify: bool = typer.Option(True, help="Compare the file with PyTorch at three sizes."),
+    size: str | None = typer.Option(
+        None, help="Of the input, width x height in pixels; for coreml-ready, which takes one size."
+    ),
     int8: Path | None = typer.Option(
         None,
         "--int8",
@@ -31,25 +37,36 @@ def command(
     from importlib import import_module
 
     from sr_zoo.api import create_model, load_model
+    from sr_zoo.export import coreml
     from sr_zoo.export.exporting import FORMATS, SIZES, export_model
     from sr_zoo.registry import MODELS
 
+    if int8 is not None and to != "onnx":
+        raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
+    if (size is not None) != (to == coreml.FORMAT):
+        raise OptionError(
+            f"--size such as 256x256 goes with --to {coreml.FORMAT}, and only with it: files of "
+            "other formats take any size"
+        )
     if model in MODELS:
         network = create_model(model, scale, pretrained=not untrained)
     else:
         network = load_model(model)
-    if output is None and to in FORMATS:
-        name = network.identity.name if network.identity else "network"
-        output = Path(f"{name}_x{network.scale}{import_module(FORMATS[to]).SUFFIX}")
-    if int8 is not None:
-        if to != "onnx":
-            raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
-        from sr_zoo.export.int8 import export_int8
+    name = f"{network.identity.name if network.identity else 'network'}_x{network.scale}"
+    if size is not None:
+        output = output or Path(f"{name}_{size}{coreml.SUFFIX}")
+        sides = parse_size(size, "--size")
+        exported = coreml.export_coreml_ready(network, output, size=sides, verify=verify)
+    else:
+        if output is None and to in FORMATS:
+            output = Path(f"{name}{import_module(FORMATS[to]).SUFFIX}")
+        if int8 is not None:
+            from sr_zoo.export.int8 import export_int8
 
-        quantised = export_int8(network, output or Path(), int8)
-        typer.echo(f"{quantised.path}\n  {quantised}")
-        return
-    exported = export_model(network, output or Path(), to=to, sizes=SIZES if verify else ())
+            quantised = export_int8(network, output or Path(), int8)
+            typer.echo(f"{quantised.path}\n  {quantised}")
+            return
+        exported = export_model(network, output or Path(), to=to, sizes=SIZES if verify else ())
     typer.echo(str(exported.path))
     for comparison in exported.comparisons:
         typer.echo(f"  {comparison}")

@@ -60,17 +60,15 @@ def parse_tile(text: str) -> int | str | None:
     raise OptionError(f"--tile must be auto, off or a number of pixels, got {text!r}")
 
 
-def parse_box(text: str | None) -> tuple[int, int] | None:
-    """Read width and height of a box such as ``3840x2160``.
+def parse_size(text: str, option: str) -> tuple[int, int]:
+    """Read width and height, such as ``320x180``.
 
     Raises:
-        OptionError: It is no such thing.
+        OptionError: It is no such thing, or a side is 0.
     """
-    if text is None:
-        return None
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise OptionError(f"--fit must be a width and a height such as 3840x2160, got {text!r}")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise OptionError(f"{option} must be width x height such as 320x180, got {text!r}")
     return int(width), int(height)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.cli.options import parse_box, parse_tile
+from sr_zoo.cli.options import parse_size, parse_tile
 
 
 def command(
@@ -92,7 +92,7 @@ def command(
         budget=budget,
         width=width,
         height=height,
-        fit=parse_box(fit),
+        fit=parse_size(fit, "--fit") if fit else None,
         alpha=alpha,
     )
     if verbose:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -95,17 +95,35 @@ def export_model(
         raise OptionError(
             f"Unknown format {to!r}.{did_you_mean(to, FORMATS)} Formats: {', '.join(FORMATS)}"
         )
-    target = Path(path)
+    form: Any = import_module(FORMATS[to])
+    return write_compared(network, Path(path), form.write, form.open_file, to=to, sizes=sizes)
+
+
+def write_compared(
+    network: SRNetwork,
+    target: Path,
+    write: Callable[[Source, Path], None],
+    open_file: Callable[[Path], Opened],
+    *,
+    to: str,
+    sizes: Sequence[tuple[int, int, int]],
+) -> Exported:
+    """Write a network beside where it belongs, compare, and put it there if it is right.
+
+    Raises:
+        ExportError: The network cannot be written, the folder is missing, or the file does not
+            compute what the network does.
+        FileWriteError: The folder is not writable, or the disk is full.
+    """
     if not target.parent.is_dir():
         raise ExportError(f"{target}: the folder {target.parent} does not exist")
-    form: Any = import_module(FORMATS[to])
     network = deepcopy(network).cpu().float().eval()
     facts = facts_of(network)
     try:
         with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
             partial = Path(folder) / target.name
-            form.write(Source(fuse(network), facts), partial)
-            comparisons = tuple(compare(network, form.open_file(partial), sizes))
+            write(Source(fuse(network), facts), partial)
+            comparisons = tuple(compare(network, open_file(partial), sizes))
             _check(comparisons, to, facts.model)
             for file in sorted(Path(folder).iterdir()):
                 file.replace(target.parent / file.name)

@@ -27,6 +27,7 @@ class Facts:
         bytes_per_pixel: Memory that the features take in PyTorch, per LR pixel.
         least_side: Pixels that sides have to have at least; who runs the file repeats the last row
             and column until they do. 1 where that is inside the file.
+        size: Width x height of the only input that the file takes; empty if it takes any.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Facts:
     local: bool
     bytes_per_pixel: int
     least_side: int = 1
+    size: str = ""
 
     def as_text(self) -> dict[str, str]:
         """Return the metadata of a file."""
@@ -79,6 +81,7 @@ def read_facts(metadata: Mapping[str, str], source: str) -> Facts:
             local=metadata[PREFIX + "local"] == "True",
             bytes_per_pixel=int(metadata[PREFIX + "bytes_per_pixel"]),
             least_side=int(metadata.get(PREFIX + "least_side") or 1),
+            size=metadata.get(PREFIX + "size", ""),
         )
     except (KeyError, ValueError):
         raise ExportError(

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch.export import ExportedProgram
 
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts, read_facts
@@ -22,8 +23,13 @@ def write(source: Source, path: Path) -> None:
     Raises:
         ExportError: It cannot be traced.
     """
+    save(source.program, source.facts, path)
+
+
+def save(program: ExportedProgram, facts: Facts, path: Path) -> None:
+    """Write a program and what is known of its network."""
     content = io.BytesIO()  # to a file, torch reports a full disk in its own words
-    torch.export.save(source.program, content, extra_files=source.facts.as_text())
+    torch.export.save(program, content, extra_files=facts.as_text())
     path.write_bytes(content.getvalue())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sr_zoo.errors import ExportError
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import sha256_of
@@ -38,8 +39,8 @@ class ExportedNetwork(SRNetwork):
         facts: What the file says of its network.
 
     Raises:
-        ExportError: The file is missing, damaged, or none of this library's; or the package that
-            runs it is not installed.
+        ExportError: The file is missing, damaged, none of this library's, or for one size of image;
+            or the package that runs it is not installed.
     """
 
     digest: Tensor
@@ -48,6 +49,11 @@ class ExportedNetwork(SRNetwork):
         from sr_zoo.export.exporting import open_exported  # torch's exporter takes long to import
 
         opened = open_exported(path)
+        if opened.facts.size:
+            raise ExportError(
+                f"{path} takes images of {opened.facts.size} only, for coremltools to convert; "
+                "upscale with the network itself, or export it to onnx"
+            )
         super().__init__(opened.facts.scale)
         self.path = Path(path)
         self.engine = _engine(self.path)

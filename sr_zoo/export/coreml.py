@@ -1,0 +1,68 @@
+"""Programs that coremltools turns into models of Core ML, for one size of image.
+
+The converter runs on any system, Core ML on Apple's. A program for all sizes computes with them,
+which the converter has few operators for; Apple's Neural Engine wants one size anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from sr_zoo.errors import ExportError, OptionError
+from sr_zoo.export import torch_export
+from sr_zoo.export.exporting import Exported, write_compared
+from sr_zoo.export.program import Source
+from sr_zoo.network import SRNetwork
+
+FORMAT = "coreml-ready"
+SUFFIX = torch_export.SUFFIX
+
+
+def export_coreml_ready(
+    network: SRNetwork, path: str | Path, *, size: tuple[int, int], verify: bool = True
+) -> Exported:
+    """Write a network to a file for ``coremltools.convert(torch.export.load(path))``.
+
+    The network is fused, traced for one image of one size, and reduced to the core operators of
+    torch. The file is compared with the network before it is kept.
+
+    Args:
+        network: Of `create_model` or `load_model`; it is not changed.
+        path: File to write, named ``*.pt2``; replaced if it is there.
+        size: Width and height of the input in pixels.
+        verify: Whether to compare.
+
+    Raises:
+        OptionError: A side is not positive.
+        ExportError: The network cannot be traced, the folder is missing, or the file does not
+            compute what the network does.
+        FileWriteError: The folder is not writable, or the disk is full.
+    """
+    width, height = size
+    if min(size) < 1:
+        raise OptionError(f"size must be a width and a height of at least 1, got {size}")
+    return write_compared(
+        network,
+        Path(path),
+        partial(_write, height=height, width=width),
+        torch_export.open_file,
+        to=FORMAT,
+        sizes=((1, height, width),) if verify else (),
+    )
+
+
+def _write(source: Source, path: Path, *, height: int, width: int) -> None:
+    try:
+        with torch.no_grad():
+            program = torch.export.export(source.network, (torch.rand(1, 3, height, width),))
+            program = program.run_decompositions({})
+    except Exception as error:  # torch raises errors of many kinds; their first line says why
+        raise ExportError(
+            f"{source.facts.model} cannot be traced for {width}x{height}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    torch_export.save(program, replace(source.facts, size=f"{width}x{height}"), path)
