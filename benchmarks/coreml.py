@@ -38,7 +38,7 @@ def outcome(model: str, file: Path) -> str:
 def main(models: list[str]) -> None:
     """Print the table, a row for each model."""
     print(f"coremltools {coremltools.__version__}, torch {torch.__version__}; {SIZE[0]}x{SIZE[1]}")
-    print("\n| network | |\n|---|---|")
+    print("\n| network | coremltools |\n|---|---|")
     with TemporaryDirectory() as folder:
         for model in models:
             print(f"| `{model}` | {outcome(model, Path(folder) / 'network.pt2')} |", flush=True)

@@ -60,9 +60,19 @@ def _write(source: Source, path: Path, *, height: int, width: int) -> None:
         with torch.no_grad():
             program = torch.export.export(source.network, (torch.rand(1, 3, height, width),))
             program = program.run_decompositions({})
+        _remove_aliases(program.graph_module)
     except Exception as error:  # torch raises errors of many kinds; their first line says why
         raise ExportError(
             f"{source.facts.model} cannot be traced for {width}x{height}: "
             f"{str(error).splitlines()[0]}"
         ) from error
     torch_export.save(program, replace(source.facts, size=f"{width}x{height}"), path)
+
+
+def _remove_aliases(module: torch.fx.GraphModule) -> None:
+    """Take out what hands a map on as it is, for which the converter has no operator."""
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten.alias.default:
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.recompile()
