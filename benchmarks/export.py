@@ -24,7 +24,7 @@ import torch
 from sr_zoo import create_model, fuse, list_models, model_info
 from sr_zoo.errors import ExportError
 from sr_zoo.export import openvino
-from sr_zoo.export.exporting import FORMATS, SIZES, TOLERANCE, compare, open_exported
+from sr_zoo.export.exporting import FORMATS, SIZES, TOLERANCE, compare, open_exported, picture
 from sr_zoo.export.facts import facts_of
 from sr_zoo.export.program import Source
 from sr_zoo.network import SRNetwork
@@ -62,9 +62,8 @@ def rounding(network: SRNetwork) -> float:
     """Return how far float32 is from float64 in PyTorch, as the files are compared."""
     double = deepcopy(network).double()
     largest = 0.0
-    for batch, height, width in SIZES:
-        generator = torch.Generator().manual_seed(batch * height * width)
-        image = torch.rand(batch, 3, height, width, generator=generator)
+    for size in SIZES:
+        image = picture(*size)
         expected = double(image.double())
         difference = (network(image) - expected).abs().max() / expected.abs().max().clamp(min=1)
         largest = max(largest, difference.item())

@@ -5,6 +5,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from shared_data import shared
 from thin import build_thin
 
 import sr_zoo
@@ -191,6 +192,12 @@ def test_missing_packages_are_named(small, tmp_path, monkeypatch, package, to):
     told = rf"files need {package}, which is not installed: pip install 'sr_zoo\[{to}\]'"
     with pytest.raises(ExportError, match=told):
         export_model(small, tmp_path / f"small{import_module(FORMATS[to]).SUFFIX}", to=to)
+
+
+def test_weights_that_overflow_on_white_noise_are_compared_on_what_they_are_for(tmp_path):
+    network = sr_zoo.load_model(shared("weights", "pan", "PANx4_DF2K.pth"))
+    assert network(torch.rand(1, 3, 24, 40)).abs().max() > 1e6
+    assert export_model(network, tmp_path / "pan.pt2", to="torch-export").comparisons
 
 
 def test_a_converter_that_does_not_start_is_not_taken_for_a_full_disk(small, tmp_path, monkeypatch):

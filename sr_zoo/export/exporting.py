@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from sr_zoo.errors import ExportError, FileWriteError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
@@ -28,6 +29,7 @@ FORMATS = {
     "ncnn": "sr_zoo.export.ncnn",
 }
 SIZES = ((1, 24, 40), (2, 37, 61), (1, 5, 1))  # aligned; odd, as a batch; smaller than any window
+GRAIN = 0.1  # between the darkest and the brightest, of what is compared on
 TOLERANCE = 1e-4  # of the largest value of the output, at least of 1
 
 
@@ -137,7 +139,7 @@ def write_compared(
 def compare(
     network: SRNetwork, opened: Opened, sizes: Sequence[tuple[int, int, int]]
 ) -> list[Comparison]:
-    """Run a network and the file made of it on the same noise, and compare the outputs.
+    """Run a network and the file made of it on the same pictures, and compare the outputs.
 
     Raises:
         ExportError: The file does not run at one of these sizes.
@@ -145,8 +147,7 @@ def compare(
     comparisons = []
     for size in sizes:
         batch, height, width = size
-        generator = torch.Generator().manual_seed(batch * height * width)
-        image = torch.rand(batch, 3, height, width, generator=generator)
+        image = picture(*size)
         with torch.inference_mode():
             expected = network(image)
         try:
@@ -159,6 +160,18 @@ def compare(
         allowed = TOLERANCE * max(1.0, expected.abs().max().item())
         comparisons.append(Comparison(size, _difference(output, expected), allowed))
     return comparisons
+
+
+def picture(batch: int, height: int, width: int) -> Tensor:
+    """Return soft clouds with some grain, (N, 3, H, W) in [0, 1].
+
+    What has learned from photographs may leave all bounds on white noise, as PAN does.
+    """
+    generator = torch.Generator().manual_seed(batch * height * width)
+    coarse = torch.rand(batch, 3, 2 + height // 8, 2 + width // 8, generator=generator)
+    clouds = F.interpolate(coarse, (height, width), mode="bilinear", align_corners=True)
+    grain = torch.rand(batch, 3, height, width, generator=generator) - 0.5
+    return (clouds + GRAIN * grain).clamp(0, 1)
 
 
 def _check(comparisons: Sequence[Comparison], to: str, model: str) -> None:
