@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +17,10 @@ from sr_zoo.cli.options import parse_size, spreading
 from sr_zoo.errors import OptionError
 
 if TYPE_CHECKING:
+    from sr_zoo.evaluation.recommend import Recommendation
     from sr_zoo.evaluation.speed import Contender, Timing
 
+MARKERS = "osD^vPX*"  # of runtimes and types in the plot
 Command = spreading("--runtime", "--dtype", "--size")
 
 
@@ -110,25 +114,38 @@ def _plot(path: Path, timings: Sequence[Timing]) -> None:
     if not points:
         typer.echo("sr-zoo: no bench.png, since no score of these models is known", err=True)
         return
-    figure = Figure(figsize=(9, max(4, 0.3 * len(points))), layout="constrained")
+    ways = dict.fromkeys(f"{point.runtime} {point.dtype}" for point in points)
+    markers = dict(zip(ways, cycle(MARKERS), strict=False))
+    rows: dict[str, list[Recommendation]] = defaultdict(list)  # by weights
+    for point in points:
+        rows[point.weights].append(point)
+    figure = Figure(figsize=(9, max(4, 0.3 * len(rows))), layout="constrained")
     axes = figure.add_subplot()
     # a column beside the axes, in the order of the points' heights: labels never lie on each other
-    for place, point in enumerate(sorted(points, key=lambda p: (p.psnr, -p.milliseconds))):
-        (dot,) = axes.plot(point.milliseconds, point.psnr, "o")
+    order = sorted(rows, key=lambda weights: rows[weights][0].psnr)
+    for place, weights in enumerate(order):
+        row = sorted(rows[weights], key=lambda point: point.milliseconds)
+        (line,) = axes.plot([p.milliseconds for p in row], [p.psnr for p in row], linewidth=0.7)
+        for point in row:
+            marker = markers[f"{point.runtime} {point.dtype}"]
+            axes.plot(point.milliseconds, point.psnr, marker, color=line.get_color())
         axes.annotate(
-            f"{point.weights}, {point.runtime} {point.dtype}",
-            (point.milliseconds, point.psnr),
-            (1.06, (place + 0.5) / len(points)),
+            weights,
+            (row[-1].milliseconds, row[-1].psnr),
+            (1.06, (place + 0.5) / len(order)),
             textcoords="axes fraction",
             verticalalignment="center",
             fontsize="small",
             arrowprops={
                 "arrowstyle": "-",
-                "color": dot.get_color(),
+                "color": line.get_color(),
                 "linewidth": 0.7,
                 "relpos": (0, 0.5),
             },
         )
+    for way, marker in markers.items():
+        axes.plot([], [], marker, color="grey", label=way)
+    axes.legend(fontsize="small")
     axes.set(
         xscale="log",
         xlabel="milliseconds of the processor per image",
