@@ -68,9 +68,10 @@ def test_a_wish_that_nothing_fulfils_is_told_with_what_comes_closest(tmp_path):
 
 
 def test_the_package_brings_a_measurement():
-    names = [best.weights for best in sr_zoo.recommend(4)]
-    assert names == list(dict.fromkeys(names))  # one runtime, so each once
-    assert "seemore_t_x4.sr_zoo" in names
+    found = [(best.weights, best.runtime) for best in sr_zoo.recommend(4)]
+    assert found == list(dict.fromkeys(found))  # one type, so each once
+    for runtime in ("torch", "openvino"):
+        assert ("seemore_t_x4.sr_zoo", runtime) in found
 
 
 def test_a_size_that_is_none_is_refused(capsys):
