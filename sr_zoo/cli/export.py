@@ -38,14 +38,14 @@ def command(
 
     from sr_zoo.api import create_model, load_model
     from sr_zoo.export import coreml
-    from sr_zoo.export.exporting import FORMATS, SIZES, export_model
+    from sr_zoo.export.exporting import FORMATS, ONE_SIZE, SIZES, export_model
     from sr_zoo.registry import MODELS
 
     if int8 is not None and to != "onnx":
         raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
-    if (size is not None) != (to == coreml.FORMAT):
+    if (size is not None) != (to == ONE_SIZE):
         raise OptionError(
-            f"--size such as 256x256 goes with --to {coreml.FORMAT}, and only with it: files of "
+            f"--size such as 256x256 goes with --to {ONE_SIZE}, and only with it: files of "
             "other formats take any size"
         )
     if model in MODELS:

@@ -14,11 +14,10 @@ import torch
 
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import torch_export
-from sr_zoo.export.exporting import Exported, write_compared
+from sr_zoo.export.exporting import ONE_SIZE, Exported, write_compared
 from sr_zoo.export.program import Source
 from sr_zoo.network import SRNetwork
 
-FORMAT = "coreml-ready"
 SUFFIX = torch_export.SUFFIX
 
 
@@ -50,7 +49,7 @@ def export_coreml_ready(
         Path(path),
         partial(_write, height=height, width=width),
         torch_export.open_file,
-        to=FORMAT,
+        to=ONE_SIZE,
         sizes=((1, height, width),) if verify else (),
     )
 

@@ -28,6 +28,7 @@ FORMATS = {
     "torch-export": "sr_zoo.export.torch_export",
     "ncnn": "sr_zoo.export.ncnn",
 }
+ONE_SIZE = "coreml-ready"  # what `sr_zoo.export.coreml` writes
 SIZES = ((1, 24, 40), (2, 37, 61), (1, 5, 1))  # aligned; odd, as a batch; smaller than any window
 GRAIN = 0.1  # between the darkest and the brightest, of what is compared on
 TOLERANCE = 1e-4  # of the largest value of the output, at least of 1
@@ -95,7 +96,8 @@ def export_model(
     """
     if to not in FORMATS:
         raise OptionError(
-            f"Unknown format {to!r}.{did_you_mean(to, FORMATS)} Formats: {', '.join(FORMATS)}"
+            f"Unknown format {to!r}.{did_you_mean(to, (*FORMATS, ONE_SIZE))} "
+            f"Formats: {', '.join(FORMATS)}; and {ONE_SIZE}, with --size or export_coreml_ready"
         )
     form: Any = import_module(FORMATS[to])
     return write_compared(network, Path(path), form.write, form.open_file, to=to, sizes=sizes)

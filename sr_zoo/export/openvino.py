@@ -65,7 +65,7 @@ class Program:
     Args:
         path: In a format that OpenVINO reads: its own or ONNX.
         dtype: float32 or bfloat16, to compute in.
-        cache: Folder to keep what was compiled in, for the next process.
+        cache: Folder to keep what was compiled for any size in, for the next process.
 
     Raises:
         RuntimeError: The file is missing or damaged.
@@ -105,7 +105,9 @@ class Program:
         model = self._core.read_model(self._path)
         try:
             model.reshape(list(shape))
-            self._for_one = self._core.compile_model(model, "CPU", self._settings)
+            # not kept on disk, where one program for each size would pile up
+            settings = {**self._settings, "CACHE_DIR": ""}
+            self._for_one = self._core.compile_model(model, "CPU", settings)
         except RuntimeError:  # what runs for any size goes on doing so
             self._patience = inf
             return
