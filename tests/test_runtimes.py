@@ -9,6 +9,7 @@ import torch
 
 import sr_zoo
 from sr_zoo.errors import OptionError
+from sr_zoo.export import export_model
 from sr_zoo.inference.runtimes import choice, eager, precision
 from sr_zoo.inference.runtimes.precision import Loss, pick_dtype
 
@@ -131,6 +132,18 @@ def test_a_size_that_cannot_be_compiled_for_runs_as_before(prepared, monkeypatch
     expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
     upscaler = sr_zoo.Upscaler(network, runtime="openvino")
     for _ in range(3):
+        torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
+
+
+def test_a_file_that_goes_away_meanwhile_stops_no_run(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr("sr_zoo.export.openvino.PATIENCE", 0)
+    network, _ = prepared
+    file = export_model(network, tmp_path / "small.xml", to="openvino", sizes=()).path
+    upscaler = sr_zoo.Upscaler(file)
+    file.unlink()
+    image = torch.rand(1, 3, 37, 29)
+    expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+    for _ in range(2):
         torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
 
 

@@ -68,7 +68,8 @@ class Program:
         cache: Folder to keep what was compiled for any size in, for the next process.
 
     Raises:
-        RuntimeError: The file is missing or damaged.
+        ExportError: OpenVINO is not installed. Over a missing or damaged file it raises errors of
+            its own.
     """
 
     def __init__(
@@ -102,13 +103,13 @@ class Program:
 
     def settle(self, shape: tuple[int, ...]) -> None:
         """Compile for images of one shape, (N, 3, H, W), in the place of the one before."""
-        model = self._core.read_model(self._path)
         try:
+            model = self._core.read_model(self._path)
             model.reshape(list(shape))
             # not kept on disk, where one program for each size would pile up
             settings = {**self._settings, "CACHE_DIR": ""}
             self._for_one = self._core.compile_model(model, "CPU", settings)
-        except RuntimeError:  # what runs for any size goes on doing so
+        except Exception:  # of many kinds; what runs for any size goes on doing so
             self._patience = inf
             return
         self._shape = shape
@@ -132,7 +133,7 @@ def open_file(path: Path) -> Opened:
     try:
         model = openvino.Core().read_model(path)
         program = Program(path)
-    except RuntimeError as error:
+    except Exception as error:  # its own kinds have no common base
         raise ExportError(f"{path} cannot be opened by OpenVINO: {error}") from error
     told: dict[str, Any] = {}
     if model.has_rt_info([PREFIX.rstrip(".")]):
