@@ -1,7 +1,9 @@
 """What lower precision costs each network, on real weights and a data set's images.
 
-Compares the luminance PSNR against the originals, and the output against that of float32. Writes
-the table that `Upscaler(dtype="auto")` goes by, keeping what it holds of other models:
+Compares the luminance PSNR against the originals, and the output against that of float32, in every
+runtime that computes in the type, and keeps the worst. Writes the table that
+`Upscaler(dtype="auto")` goes by, keeping what it holds of other models. To be run where the
+processor multiplies bfloat16 itself; elsewhere OpenVINO computes in float32 instead:
 ``python benchmarks/precision.py DATA MODEL...``
 
 DATA is the folder of Set14; a MODEL is what `sr-zoo eval` takes: ``seemore_t``, ``rlfn.official``,
@@ -18,13 +20,14 @@ import torch
 from torch import Tensor
 
 from sr_zoo import Upscaler
+from sr_zoo.errors import ExportError
 from sr_zoo.evaluation.candidates import find_candidates
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.inference.runtimes.precision import MEASURED
 from sr_zoo.network import SRNetwork
 
-TYPES = (torch.bfloat16, torch.float16)
+WAYS = {"bfloat16": ("torch", "openvino"), "float16": ("torch",)}
 
 
 def tensor_of(pixels: object) -> Tensor:
@@ -41,29 +44,33 @@ def agreement(a: Tensor, b: Tensor) -> float:
 def losses(network: SRNetwork, folder: Path) -> dict[str, dict[str, float]]:
     """Measure what each type costs a network."""
     exact = Upscaler(network, dtype="float32", runtime="torch", tile=None)
-    lower = {
-        str(dtype).removeprefix("torch."): Upscaler(
-            network, dtype=dtype, runtime="torch", tile=None
-        )
-        for dtype in TYPES
-    }
-    scores: dict[str, list[float]] = {name: [] for name in ("float32", *lower)}
-    worst = dict.fromkeys(lower, math.inf)
+    ways: dict[tuple[str, str], Upscaler] = {}
+    for dtype, runtimes in WAYS.items():
+        for runtime in runtimes:
+            try:
+                ways[dtype, runtime] = Upscaler(network, dtype=dtype, runtime=runtime, tile=None)
+            except ExportError as error:  # what does not run loses nothing
+                print(error, file=sys.stderr)
+    base: list[float] = []
+    scores: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    worst = dict.fromkeys(ways, math.inf)
     for sample in open_folder(folder, network.scale).samples:
         lr, hr = sample.read()
         reference = exact.tensor(tensor_of(lr))
-        scores["float32"].append(score(reference, hr, network.scale))
-        for name, upscaler in lower.items():
+        base.append(score(reference, hr, network.scale))
+        for way, upscaler in ways.items():
             output = upscaler.tensor(tensor_of(lr))
-            scores[name].append(score(output, hr, network.scale))
-            worst[name] = min(worst[name], agreement(output, reference))
-    base = fmean(scores["float32"])
+            scores[way].append(score(output, hr, network.scale))
+            worst[way] = min(worst[way], agreement(output, reference))
+    changes = {way: abs(fmean(found) - fmean(base)) for way, found in scores.items()}
+    for way in ways:
+        print(*way, f"{changes[way]:.4f} {worst[way]:.1f}", file=sys.stderr)
     return {
-        name: {
-            "change": round(abs(fmean(scores[name]) - base), 4),
-            "agreement": round(worst[name], 1),
+        dtype: {
+            "change": round(max(change for way, change in changes.items() if way[0] == dtype), 4),
+            "agreement": round(min(least for way, least in worst.items() if way[0] == dtype), 1),
         }
-        for name in lower
+        for dtype in WAYS
     }
 
 

@@ -1,7 +1,8 @@
 """SeemoRe-T and RLFN in every runtime beside their authors' code, with the same real weights.
 
-All take turns in one process, in inference mode, on one 320x180 picture enlarged by 4. Prints the
-table of docs/benchmarks.md; outputs that are not equal to the authors' within 1e-4 stop it:
+All take turns in one process, in inference mode, on one 320x180 picture enlarged by 4: in float32,
+and in the type that ``dtype="auto"`` takes on this machine. Prints the table of docs/benchmarks.md;
+float32 outputs that are not equal to the authors' within 1e-4 stop it:
 ``python benchmarks/runtimes.py CLONES RLFN_X4_PTH > docs/measured/runtimes.md``
 
 CLONES is a folder with clones of eduardzamfir/seemoredetails and bytedance/RLFN under the
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 import sr_zoo
-from sr_zoo.errors import ExportError
+from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.speed import Contender, contender, machine_line, race, table
+from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.convert import converter_of
 
@@ -96,22 +98,25 @@ def main() -> None:
     print(f"{machine_line()}. Load while measuring: {os.getloadavg()[0]:.1f}.\n")
     for name, authors, ours, value_range in sides:
         contenders = [theirs(name, authors, ours, value_range)]
-        for runtime in ("torch", "onnxruntime", "openvino", "ncnn"):
-            try:
-                contenders.append(contender(ours, runtime))
-            except ExportError as error:
-                print(error, file=sys.stderr)
+        lower = pick_dtype("auto", ours, torch.device("cpu"))
+        for dtype in dict.fromkeys((torch.float32, lower)):
+            for runtime in ("torch", "onnxruntime", "openvino", "ncnn"):
+                try:
+                    contenders.append(contender(ours, runtime, dtype))
+                except (ExportError, OptionError) as error:
+                    print(error, file=sys.stderr)
         check(contenders)
         print(table(race(contenders, [SIZE], rounds=ROUNDS), contenders[0].label), "\n")
 
 
 @torch.inference_mode()
 def check(contenders: list[Contender]) -> None:
-    """Stop where an output differs from the first contender's."""
+    """Stop where an output in float32 differs from the first contender's."""
     image = torch.rand(1, 3, 60, 80)
-    expected, *outputs = (each.run(image) for each in contenders)
-    for each, output in zip(contenders[1:], outputs, strict=True):
-        difference = (output - expected).abs().max().item()
+    first, *others = (each for each in contenders if each.dtype == "float32")
+    expected = first.run(image)
+    for each in others:
+        difference = (each.run(image) - expected).abs().max().item()
         if difference > TOLERANCE:
             raise SystemExit(f"{each.label} differs by {difference:.1e}")
 

@@ -67,6 +67,16 @@ def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch
     assert pick_dtype("auto", network, CPU) == torch.float32
 
 
+def test_a_network_of_other_widths_is_not_what_was_measured(network, monkeypatch):
+    monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
+    monkeypatch.setattr(
+        precision, "measured_losses", lambda: {"rlfn_s": {"bfloat16": Loss(0.0, 60.0)}}
+    )
+    narrow = sr_zoo.create_model("rlfn_s", 4, pretrained=False, channels=8, hidden=8)
+    assert pick_dtype("auto", network, CPU) == torch.bfloat16
+    assert pick_dtype("auto", narrow, CPU) == torch.float32
+
+
 def test_a_processor_without_bfloat16_stays_in_float32(network, monkeypatch):
     monkeypatch.setattr(precision, "_native", lambda device: ())
     assert pick_dtype("auto", network, CPU) == torch.float32
@@ -183,16 +193,23 @@ def test_compiling_without_a_compiler_is_refused_before_the_first_image(network,
 
 def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypatch):
     network, _ = prepared
-    monkeypatch.setattr(choice, "measured_speeds", lambda: {"fsrcnn": {"openvino": 1.5}})
+    speeds = {"fsrcnn": {"float32": {"openvino": 1.5}}}
+    monkeypatch.setattr(choice, "measured_speeds", lambda: speeds)
     reason = "openvino was measured to be 1.5 times as fast"
-    assert sr_zoo.Upscaler(network).runtime_reason == f"openvino in float32: {reason}"
+    told = sr_zoo.Upscaler(network, dtype="float32").runtime_reason
+    assert told == f"openvino in float32: {reason}"
     unprepared = sr_zoo.create_model("fsrcnn", 2, pretrained=False)
-    told = sr_zoo.Upscaler(unprepared).runtime_reason
+    told = sr_zoo.Upscaler(unprepared, dtype="float32").runtime_reason
     assert (
         told == f"torch in float32: {reason}; --runtime openvino prepares it for this network, once"
     )
+    lower = sr_zoo.Upscaler(network, dtype="bfloat16").runtime_reason
+    assert lower == "torch in bfloat16: no other runtime was measured to be faster for this model"
+    speeds["fsrcnn"]["bfloat16"] = {"openvino": 1.2}
+    lower = sr_zoo.Upscaler(network, dtype="bfloat16").runtime_reason
+    assert lower == "openvino in bfloat16: openvino was measured to be 1.2 times as fast"
     monkeypatch.setattr(choice, "missing", lambda name: [name])
-    told = sr_zoo.Upscaler(network).runtime_reason
+    told = sr_zoo.Upscaler(network, dtype="float32").runtime_reason
     assert told == f"torch in float32: {reason}, but needs openvino: pip install 'sr_zoo[runtime]'"
 
 

@@ -36,8 +36,8 @@ def rlfn():
 @pytest.mark.parametrize("size", [(70, 95), (43, 131)])
 def test_tiles_of_a_local_network_equal_the_whole(rlfn, size):
     image = photo(*size)
-    whole = sr_zoo.Upscaler(rlfn, tile=None).tensor(image)
-    tiled = sr_zoo.Upscaler(rlfn, tile=36).tensor(image)
+    whole = sr_zoo.Upscaler(rlfn, tile=None, dtype="float32").tensor(image)
+    tiled = sr_zoo.Upscaler(rlfn, tile=36, dtype="float32").tensor(image)
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
     assert levels(tiled, whole) <= 1  # rounding of equal values at most
 
@@ -114,8 +114,8 @@ def test_statistics_passes_bring_tiles_of_a_global_network_close_to_the_whole():
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 3)])
 def test_sides_of_few_pixels(rlfn, size):
     image = photo(*size)
-    whole = sr_zoo.Upscaler(rlfn, tile=None).tensor(image)
-    tiled = sr_zoo.Upscaler(rlfn, tile=6).tensor(image)
+    whole = sr_zoo.Upscaler(rlfn, tile=None, dtype="float32").tensor(image)
+    tiled = sr_zoo.Upscaler(rlfn, tile=6, dtype="float32").tensor(image)
     torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
 
 

@@ -231,16 +231,17 @@ def _row(timing: Timing, base: Timing) -> str:
 
 
 def update_speeds(timings: Sequence[Timing]) -> None:
-    """Write how other runtimes compare with PyTorch in float32 where ``runtime="auto"`` looks."""
+    """Write how other runtimes compare with PyTorch where ``runtime="auto"`` looks, by type."""
     speeds = json.loads(SPEEDS.read_text(encoding="utf-8"))
-    exact = [timing for timing in timings if timing.dtype == "float32"]
-    for base in (timing for timing in exact if timing.runtime == "torch"):
+    for base in (timing for timing in timings if timing.runtime == "torch"):
         ratios = {
             timing.runtime: round(base.cpu_seconds / timing.cpu_seconds, 2)
-            for timing in exact
-            if timing.model == base.model and timing.runtime != "torch"
+            for timing in timings
+            if (timing.model, timing.dtype) == (base.model, base.dtype)
+            and timing.runtime != "torch"
         }
-        speeds.setdefault(base.model, {}).update(ratios)
+        if ratios:
+            speeds.setdefault(base.model, {}).setdefault(base.dtype, {}).update(ratios)
     text = json.dumps(dict(sorted(speeds.items())), indent=1)
     SPEEDS.write_text(text + "\n", encoding="utf-8")
 

@@ -99,10 +99,11 @@ def _guarded(runner: Runner, network: SRNetwork, dtype: torch.dtype) -> Runner:
 
 def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
     """Return the runtime that ``"auto"`` stands for, and why."""
-    speeds = measured_speeds().get(network.identity.name, {}) if network.identity else {}
+    if not _on_cpu(network) or dtype_of(network) != torch.float32:
+        return "torch", "other runtimes are taken by themselves for float32 weights on the CPU only"
+    measured = measured_speeds().get(network.identity.name, {}) if network.identity else {}
+    speeds = measured.get(str(dtype).removeprefix("torch."), {})
     fastest = max(speeds, key=lambda name: speeds[name], default="torch")
-    if not _on_cpu(network) or dtype_of(network) != torch.float32 or dtype != torch.float32:
-        return "torch", "other runtimes are taken by themselves in float32 on the CPU only"
     if speeds.get(fastest, 0) < WORTH_IT:
         return "torch", "no other runtime was measured to be faster for this model"
     gain = f"{fastest} was measured to be {speeds[fastest]:.1f} times as fast"
@@ -114,9 +115,9 @@ def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
 
 
 @cache
-def measured_speeds() -> dict[str, dict[str, float]]:
-    """Return how many times as fast as torch other runtimes were: by model name, by runtime."""
-    table: dict[str, dict[str, float]] = json.loads(SPEEDS.read_text(encoding="utf-8"))
+def measured_speeds() -> dict[str, dict[str, dict[str, float]]]:
+    """Return how many times as fast as torch other runtimes were: by model, type and runtime."""
+    table: dict[str, dict[str, dict[str, float]]] = json.loads(SPEEDS.read_text(encoding="utf-8"))
     return table
 
 

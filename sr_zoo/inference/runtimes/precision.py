@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from sr_zoo.api import variant_arguments
 from sr_zoo.errors import OptionError
 from sr_zoo.network import SRNetwork
 
@@ -57,7 +58,8 @@ def pick_dtype(
 
     Args:
         asked: ``"auto"`` for the fastest that the device computes natively and that was measured to
-            be harmless for this model; a type or its name for that one; None for float32.
+            be harmless for this model, built with its own arguments; a type or its name for that
+            one; None for float32.
         network: Known to the table by its `identity`.
         device: Where it will run.
 
@@ -78,7 +80,11 @@ def pick_dtype(
         )
     if asked != "auto":
         raise OptionError(f"dtype must be one of auto, {', '.join(TYPES)}, got {asked!r}")
-    losses = measured_losses().get(network.identity.name, {}) if network.identity else {}
+    identity = network.identity
+    losses = {}
+    # a network of other widths or depths is not what was measured
+    if identity and identity.arguments == variant_arguments(identity.name, network.scale):
+        losses = measured_losses().get(identity.name, {})
     for name in _native(device):
         if name in losses and losses[name].harmless:
             return TYPES[name]
