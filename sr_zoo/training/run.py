@@ -37,7 +37,12 @@ from sr_zoo.training.strategies import build_strategy, find_strategy
 from sr_zoo.training.warm_start import warm_start
 
 # settings that another run may change without becoming another run
-FREE = {"data.workers", "log_every", "save_every", "validate_every", "data.val"}
+# what may change from one start of a run to the next, its length included
+FREE = {
+    *("iterations", "epochs", "data.val", "data.workers"),
+    *("log_every", "save_every", "validate_every"),
+}
+FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 
 
 class Run:
@@ -370,13 +375,21 @@ def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path) -> N
     """Raise OptionError if a folder's state is of another recipe."""
     if state is None:
         return
-    before, now = _flat(json.loads(state["recipe"])), _flat(recipe.to_mapping())
+    before, now = _settings(json.loads(state["recipe"])), _settings(recipe.to_mapping())
     for key in sorted((before.keys() | now.keys()) - FREE):
         if before.get(key) != now.get(key):
             raise OptionError(
                 f"{folder} holds a run with {key} = {before.get(key)!r}, not {now.get(key)!r}; "
                 "name another output folder, or delete this one to start anew"
             )
+
+
+def _settings(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells runs apart, by dotted names."""
+    flat = _flat(record)
+    for key in FOLDERS:
+        flat[key] = [Path(folder).name for folder in flat[key]]
+    return flat
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:

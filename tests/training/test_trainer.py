@@ -78,6 +78,24 @@ def test_a_finished_run_is_not_repeated(tiny, tmp_path):
     assert (folder / "state.pt").stat().st_mtime_ns == before
 
 
+def test_a_finished_run_goes_on_when_it_shall_be_longer(tiny, tmp_path):
+    folder = train(tiny(), output=tmp_path / "run", quiet=True)
+    train(tiny(iterations=10), output=folder, quiet=True)
+    assert load_state(folder)["iteration"] == 10
+    assert [line["iteration"] for line in log(folder)] == ["2", "4", "6", "8", "10"]
+
+
+def test_a_run_goes_on_where_its_images_lie_elsewhere(tiny, photos, tmp_path):
+    folder = train(tiny(), output=tmp_path / "run", quiet=True)
+    (tmp_path / "disk").mkdir()
+    moved = photos.rename(tmp_path / "disk" / "photos")
+    train(tiny(iterations=8, data__train=[str(moved)]), output=folder, quiet=True)
+    assert load_state(folder)["iteration"] == 8
+    renamed = moved.rename(tmp_path / "paintings")
+    with pytest.raises(OptionError, match=r"data\.train = \['photos'\], not \['paintings'\]"):
+        train(tiny(iterations=9, data__train=[str(renamed)]), output=folder, quiet=True)
+
+
 def test_another_recipe_does_not_go_on_in_a_folder(tiny, tmp_path):
     folder = train(tiny(), output=tmp_path / "run", quiet=True)
     with pytest.raises(OptionError, match=r"holds a run with optimizer\.lr = 0\.0005, not 1\.0"):
