@@ -1,7 +1,8 @@
 """Put the network of finished training runs into the package, with recipe, log, curve and card.
 
 ``python benchmarks/embed_weights.py RUN... --data BSDS400 T91`` takes the network of the last run;
-the runs before it are those that it started from. Scores come from ``sr-zoo eval ID --data Set5
+the runs before it are those that it started from, or what is kept of them in docs/weights. The
+last one's state is kept too, for whoever trains on. Scores come from ``sr-zoo eval ID --data Set5
 Set14 --update-manifest`` after that; ``python benchmarks/embed_weights.py --card ID`` writes the
 card then.
 """
@@ -16,7 +17,8 @@ from safetensors.torch import save_file
 from sr_zoo import load_model
 from sr_zoo.evaluation.complexity import count_complexity
 from sr_zoo.training.curve import draw_curve
-from sr_zoo.training.state import load_state
+from sr_zoo.training.state import FILE as STATE
+from sr_zoo.training.state import load_state, save_state
 from sr_zoo.weights.cache import BUNDLED, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.manifest import load_manifest, manifest_path
@@ -56,9 +58,11 @@ def embed(runs: list[Path], data: list[str]) -> None:
     for number, run in enumerate(runs, 1):
         folder = DOCS / name / f"run_{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        last = load_state(run)["iteration"]
-        rows = [row for row in read_log(run) if int(row["iteration"]) <= last]
-        iterations += last
+        state = load_state(run)  # kept of the last run only
+        rows = read_log(run)
+        if state:
+            rows = [row for row in rows if int(row["iteration"]) <= state["iteration"]]
+        iterations += int(rows[-1]["iteration"])
         seconds += float(rows[-1]["seconds"])
         with (folder / "log.csv").open("w", newline="") as log:
             writer = csv.DictWriter(log, rows[0])
@@ -67,6 +71,8 @@ def embed(runs: list[Path], data: list[str]) -> None:
         draw_curve(rows, folder / "curve.png")
         recipe = portable(json.loads((run / "recipe.json").read_text()), number)
         (folder / "recipe.json").write_text(json.dumps(recipe, indent=1) + "\n")
+        (folder / STATE).unlink(missing_ok=True)
+    save_state({**state, "recipe": json.dumps(recipe)}, folder)
     complexity = count_complexity(network)
     entry = {
         "id": f"{name}.{TAG}",
