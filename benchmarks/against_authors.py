@@ -224,8 +224,10 @@ def peak_resident() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def measure(name: str, clones: Path) -> dict[str, float]:
+def measure(name: str, clones: Path) -> dict[str, Any]:
     """Run all sides in turn; return seconds, bytes and how far outputs are from the authors'."""
+    from sr_zoo.evaluation.speed import machine_line
+
     with TemporaryDirectory() as folder:
         outputs = {side: Path(folder) / side for side in SIDES}
         workers = {
@@ -250,7 +252,7 @@ def measure(name: str, clones: Path) -> dict[str, float]:
             worker.wait()
         found = {side: torch.load(outputs[side]) for side in seen}
     theirs = found["theirs"]
-    row = {"largest": theirs.abs().max().item()}
+    row: dict[str, Any] = {"machine": machine_line(), "largest": theirs.abs().max().item()}
     for side, runs in seen.items():
         row[f"{side}_difference"] = (found[side] - theirs).abs().max().item()
         row[f"{side}_seconds"] = median(seconds for seconds, _ in runs[1:])
@@ -269,26 +271,32 @@ def ask(worker: "subprocess.Popen[str]") -> list[float]:
     return json.loads(line) if line else []
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
-    """Return the page's text."""
-    lines = [
-        f"{WIDTH} x {HEIGHT} to x{SCALE}, float32; processor time of one thread:",
-        "",
-        "| network | time, theirs | ours | faster | by OpenVINO | faster | "
-        "peak memory, theirs | ours | less |",
-        "|---" * 9 + "|",
-    ]
-    for name, row in rows.items():
-        seconds = [row[f"{side}_seconds"] for side in ("theirs", "ours")]
-        compiled = row.get("openvino_seconds")
-        openvino = f"{compiled:.2f} s | x{seconds[0] / compiled:.2f}" if compiled else "- | -"
-        memory = [row[f"{side}_bytes"] / 2**20 for side in ("theirs", "ours")]
-        lines.append(
-            f"| `{name}` | {seconds[0]:.2f} s | {seconds[1]:.2f} s | x{seconds[0] / seconds[1]:.2f}"
-            f" | {openvino} | {memory[0]:.0f} MiB | {memory[1]:.0f} MiB"
-            f" | x{memory[0] / memory[1]:.2f} |"
-        )
-    return "\n".join(lines)
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Return the page's text: a table for each machine that something was measured on."""
+    lines = [f"{WIDTH} x {HEIGHT} to x{SCALE}, float32; processor time of one thread.", ""]
+    for machine in sorted({row["machine"] for row in rows.values()}, reverse=True):
+        lines += [
+            f"{machine}:",
+            "",
+            "| network | time, theirs | ours | faster | by OpenVINO | faster | "
+            "peak memory, theirs | ours | less |",
+            "|---" * 9 + "|",
+            *(_line(name, row) for name, row in rows.items() if row["machine"] == machine),
+            "",
+        ]
+    return "\n".join(lines[:-1])
+
+
+def _line(name: str, row: dict[str, Any]) -> str:
+    seconds = [row[f"{side}_seconds"] for side in ("theirs", "ours")]
+    compiled = row.get("openvino_seconds")
+    openvino = f"{compiled:.2f} s | x{seconds[0] / compiled:.2f}" if compiled else "- | -"
+    memory = [row[f"{side}_bytes"] / 2**20 for side in ("theirs", "ours")]
+    return (
+        f"| `{name}` | {seconds[0]:.2f} s | {seconds[1]:.2f} s | x{seconds[0] / seconds[1]:.2f}"
+        f" | {openvino} | {memory[0]:.0f} MiB | {memory[1]:.0f} MiB"
+        f" | x{memory[0] / memory[1]:.2f} |"
+    )
 
 
 def main() -> None:
@@ -296,6 +304,7 @@ def main() -> None:
     if sys.argv[1] == "--serve":
         serve(sys.argv[2], sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5]))
         return
+    torch.set_num_threads(1)  # as in the workers, for the machine's line
     clones, journal, named = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     rows = json.loads(journal.read_text()) if journal.exists() else {}
     for name in named or [name for name in NETWORKS if name not in rows]:

@@ -25,18 +25,20 @@ from sr_zoo.evaluation.speed import machine_line
 
 HEIGHT, WIDTH = 720, 1280
 AUTHORS = {"seemore_t": seemore, "rlfn": rlfn}
-TILE = 256
-SIDES = ("the authors' code", "Upscaler", f"Upscaler, tiles of {TILE}")
+THEIRS = "the authors' code"
+OURS = {
+    "Upscaler, float32": {"dtype": "float32"},
+    "Upscaler, bfloat16": {"dtype": "bfloat16"},
+    "Upscaler, float32, tiles of 256": {"dtype": "float32", "tile": 256},
+}
 
 
 def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
     """Return what enlarges."""
-    if side == SIDES[0]:
+    if side == THEIRS:
         return AUTHORS[name](clones).eval()
     network = sr_zoo.create_model(name, SCALE, pretrained=False)
-    return sr_zoo.Upscaler(
-        network, runtime="torch", tile="auto" if side == SIDES[1] else TILE
-    ).tensor
+    return sr_zoo.Upscaler(network, runtime="torch", **OURS[side]).tensor
 
 
 def measure(name: str, side: str, clones: Path) -> None:
@@ -64,7 +66,7 @@ def main() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **RETURN_MEMORY}
     for name in AUTHORS:
         theirs: tuple[float, float] | None = None
-        for side in SIDES:
+        for side in (THEIRS, *OURS):
             command = [sys.executable, __file__, "--measure", name, side, sys.argv[1]]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
             held, seconds = json.loads(done.stdout)
