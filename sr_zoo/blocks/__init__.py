@@ -16,6 +16,7 @@ from sr_zoo.blocks.conv import (
     conv1x1,
     conv3x3,
     conv_halves,
+    half_convs,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -57,7 +58,7 @@ from sr_zoo.blocks.swin import (
     SwinBlock,
     init_linear,
 )
-from sr_zoo.blocks.tile_view import TileView, resize_pooled
+from sr_zoo.blocks.tile_view import ResizedMap, TileView, resize_pooled
 from sr_zoo.blocks.upsample import (
     NarrowingUpsampler,
     PixelShuffleUpsampler,
@@ -125,6 +126,7 @@ __all__ = [
     "RelativePositionBias",
     "ResidualDepthwiseFFN",
     "ResidualSwinGroup",
+    "ResizedMap",
     "Router",
     "SPANTrunk",
     "SharedGMSA",
@@ -156,6 +158,7 @@ __all__ = [
     "global_size",
     "global_variance",
     "grey_gradients",
+    "half_convs",
     "in_strips",
     "init_linear",
     "join_heads",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks.global_statistics import global_mean, global_variance
 from sr_zoo.blocks.strips import in_strips
-from sr_zoo.blocks.tile_view import resize_pooled
+from sr_zoo.blocks.tile_view import ResizedMap
 
 
 class CALayer(nn.Module):
@@ -133,12 +133,11 @@ class ESA(nn.Module):
         """Do the same to a map that is of no use afterwards, and may be overwritten."""
         return in_strips(self._gated, x, *self._seen(x), into=x)
 
-    def _seen(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _seen(self, x: Tensor) -> tuple[Tensor, ResizedMap]:
         """Return x narrowed, and what the pooled view of it says, both (N, reduced, H, W)."""
         squeezed = self.squeeze(x)
-        context = self.context(self.pool(self.stride(squeezed)))  # (N, reduced, ~H/6, ~W/6)
-        context = resize_pooled(
-            context,
+        context = ResizedMap(
+            self.context(self.pool(self.stride(squeezed))),  # (N, reduced, ~H/6, ~W/6)
             (x.shape[-2], x.shape[-1]),
             window=self.WINDOW,
             stride=self.STRIDE,

@@ -1,6 +1,7 @@
 """Convolutions that the library's networks share."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -25,14 +26,22 @@ def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[T
     Returns:
         Two maps (N, out_channels / 2, H, W).
     """
+    first, second = half_convs(conv, shuffle=shuffle)
+    return first(x), second(x)
+
+
+def half_convs(
+    conv: nn.Conv2d, *, shuffle: bool = False
+) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Return the two functions that `conv_halves` runs, for halves not needed at the same time."""
     weight, bias = conv.weight, conv.bias
     if shuffle:
         weight = _interleave(weight)
         bias = bias if bias is None else _interleave(bias)
     half = conv.out_channels // 2
     return (
-        F.conv2d(x, weight[:half], bias if bias is None else bias[:half]),
-        F.conv2d(x, weight[half:], bias if bias is None else bias[half:]),
+        partial(F.conv2d, weight=weight[:half], bias=bias if bias is None else bias[:half]),
+        partial(F.conv2d, weight=weight[half:], bias=bias if bias is None else bias[half:]),
     )
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from sr_zoo.blocks.tile_view import current_view
 
 _SMALLEST_LENGTH = 1e-12  # as in F.normalize
+_PART_ROWS = 64
 
 
 def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
@@ -24,7 +25,17 @@ def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
         (N, C, 1, 1).
     """
     view = current_view()
-    return x.mean((-2, -1), keepdim=True) if view is None else view.mean(x, stride)
+    return _mean(x) if view is None else view.mean(x, stride)
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Average as `Tensor.mean` does, which copies a map of lower precision to float32, in parts."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
+    if x.dtype == torch.float32 or traced:
+        return x.mean((-2, -1), keepdim=True)
+    parts = x.split(_PART_ROWS, dim=-2)
+    sums = [part.sum((-2, -1), keepdim=True, dtype=torch.float32) for part in parts]
+    return (torch.stack(sums).sum(0) / (x.shape[-2] * x.shape[-1])).to(x.dtype)
 
 
 def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:

@@ -5,6 +5,8 @@ the first and the last map.
 """
 
 from collections.abc import Callable
+from types import EllipsisType
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,9 +15,22 @@ STRIP_PIXELS = 1 << 15  # fastest of 2**13 to 2**16 for the blocks of SeemoRe an
 LEAST_ROWS = 16
 
 
+class Rows(Protocol):
+    """A map of which rows can be had without the others."""
+
+    shape: torch.Size
+
+    def whole(self) -> Tensor:
+        """Return all of it."""
+
+    def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
+        """Return some rows and columns."""
+
+
 def in_strips(
     run: Callable[..., Tensor],
-    *maps: Tensor,
+    first_map: Tensor,
+    *others: Tensor | Rows,
     reach: int = 0,
     scale: int = 1,
     inflation: int = 1,
@@ -27,7 +42,9 @@ def in_strips(
 
     Args:
         run: Takes as many maps as are given, cut alike; returns one, padded to keep its size.
-        *maps: (N, ..., H, W), each of the same H and W.
+        first_map: (N, ..., H, W).
+        *others: Of the same H and W; one that comes into being row by row, such as a `ResizedMap`,
+            never does as a whole where strips are run.
         reach: Rows around an output row that change it.
         scale: Rows and columns of the output per row and column of the maps.
         inflation: How many times fewer rows a strip has, where its maps grow on the way.
@@ -37,13 +54,14 @@ def in_strips(
     Returns:
         What `run` would return for the whole maps.
     """
-    height, width = maps[0].shape[-2:]
+    maps = (first_map, *others)
+    height, width = first_map.shape[-2:]
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
-    if torch.is_grad_enabled() or traced or not maps[0].is_cpu:
-        return run(*maps)
+    if torch.is_grad_enabled() or traced or not first_map.is_cpu:
+        return run(*map(_whole, maps))
     rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
     if height <= rows:
-        return run(*maps)
+        return run(*map(_whole, maps))
     whole = torch.empty(0) if into is None else into
     for top in range(0, height, rows):
         first, last = max(top - reach, 0), min(top + rows + reach, height)
@@ -53,6 +71,10 @@ def in_strips(
         kept = strip[..., (top - first) * scale :, :][..., : rows * scale, :]
         whole[..., top * scale : (top + rows) * scale, :] = kept
     return whole
+
+
+def _whole(each: Tensor | Rows) -> Tensor:
+    return each if isinstance(each, Tensor) else each.whole()
 
 
 def _empty_like(strip: Tensor, height: int) -> Tensor:

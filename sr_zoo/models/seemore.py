@@ -21,6 +21,7 @@ Departs from the authors' evaluation code in one point: each image of a batch is
 where theirs is right for single images only.
 """
 
+from itertools import chain
 from typing import cast
 
 import torch
@@ -33,12 +34,13 @@ from sr_zoo.blocks import (
     MeanShift,
     MoRE,
     PixelShuffleUpsampler,
+    ResizedMap,
     StripedConv2d,
     conv_halves,
     crop,
+    half_convs,
     in_strips,
     pad_to_minimum,
-    resize_pooled,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -51,7 +53,8 @@ POOL = 4  # kernel and stride of the strided convolution that gathers context
 class ContextPyramid(nn.Module):
     """Adds to each pixel what a strongly pooled view of its surroundings says (section 3.1).
 
-    The pooling convolution is applied `depth` times with the same weights.
+    The pooling convolution is applied `depth` times with the same weights. What is given may be
+    overwritten.
     """
 
     def __init__(self, channels: int, depth: int) -> None:
@@ -69,8 +72,8 @@ class ContextPyramid(nn.Module):
             cells = F.gelu(self.pool(cells))
         stride = POOL**self.depth
         size = (x.shape[-2], x.shape[-1])
-        resized = resize_pooled(self.mix(cells), size, window=stride, stride=stride)
-        return in_strips(torch.add, x, resized, into=resized)
+        resized = ResizedMap(self.mix(cells), size, window=stride, stride=stride)
+        return in_strips(torch.add, x, resized, into=x)
 
 
 class ExpertMixer(nn.Module):
@@ -96,14 +99,15 @@ class ExpertMixer(nn.Module):
         convolve, activate, expand = self.expand
         # each step runs strip by strip as far as it is local, and no map outlives its use
         inner = in_strips(lambda strip: activate(convolve(norm(strip))), x, reach=1)
-        values, context = conv_halves(cast("nn.Conv2d", expand), inner, shuffle=self.shuffle)
+        to_values, to_context = half_convs(cast("nn.Conv2d", expand), shuffle=self.shuffle)
+        values = in_strips(lambda strip: self.values(to_values(strip)), inner, reach=1)
+        context = self.context(in_strips(to_context, inner, into=inner))
         del inner
-        values = in_strips(self.values, values, reach=1)
-        context = self.context(context)
         modulate = self.experts.choose(values)
         return in_strips(
             lambda skip, values, context: skip + self.project(modulate(values, context)),
             *(x, values, context),
+            into=values,
         )
 
 
@@ -191,8 +195,8 @@ class SeemoRe(SRNetwork):
         height, width = x.shape[-2:]
         image = self.mean_shift(pad_to_minimum(x, self.least_side))
         deep = self.head(image)
-        for group in self.body:
-            deep = group(deep)
+        for block in chain.from_iterable(cast("list[nn.Sequential]", self.body)):
+            deep = block(deep)  # a group would hold its input until its end
         out = in_strips(self._pixels, image, deep, reach=3, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
 

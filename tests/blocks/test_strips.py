@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import sr_zoo
-from sr_zoo.blocks import NarrowingUpsampler, in_strips, strips
+from sr_zoo.blocks import NarrowingUpsampler, ResizedMap, in_strips, strips
 from sr_zoo.inference.memory import PeakMemory
 
 
@@ -48,6 +49,18 @@ def test_a_map_that_is_of_no_use_any_more_is_overwritten(narrow):
     expected = 2 * a
     assert in_strips(lambda strip: 2 * strip, a, into=a) is a
     assert torch.equal(a, expected)
+
+
+@torch.inference_mode()
+def test_a_resized_map_comes_into_being_strip_by_strip(narrow):
+    size = (97, 50)
+    cells = torch.rand(2, 3, 14, 6)  # as windows of 15 pixels see them, one in every 6
+    resized = ResizedMap(cells, size, window=15, stride=6)
+    expected = F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
+    assert resized.shape == expected.shape
+    assert torch.equal(resized.whole(), expected)
+    out = in_strips(torch.add, torch.zeros_like(expected), resized)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
 
 
 def test_training_runs_on_the_whole(narrow):
