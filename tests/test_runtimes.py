@@ -89,10 +89,13 @@ def test_a_network_of_another_type_keeps_it(network):
     assert sr_zoo.Upscaler(network, dtype="float32").dtype == "float32"
 
 
-def test_a_small_image_loads_no_compiler():
-    # torch's takes several times as long to import as the image takes to enlarge
+@pytest.mark.parametrize(("model", "side"), [("rlfn_s_x4.sr_zoo", 64), ("nearest", 400)])
+def test_no_compiler_is_loaded_for_an_image(model, side):
+    # torch's takes several times as long to import as a small image takes to enlarge; a larger one
+    # has its memory counted first
     program = (
-        "import sys, numpy, sr_zoo; sr_zoo.upscale(numpy.zeros((64, 64, 3), 'uint8')); "
+        "import sys, numpy, sr_zoo; "
+        f"sr_zoo.upscale(numpy.zeros(({side}, {side}, 3), 'uint8'), model={model!r}); "
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -33,6 +33,11 @@ class PeakMemory(TorchDispatchMode):
         self.peak = 0
         self._alive = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # else the first call imports torch's compiler, which takes a second, and 80 MB for good
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         given = {storage._cdata for storage in _storages(args)}
