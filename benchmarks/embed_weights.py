@@ -140,7 +140,7 @@ def write_card(weights: str) -> None:
     card = model_card(network.identity, Facts.of(entry), weights)
     card = card.replace("sr_zoo.create_model(", "sr_zoo.load_model(")  # it takes ids
     folder = DOCS / f"{entry.model}_x{entry.scale}"
-    runs = sorted(run.name for run in folder.glob("run_*"))
+    runs = sorted((run.name for run in folder.glob("run_*")), key=lambda name: (len(name), name))
     text = "\n\n".join(
         f"[Recipe]({run}/recipe.json), [log]({run}/log.csv):\n\n![Loss and PSNR]({run}/curve.png)"
         for run in runs
