@@ -61,8 +61,8 @@ def test_overrides_that_change_shapes_refuse_pretrained_weights():
 def test_missing_weights_say_what_exists():
     with pytest.raises(errors.WeightsNotFoundError, match=r"seemore_l x4.*pretrained=False"):
         sr_zoo.create_model("seemore_l", 4)
-    with pytest.raises(errors.WeightsNotFoundError, match=r"seemore_t x2.*There are some for x4"):
-        sr_zoo.create_model("seemore_t", 2)
+    with pytest.raises(errors.WeightsNotFoundError, match=r"ecbsr_rgb_m4c16 x4.*some for x2"):
+        sr_zoo.create_model("ecbsr_rgb_m4c16", 4)
 
 
 def test_checkpoint_in_our_layout(tmp_path):

@@ -49,6 +49,7 @@ from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_mu
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.position_bias import DynamicPositionBias
 from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks.resized import ResizedMap, resize_pooled
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk
@@ -58,7 +59,7 @@ from sr_zoo.blocks.swin import (
     SwinBlock,
     init_linear,
 )
-from sr_zoo.blocks.tile_view import ResizedMap, TileView, resize_pooled
+from sr_zoo.blocks.tile_view import TileView
 from sr_zoo.blocks.upsample import (
     NarrowingUpsampler,
     PixelShuffleUpsampler,

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.global_statistics import global_mean, global_variance
+from sr_zoo.blocks.resized import ResizedMap
 from sr_zoo.blocks.strips import in_strips
-from sr_zoo.blocks.tile_view import ResizedMap
 
 
 class CALayer(nn.Module):

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_zoo.blocks.tile_view import resize_pooled
+from sr_zoo.blocks.resized import resize_pooled
 
 
 def low_frequencies(x: Tensor, *, factor: int = 2, multiple: int = 1) -> Tensor:

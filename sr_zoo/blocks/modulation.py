@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.cells import max_pool_to_cells, spread_cells
-from sr_zoo.blocks.tile_view import resize_pooled
+from sr_zoo.blocks.resized import resize_pooled
 
 
 class SAFM(nn.Module):
