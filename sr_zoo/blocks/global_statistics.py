@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.strips import may_cut
 from sr_zoo.blocks.tile_view import current_view
 
 _SMALLEST_LENGTH = 1e-12  # as in F.normalize
+_COPIED = (torch.bfloat16, torch.float16)  # to float32, by sums on the CPU
 _PART_ROWS = 64
 
 
@@ -30,8 +32,7 @@ def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
 
 def _mean(x: Tensor) -> Tensor:
     """Average as `Tensor.mean` does, which copies a map of lower precision to float32, in parts."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
-    if x.dtype == torch.float32 or traced:
+    if x.dtype not in _COPIED or not may_cut(x):
         return x.mean((-2, -1), keepdim=True)
     parts = x.split(_PART_ROWS, dim=-2)
     sums = [part.sum((-2, -1), keepdim=True, dtype=torch.float32) for part in parts]

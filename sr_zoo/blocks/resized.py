@@ -72,8 +72,12 @@ class ResizedMap:
 
     def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
         _, rows, columns = place
-        sampling = tuple(each[rows] for each in self._sampling(0))
+        sampling = tuple(each[rows] for each in self._rows)
         return _resize_axis(self._wide, 0, sampling)[..., columns]
+
+    @cached_property
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self._sampling(0)
 
     @cached_property
     def _wide(self) -> Tensor:

@@ -56,8 +56,7 @@ def in_strips(
     """
     maps = (first_map, *others)
     height, width = first_map.shape[-2:]
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
-    if torch.is_grad_enabled() or traced or not first_map.is_cpu:
+    if not may_cut(first_map):
         return run(*map(_whole, maps))
     rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
     if height <= rows:
@@ -71,6 +70,12 @@ def in_strips(
         kept = strip[..., (top - first) * scale :, :][..., : rows * scale, :]
         whole[..., top * scale : (top + rows) * scale, :] = kept
     return whole
+
+
+def may_cut(x: Tensor) -> bool:
+    """Whether a map may be worked on in parts: on the CPU, without gradients, not traced."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
+    return x.is_cpu and not torch.is_grad_enabled() and not traced
 
 
 def _whole(each: Tensor | Rows) -> Tensor:

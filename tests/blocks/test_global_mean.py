@@ -15,3 +15,9 @@ def test_the_average_in_bfloat16_is_as_exact_as_the_type_without_a_copy_of_the_m
     assert average.dtype == torch.bfloat16
     torch.testing.assert_close(average, expected, atol=0, rtol=2**-8)
     assert memory.peak < x.nbytes / 4
+
+
+@torch.inference_mode()
+def test_the_average_of_doubles_is_one_of_doubles():
+    x = torch.rand(1, 2, 300, 40, dtype=torch.float64)
+    torch.testing.assert_close(global_mean(x), x.mean((-2, -1), keepdim=True), atol=0, rtol=1e-14)
