@@ -3,7 +3,10 @@ import torch
 
 from sr_zoo.blocks import LayerNorm2d
 
-torch.manual_seed(0)
+
+@pytest.fixture(autouse=True, scope="module")
+def seed():
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,8 @@ def exported(norm):
 
 @pytest.mark.parametrize("mean", [0.0, 1.0, -10.0])
 def test_exports_normalise_as_the_network_does(norm, exported, mean):
-    features = mean + torch.randn(1, 12, 7, 5)
+    # its own generator: the digits that a mean far from zero costs depend on the values
+    features = mean + torch.randn(1, 12, 7, 5, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(exported(features), norm(features), atol=1e-4, rtol=0)
 
 
