@@ -1,18 +1,19 @@
-"""What lower precision costs each network, on real weights and a data set's images.
+"""What lower precision costs each network at each scale, on real weights and a data set's images.
 
 Compares the luminance PSNR against the originals, and the output against that of float32, in every
 runtime that computes in the type, and keeps the worst. Writes the table that
-`Upscaler(dtype="auto")` goes by, keeping what it holds of other models. To be run where the
+`Upscaler(dtype="auto")` goes by, keeping what it holds of others. To be run where the
 processor multiplies bfloat16 itself; elsewhere OpenVINO computes in float32 instead:
-``python benchmarks/precision.py DATA MODEL...``
+``python benchmarks/precision.py DATA MODEL... [--scale N]``
 
-DATA is the folder of Set14; a MODEL is what `sr-zoo eval` takes: ``seemore_t``, ``rlfn.official``,
-``rlfn=file.pth``.
+DATA is the folder of Set14; MODEL and scale are what `sr-zoo eval` takes: ``seemore_t``,
+``rlfn.official``, ``rlfn=file.pth``.
 """
 
 import json
 import math
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from statistics import fmean
 
@@ -82,16 +83,21 @@ def score(output: Tensor, original: object, scale: int) -> float:
 
 def main() -> None:
     """Measure the networks named on the command line."""
-    folder, *names = sys.argv[1:]
-    candidates, problems = find_candidates(names, [])
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--scale", type=int, nargs="*", default=[])
+    given = parser.parse_args()
+    candidates, problems = find_candidates(given.models, given.scale)
     for problem in problems:
         print(problem, file=sys.stderr)
     for candidate in candidates:
-        identity = candidate.network.identity
+        network = candidate.network
         table = json.loads(MEASURED.read_text())
-        table[identity.name] = losses(candidate.network, Path(folder))
-        MEASURED.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n")
-        print(identity.name, table[identity.name], flush=True)
+        found = losses(network, given.data)
+        table.setdefault(network.identity.name, {})[str(network.scale)] = found
+        MEASURED.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+        print(network.identity.name, network.scale, found, flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from sr_zoo.weights.manifest import Entry, load_manifest
 if TYPE_CHECKING:
     import torch
 
-    from sr_zoo.network import SRNetwork
+    from sr_zoo.network import Identity, SRNetwork
     from sr_zoo.spec import Paper
 
 
@@ -245,6 +245,11 @@ def variant_arguments(name: str, scale: int) -> dict[str, Any]:
         if parameter.kind is Parameter.KEYWORD_ONLY
     }
     return {**defaults, **variant.resolve(scale)}
+
+
+def built_as_registered(identity: Identity) -> bool:
+    """Whether a network has its model's own arguments: none of another width or depth."""
+    return identity.arguments == variant_arguments(identity.name, identity.arguments["scale"])
 
 
 def _build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:

@@ -53,7 +53,7 @@ def test_half_precision_that_overflows_is_redone_in_float32_and_told_once(networ
 
 def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch):
     def losses(change, agreement):
-        return lambda: {"rlfn_s": {"bfloat16": Loss(change, agreement)}}
+        return lambda: {("rlfn_s", network.scale): {"bfloat16": Loss(change, agreement)}}
 
     monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
     for change, agreement, expected in (
@@ -67,14 +67,16 @@ def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch
     assert pick_dtype("auto", network, CPU) == torch.float32
 
 
-def test_a_network_of_other_widths_is_not_what_was_measured(network, monkeypatch):
+def test_a_network_of_other_widths_or_scale_is_not_what_was_measured(network, monkeypatch):
     monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
     monkeypatch.setattr(
-        precision, "measured_losses", lambda: {"rlfn_s": {"bfloat16": Loss(0.0, 60.0)}}
+        precision, "measured_losses", lambda: {("rlfn_s", 4): {"bfloat16": Loss(0.0, 60.0)}}
     )
     narrow = sr_zoo.create_model("rlfn_s", 4, pretrained=False, channels=8, hidden=8)
+    of_another_scale = sr_zoo.create_model("rlfn_s", 2, pretrained=False)
     assert pick_dtype("auto", network, CPU) == torch.bfloat16
     assert pick_dtype("auto", narrow, CPU) == torch.float32
+    assert pick_dtype("auto", of_another_scale, CPU) == torch.float32
 
 
 def test_a_processor_without_bfloat16_stays_in_float32(network, monkeypatch):

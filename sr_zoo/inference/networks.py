@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_zoo.api import create_model, load_model, variant_arguments
+from sr_zoo.api import built_as_registered, create_model, load_model
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo
@@ -88,7 +88,7 @@ def locality(network: SRNetwork) -> Locality:
         )
     spec = spec_of(identity.name)
     endless = spec.global_attention or spec.fading
-    if endless or identity.arguments == variant_arguments(identity.name, network.scale):
+    if endless or built_as_registered(identity):
         halo = spec.variants[identity.name].halo
     else:
         halo = measure_halo(network, spec.grid, wraps=spec.wraps)

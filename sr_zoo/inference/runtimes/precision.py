@@ -1,7 +1,7 @@
 """Which floating-point type a network may run in without its pictures suffering.
 
-What is known comes from real weights on Set14 and lies in `precisions.json`;
-`benchmarks/precision.py` writes it.
+What is known comes from real weights on Set14 and lies in `precisions.json`, by model and scale: a
+smaller factor leaves sharper pictures, which lose more. `benchmarks/precision.py` writes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from sr_zoo.api import variant_arguments
+from sr_zoo.api import built_as_registered
 from sr_zoo.errors import OptionError
 from sr_zoo.network import SRNetwork
 
@@ -42,12 +42,13 @@ class Loss:
 
 
 @cache
-def measured_losses() -> dict[str, dict[str, Loss]]:
-    """Return what was measured: model name to type to loss."""
+def measured_losses() -> dict[tuple[str, int], dict[str, Loss]]:
+    """Return what was measured: model name and scale to type to loss."""
     table = json.loads(MEASURED.read_text(encoding="utf-8"))
     return {
-        model: {name: Loss(**loss) for name, loss in losses.items()}
-        for model, losses in table.items()
+        (model, int(scale)): {name: Loss(**loss) for name, loss in losses.items()}
+        for model, scales in table.items()
+        for scale, losses in scales.items()
     }
 
 
@@ -58,8 +59,8 @@ def pick_dtype(
 
     Args:
         asked: ``"auto"`` for the fastest that the device computes natively and that was measured to
-            be harmless for this model, built with its own arguments; a type or its name for that
-            one; None for float32.
+            be harmless for this model at this scale, built with its own arguments; a type or its
+            name for that one; None for float32.
         network: Known to the table by its `identity`.
         device: Where it will run.
 
@@ -82,9 +83,8 @@ def pick_dtype(
         raise OptionError(f"dtype must be one of auto, {', '.join(TYPES)}, got {asked!r}")
     identity = network.identity
     losses = {}
-    # a network of other widths or depths is not what was measured
-    if identity and identity.arguments == variant_arguments(identity.name, network.scale):
-        losses = measured_losses().get(identity.name, {})
+    if identity and built_as_registered(identity):
+        losses = measured_losses().get((identity.name, network.scale), {})
     for name in _native(device):
         if name in losses and losses[name].harmless:
             return TYPES[name]
