@@ -1,8 +1,8 @@
 """Frames per second from end to end, 640x360 to 1280x720: decoding, the network, encoding.
 
 ``python benchmarks/video.py [FRAMES [MODEL...]] > docs/measured/video.md``, by default 120 frames
-and `nearest`, the lower bound of all networks, beside some of the fastest. Weights are random,
-which does not matter to the speed. Prints a markdown table.
+and some of the fastest networks. Weights are random, which does not matter to the speed; the type
+is the one that `dtype="auto"` takes. Prints a markdown table.
 """
 
 import os
@@ -21,7 +21,7 @@ from sr_zoo.imaging.video import Encoding
 from sr_zoo.inference.video import upscale_video
 
 RATE = 30
-MODELS = ("nearest", "ecbsr_rgb_m4c16_plain", "etds_m5c16_deploy", "abpn_m4c28", "quicksrnet_small")
+MODELS = ("ecbsr_rgb_m4c16_plain", "etds_m5c16_deploy", "abpn_m4c28", "quicksrnet_small")
 
 
 def write_clip(path: Path, frames: int) -> None:
@@ -43,7 +43,7 @@ def write_clip(path: Path, frames: int) -> None:
 def measure(model: str, clip: Path, frames: int) -> str:
     """Return a row of the table."""
     network = create_model(model, 2, pretrained=False)
-    upscaler = Upscaler(network, runtime="torch" if model == "nearest" else "openvino")
+    upscaler = Upscaler(network, runtime="openvino")
     encoding = Encoding(preset="ultrafast")
     target = clip.with_name("large.mp4")
     upscale_video(upscaler, clip, target, encoding, progress=False)  # a first run exports, warms up

@@ -247,7 +247,7 @@ class Upscaler:
     def _enlarged_one(self, rgb: Tensor, progress: bool) -> Tensor:
         image = rgb.to(next(self.network.parameters(), torch.empty(0)).device, torch.float32)
         if not self.self_ensemble:
-            return self._run(image, progress).clamp_(0, 1)
+            return _clamp(self._run(image, progress))
 
         def fill(turned: Tensor, result: Tensor) -> None:
             result.copy_(self._run(turned, progress))
@@ -255,7 +255,7 @@ class Upscaler:
         height, width = (side * self.network.scale for side in image.shape[-2:])
         out = torch.empty(1, 3, height, width)
         self_ensemble(fill, image, out)
-        return out.clamp_(0, 1)
+        return _clamp(out)
 
     def _run(self, image: Tensor, progress: bool) -> Tensor:
         """Return the network's output for one image, on the CPU."""
@@ -345,6 +345,13 @@ class Upscaler:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)
         return out if image.ndim == 4 else out[0]
+
+
+def _clamp(values: Tensor) -> Tensor:
+    """Bring values on the CPU into [0, 1], in place."""
+    # by NumPy: torch's threads spin for a while, and would take time from another runtime's
+    np.clip(values.numpy(), 0, 1, out=values.numpy())
+    return values
 
 
 def _to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:

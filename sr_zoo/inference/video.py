@@ -152,10 +152,14 @@ def _write(
 
 @torch.inference_mode()
 def _upscaled(upscaler: Upscaler, pixels: Array) -> Array:
+    # by NumPy: torch's threads spin for a while, and would take time from another runtime's
     top = np.iinfo(pixels.dtype).max
-    rgb = torch.from_numpy(pixels.astype(np.float32)).div_(top).permute(2, 0, 1)[None]
-    large = upscaler.tensor(rgb)[0].mul_(top).round_().permute(1, 2, 0).numpy()
-    return large.astype(pixels.dtype)
+    rgb = np.stack(list(np.moveaxis(pixels, 2, 0))).astype(np.float32)
+    rgb /= top
+    planes = upscaler.tensor(torch.from_numpy(rgb)[None])[0].numpy()
+    planes *= top
+    levels = np.rint(planes, out=planes).astype(pixels.dtype)
+    return np.stack(list(levels), axis=2)  # copying a transposed view takes four times as long
 
 
 def _even(pixels: Array) -> Array:
