@@ -53,7 +53,7 @@ from sr_zoo.blocks.resized import ResizedMap, resize_pooled
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk
-from sr_zoo.blocks.strips import in_strips
+from sr_zoo.blocks.strips import ComputedMap, PassingMap, in_strips
 from sr_zoo.blocks.swin import (
     ResidualSwinGroup,
     SwinBlock,
@@ -99,6 +99,7 @@ __all__ = [
     "ChunkedAttention",
     "ClippedConvs",
     "CollectingChain",
+    "ComputedMap",
     "ContrastAwareCALayer",
     "ConvChain",
     "ConvFFN",
@@ -121,6 +122,7 @@ __all__ = [
     "MoRE",
     "NarrowingUpsampler",
     "ParallelConvs",
+    "PassingMap",
     "PatchTable",
     "PixelAttention",
     "PixelShuffleUpsampler",

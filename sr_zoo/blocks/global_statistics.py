@@ -8,35 +8,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_zoo.blocks.strips import may_cut
+from sr_zoo.blocks.strips import ComputedMap, may_cut, rows_of
 from sr_zoo.blocks.tile_view import current_view
 
 _SMALLEST_LENGTH = 1e-12  # as in F.normalize
 _COPIED = (torch.bfloat16, torch.float16)  # to float32, by sums on the CPU
-_PART_ROWS = 64
 
 
-def global_mean(x: Tensor, *, stride: int = 1) -> Tensor:
+def global_mean(x: Tensor | ComputedMap, *, stride: int = 1) -> Tensor:
     """Average a feature map over the whole image.
 
     Args:
-        x: (N, C, H, W).
+        x: (N, C, H, W). A tile needs all of a `ComputedMap`.
         stride: LR pixels per cell of `x`.
 
     Returns:
         (N, C, 1, 1).
     """
-    view = current_view()
-    return _mean(x) if view is None else view.mean(x, stride)
+    if view := current_view():
+        return view.mean(x if isinstance(x, Tensor) else x.whole(), stride)
+    if may_cut(x) and (isinstance(x, ComputedMap) or x.dtype in _COPIED):
+        return _mean_of_parts(x)
+    return (x if isinstance(x, Tensor) else x.whole()).mean((-2, -1), keepdim=True)
 
 
-def _mean(x: Tensor) -> Tensor:
-    """Average as `Tensor.mean` does, which copies a map of lower precision to float32, in parts."""
-    if x.dtype not in _COPIED or not may_cut(x):
-        return x.mean((-2, -1), keepdim=True)
-    parts = x.split(_PART_ROWS, dim=-2)
-    sums = [part.sum((-2, -1), keepdim=True, dtype=torch.float32) for part in parts]
-    return (torch.stack(sums).sum(0) / (x.shape[-2] * x.shape[-1])).to(x.dtype)
+def _mean_of_parts(x: Tensor | ComputedMap) -> Tensor:
+    """Average part by part: neither computing a map nor its copy in float32 as a whole."""
+    sums = []
+    for part in rows_of(x):
+        precise = torch.float32 if part.dtype in _COPIED else part.dtype
+        sums.append(part.sum((-2, -1), keepdim=True, dtype=precise))
+    return (torch.stack(sums).sum(0) / (x.shape[-2] * x.shape[-1])).to(part.dtype)
 
 
 def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.global_statistics import global_mean
-from sr_zoo.blocks.strips import in_strips
+from sr_zoo.blocks.strips import ComputedMap, in_strips
 
 
 class LowRankExpert(nn.Module):
@@ -46,7 +46,7 @@ class Router(nn.Module):
         super().__init__()
         self.score = nn.Linear(channels, num_experts, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | ComputedMap) -> Tensor:
         return self.score(global_mean(x).flatten(1)).float().softmax(dim=-1)
 
 
@@ -85,7 +85,7 @@ class MoRE(nn.Module):
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         return in_strips(self.choose(x), x, context)
 
-    def choose(self, x: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    def choose(self, x: Tensor | ComputedMap) -> Callable[[Tensor, Tensor], Tensor]:
         """Choose the experts for some features.
 
         Args:

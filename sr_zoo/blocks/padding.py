@@ -4,11 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.strips import is_traced
+
 
 def pad_to_minimum(x: Tensor, minimum: int) -> Tensor:
     """Repeat the last row and column of (N, C, H, W) until H, W >= `minimum`."""
     height, width = x.shape[-2:]
     right, below = max(minimum - width, 0), max(minimum - height, 0)
+    if not is_traced() and right == below == 0:
+        return x  # padding by nothing copies
     return F.pad(x, (0, right, 0, below), mode="replicate")
 
 

@@ -60,6 +60,7 @@ class ResizedMap:
         self, cells: Tensor, size: tuple[int, int], *, window: int, stride: int, multiple: int = 1
     ) -> None:
         self.shape = torch.Size((*cells.shape[:2], *size))
+        self.is_cpu = cells.is_cpu
         self._cells, self._size = cells, size
         self._grid = (window, stride, multiple)
 

@@ -4,7 +4,10 @@ A strip's maps stay in the processor's cache, and the memory that the whole imag
 the first and the last map.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
 from types import EllipsisType
 from typing import Protocol
 
@@ -13,12 +16,17 @@ from torch import Tensor
 
 STRIP_PIXELS = 1 << 15  # fastest of 2**13 to 2**16 for the blocks of SeemoRe and RLFN
 LEAST_ROWS = 16
+KEPT_STRIPS = 4  # a map of no more is computed once and kept
 
 
 class Rows(Protocol):
     """A map of which rows can be had without the others."""
 
     shape: torch.Size
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether it is, or will be, on the CPU."""
 
     def whole(self) -> Tensor:
         """Return all of it."""
@@ -29,10 +37,11 @@ class Rows(Protocol):
 
 def in_strips(
     run: Callable[..., Tensor],
-    first_map: Tensor,
+    first_map: Tensor | Rows,
     *others: Tensor | Rows,
     reach: int = 0,
     scale: int = 1,
+    shrink: int = 1,
     inflation: int = 1,
     into: Tensor | None = None,
 ) -> Tensor:
@@ -47,9 +56,10 @@ def in_strips(
             never does as a whole where strips are run.
         reach: Rows around an output row that change it.
         scale: Rows and columns of the output per row and column of the maps.
+        shrink: Rows and columns of the maps per row and column of the output, where pixels are
+            pooled, without padding; not along with a reach.
         inflation: How many times fewer rows a strip has, where its maps grow on the way.
-        into: What may be overwritten by the output where strips are run; with a reach of 0 one of
-            the maps can be.
+        into: What may be overwritten by the output where strips are run; it can be one of the maps.
 
     Returns:
         What `run` would return for the whole maps.
@@ -59,23 +69,113 @@ def in_strips(
     if not may_cut(first_map):
         return run(*map(_whole, maps))
     rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
+    rows = -(-rows // shrink) * shrink
     if height <= rows:
         return run(*map(_whole, maps))
     whole = torch.empty(0) if into is None else into
-    for top in range(0, height, rows):
+    above: Tensor | None = None  # rows of `into` that are overwritten, as they were
+    for top in range(0, height // shrink * shrink, rows):
         first, last = max(top - reach, 0), min(top + rows + reach, height)
-        strip = run(*(each[..., first:last, :] for each in maps))
+        strips = [each[..., first:last, :] for each in maps]
+        if above is not None:
+            strips = [
+                torch.cat([above, strip[..., reach:, :]], dim=-2) if each is into else strip
+                for each, strip in zip(maps, strips, strict=True)
+            ]
+        strip = run(*strips)
         if top == 0 and into is None:
-            whole = _empty_like(strip, height * scale)
-        kept = strip[..., (top - first) * scale :, :][..., : rows * scale, :]
-        whole[..., top * scale : (top + rows) * scale, :] = kept
+            whole = _empty_like(strip, height * scale // shrink)
+        if reach and into is not None:
+            above = into[..., top + rows - reach : top + rows, :].clone()
+        start, length = top * scale // shrink, rows * scale // shrink
+        kept = strip[..., (top - first) * scale :, :][..., :length, :]
+        whole[..., start : start + length, :] = kept
     return whole
 
 
-def may_cut(x: Tensor) -> bool:
+class ComputedMap:
+    """A map that layers make of another, for `in_strips`: in whole where it is small, else by rows.
+
+    Rows of a large one are computed whenever they are asked for, again and again: for layers that
+    take little time, that is cheaper than the memory of the whole.
+
+    Args:
+        run: The layers; padded to keep the size.
+        source: (N, ..., H, W).
+        reach: Rows of `source` around a row that change it.
+    """
+
+    def __init__(self, run: Callable[[Tensor], Tensor], source: Tensor, *, reach: int = 0) -> None:
+        self.shape, self.dtype, self.is_cpu = source.shape, source.dtype, source.is_cpu
+        self._run, self._reach = run, reach
+        self._source: Tensor | None = source
+        self._whole = source  # once there is no source any more
+
+    def whole(self) -> Tensor:
+        """Return all of it, and keep it."""
+        if self._source is not None:
+            self._whole = in_strips(self._run, self._source, reach=self._reach)
+            self._source = None
+        return self._whole
+
+    def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
+        height, width = self.shape[-2:]
+        if self._source is None or height * width <= KEPT_STRIPS * STRIP_PIXELS:
+            return self.whole()[place]
+        _, rows, columns = place
+        start, stop, _ = rows.indices(height)
+        first, last = max(start - self._reach, 0), min(stop + self._reach, height)
+        computed = self._run(self._source[..., first:last, :])
+        return computed[..., start - first : stop - first, columns]
+
+
+class PassingMap:
+    """A map that is read once, from top to bottom: what was read is let go of.
+
+    Args:
+        x: (N, ..., H, W); copied where strips are run, so let go of it, too.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        self.shape, self.is_cpu = x.shape, x.is_cpu
+        strips = [strip.clone() for strip in rows_of(x)] if may_cut(x) else [x]
+        self._strips = deque(strips)
+        self._top = 0  # of the first strip that is still there
+
+    def whole(self) -> Tensor:
+        """Return all that is still there."""
+        return torch.cat(list(self._strips), dim=-2) if len(self._strips) > 1 else self._strips[0]
+
+    def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
+        _, rows, columns = place
+        start, stop, _ = rows.indices(self.shape[-2])
+        while self._top + self._strips[0].shape[-2] <= start:
+            self._top += self._strips.popleft().shape[-2]
+        found, top = [], self._top
+        for strip in self._strips:
+            if top >= stop:
+                break
+            found.append(strip[..., max(start - top, 0) : stop - top, columns])
+            top += strip.shape[-2]
+        return found[0] if len(found) == 1 else torch.cat(found, dim=-2)
+
+
+def rows_of(x: Tensor | Rows) -> Iterator[Tensor]:
+    """Yield a map strip by strip."""
+    height, width = x.shape[-2:]
+    rows = max(STRIP_PIXELS // width, LEAST_ROWS)
+    for top in range(0, height, rows):
+        yield x[..., top : min(top + rows, height), :]
+
+
+def may_cut(x: Tensor | Rows) -> bool:
     """Whether a map may be worked on in parts: on the CPU, without gradients, not traced."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
-    return x.is_cpu and not torch.is_grad_enabled() and not traced
+    return x.is_cpu and not torch.is_grad_enabled() and not is_traced()
+
+
+def is_traced() -> bool:
+    """Whether a network is being turned into a program, for images of any size."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
 
 
 def _whole(each: Tensor | Rows) -> Tensor:

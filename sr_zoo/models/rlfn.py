@@ -21,7 +21,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import ESA, PixelShuffleUpsampler, crop, in_strips, pad_to_minimum
+from sr_zoo.blocks import ESA, PassingMap, PixelShuffleUpsampler, crop, in_strips, pad_to_minimum
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -76,7 +76,9 @@ class RLFN(SRNetwork):
         deep = self.head(image)
         for block in self.body:
             deep = block(deep)
-        out = in_strips(self._pixels, image, deep, reach=3, scale=self.scale)
+        passing = PassingMap(deep)
+        del deep
+        out = in_strips(self._pixels, image, passing, reach=3, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
 
     def _pixels(self, image: Tensor, deep: Tensor) -> Tensor:

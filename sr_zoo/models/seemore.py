@@ -24,15 +24,16 @@ where theirs is right for single images only.
 from itertools import chain
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import (
+    ComputedMap,
     GatedFFN,
     LayerNorm2d,
     MeanShift,
     MoRE,
+    PassingMap,
     PixelShuffleUpsampler,
     ResizedMap,
     StripedConv2d,
@@ -51,10 +52,9 @@ POOL = 4  # kernel and stride of the strided convolution that gathers context
 
 
 class ContextPyramid(nn.Module):
-    """Adds to each pixel what a strongly pooled view of its surroundings says (section 3.1).
+    """Says to each pixel what a strongly pooled view of its surroundings holds (section 3.1).
 
-    The pooling convolution is applied `depth` times with the same weights. What is given may be
-    overwritten.
+    The pooling convolution is applied `depth` times with the same weights.
     """
 
     def __init__(self, channels: int, depth: int) -> None:
@@ -66,14 +66,13 @@ class ContextPyramid(nn.Module):
         )
         self.depth = depth
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | ComputedMap) -> ResizedMap:
         cells = x
         for _ in range(self.depth):
-            cells = F.gelu(self.pool(cells))
+            cells = in_strips(lambda strip: F.gelu(self.pool(strip)), cells, shrink=POOL)
         stride = POOL**self.depth
         size = (x.shape[-2], x.shape[-1])
-        resized = ResizedMap(self.mix(cells), size, window=stride, stride=stride)
-        return in_strips(torch.add, x, resized, into=x)
+        return ResizedMap(self.mix(cells), size, window=stride, stride=stride)
 
 
 class ExpertMixer(nn.Module):
@@ -95,20 +94,21 @@ class ExpertMixer(nn.Module):
         self.experts = MoRE(channels, ranks)
         self.project = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module, into: Tensor | None = None) -> Tensor:
         convolve, activate, expand = self.expand
         # each step runs strip by strip as far as it is local, and no map outlives its use
         inner = in_strips(lambda strip: activate(convolve(norm(strip))), x, reach=1)
         to_values, to_context = half_convs(cast("nn.Conv2d", expand), shuffle=self.shuffle)
-        values = in_strips(lambda strip: self.values(to_values(strip)), inner, reach=1)
-        context = self.context(in_strips(to_context, inner, into=inner))
+        values = ComputedMap(lambda strip: self.values(to_values(strip)), inner, reach=1)
+        context = ComputedMap(to_context, inner)
         del inner
         modulate = self.experts.choose(values)
-        return in_strips(
-            lambda skip, values, context: skip + self.project(modulate(values, context)),
-            *(x, values, context),
-            into=values,
-        )
+
+        def mixed(skip: Tensor, values: Tensor, context: Tensor, pooled: Tensor) -> Tensor:
+            return skip + self.project(modulate(values, context + pooled))
+
+        # twice as many strips, for the maps that are computed on the way
+        return in_strips(mixed, x, values, context, self.context(context), inflation=2, into=into)
 
 
 class StripedModulation(nn.Module):
@@ -121,8 +121,10 @@ class StripedModulation(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
         self.reach = kernel_size // 2
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
-        return in_strips(lambda strip: strip + self._modulated(norm(strip)), x, reach=self.reach)
+    def forward(self, x: Tensor, norm: nn.Module, into: Tensor | None = None) -> Tensor:
+        return in_strips(
+            lambda strip: strip + self._modulated(norm(strip)), x, reach=self.reach, into=into
+        )
 
     def _modulated(self, x: Tensor) -> Tensor:
         queries, values = map(F.gelu, conv_halves(self.expand, x))
@@ -134,7 +136,7 @@ class ExpertBlock(nn.Module):
 
     With an `ExpertMixer` it is the paper's RME, with a `StripedModulation` its SME. The mixers take
     the normalisation as an argument and add the skip themselves, so that neither needs a map of
-    its own.
+    its own. What is given as `into`, `x` itself if it is of no use afterwards, may be overwritten.
     """
 
     def __init__(self, channels: int, mixer: nn.Module) -> None:
@@ -144,9 +146,11 @@ class ExpertBlock(nn.Module):
         self.norm_ffn = LayerNorm2d(channels, NORM_EPS)
         self.ffn = GatedFFN(channels, FFN_EXPANSION * channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.mixer(x, self.norm_mixer)
-        return in_strips(lambda strip: strip + self.ffn(self.norm_ffn(strip)), x, reach=1)
+    def forward(self, x: Tensor, into: Tensor | None = None) -> Tensor:
+        mixed = self.mixer(x, self.norm_mixer, into)
+        return in_strips(
+            lambda strip: strip + self.ffn(self.norm_ffn(strip)), mixed, reach=1, into=mixed
+        )
 
 
 class SeemoRe(SRNetwork):
@@ -193,17 +197,22 @@ class SeemoRe(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        image = self.mean_shift(pad_to_minimum(x, self.least_side))
-        deep = self.head(image)
+        image = pad_to_minimum(x, self.least_side)
+        deep = self._first(image)
         for block in chain.from_iterable(cast("list[nn.Sequential]", self.body)):
-            deep = block(deep)  # a group would hold its input until its end
-        out = in_strips(self._pixels, image, deep, reach=3, scale=self.scale)
+            deep = block(deep, deep)  # a group would hold its input until its end
+        passing = PassingMap(deep)
+        del deep
+        out = in_strips(self._pixels, image, passing, reach=3, scale=self.scale)
         return crop(out, self.scale * height, self.scale * width)
+
+    def _first(self, image: Tensor) -> Tensor:
+        return self.head(self.mean_shift(image))
 
     def _pixels(self, image: Tensor, deep: Tensor) -> Tensor:
         deep = self.body_out(self.norm(deep))
         # computing the first features again takes less than holding them all the way
-        return self.mean_shift.restore(self.upsampler(self.head(image) + deep))
+        return self.mean_shift.restore(self.upsampler(self._first(image) + deep))
 
 
 SPEC = ArchSpec(

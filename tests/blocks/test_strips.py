@@ -6,7 +6,16 @@ from torch import nn
 from torch.nn import functional as F
 
 import sr_zoo
-from sr_zoo.blocks import NarrowingUpsampler, ResizedMap, in_strips, strips
+from sr_zoo.blocks import (
+    ComputedMap,
+    NarrowingUpsampler,
+    PassingMap,
+    ResizedMap,
+    global_mean,
+    in_strips,
+    pad_to_minimum,
+    strips,
+)
 from sr_zoo.inference.memory import PeakMemory
 
 
@@ -51,6 +60,58 @@ def test_a_map_that_is_of_no_use_any_more_is_overwritten(narrow):
     assert torch.equal(a, expected)
 
 
+@pytest.mark.parametrize("height", [40, 53, 64])
+@torch.inference_mode()
+def test_a_map_can_be_overwritten_by_layers_that_see_the_rows_around(narrow, height):
+    torch.manual_seed(0)
+    layers = nn.Conv2d(4, 4, 7, padding=3)
+    for form in (torch.contiguous_format, torch.channels_last):
+        a = torch.rand(2, 4, height, 7).contiguous(memory_format=form)
+        expected = layers(a)
+        assert in_strips(layers, a, reach=3, into=a) is a
+        torch.testing.assert_close(a, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("height", [32, 39, 53])
+@torch.inference_mode()
+def test_pooling_is_cut_between_its_windows(narrow, height):
+    a = torch.rand(1, 4, height, 11)
+    pool = nn.AvgPool2d(3, stride=3)
+    assert torch.equal(in_strips(pool, a, shrink=3), pool(a))
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+@torch.inference_mode()
+def test_a_computed_map_is_what_its_layers_make(narrow, monkeypatch, kept):
+    monkeypatch.setattr(strips, "KEPT_STRIPS", kept)
+    torch.manual_seed(0)
+    layers, a = nn.Conv2d(4, 4, 5, padding=2), torch.rand(2, 4, 53, 7)
+    expected = layers(a)
+    computed = ComputedMap(layers, a, reach=2)
+    torch.testing.assert_close(global_mean(computed), expected.mean((-2, -1), keepdim=True))
+    out = in_strips(torch.add, a, computed)
+    torch.testing.assert_close(out, a + expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(computed.whole(), expected, atol=1e-6, rtol=0)
+
+
+@torch.inference_mode()
+def test_a_passing_map_is_let_go_of_behind_the_strip_that_is_read(narrow):
+    layers, a = nn.Conv2d(4, 4, 5, padding=2), torch.rand(1, 4, 160, 64)
+    expected = layers(a)
+    passing = PassingMap(a)
+    assert torch.equal(passing.whole(), a)
+    out = in_strips(layers, passing, reach=2)
+    torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
+    assert passing.whole().shape[-2] <= 2 * strips.LEAST_ROWS
+
+
+@torch.inference_mode()
+def test_an_image_that_is_large_enough_is_not_copied():
+    a = torch.rand(1, 3, 9, 9)
+    assert pad_to_minimum(a, 9) is a
+    assert pad_to_minimum(a, 10).shape[-2:] == (10, 10)
+
+
 @torch.inference_mode()
 def test_a_resized_map_comes_into_being_strip_by_strip(narrow):
     size = (97, 50)
@@ -87,4 +148,4 @@ def test_networks_need_less_memory_for_the_same_picture(name, monkeypatch):
 
     (whole, much), (cut, little) = run(1 << 20), run(1)
     torch.testing.assert_close(cut, whole, atol=1e-5, rtol=0)
-    assert little < 0.9 * much
+    assert little < 0.7 * much
