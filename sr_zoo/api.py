@@ -44,8 +44,8 @@ class ModelInfo:
         halo: LR pixels around an output pixel's position that can change it, statistics over the
             whole image held fixed.
         tile_exact: Whether tiles with that halo give the untiled output. False where a layer
-            averages over the whole image or attends to all of it: averages are gathered in a first
-            pass, and the output is close, not equal.
+            averages over the whole image, attends to all of it or mixes its opposite borders:
+            averages are gathered in a first pass, and the output is close, not equal.
         weights: Known weight files, best default first.
         budgets: Kinds of budget that `Upscaler` takes for it, and what each says; empty for a
             network that always computes the same.
@@ -129,7 +129,7 @@ def model_info(name: str) -> ModelInfo:
         reference=spec.reference,
         reference_license=spec.reference_license,
         halo=variant.halo,
-        tile_exact=not (spec.global_statistics or spec.global_attention or spec.fading),
+        tile_exact=spec.tile_exact,
         weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
         budgets=spec.network.budgets(),
     )

@@ -77,6 +77,8 @@ class ArchSpec:
             less, so that a tile comes as close as rounding, and no closer.
         wraps: Whether windows wrap around the image's borders: a tile there takes its halo from the
             opposite one. Such a network resizes no pooled map.
+        mixes_borders: Whether some layer mixes pixels at opposite borders of the image, so that a
+            tile at one of them only comes close to the untiled output.
     """
 
     network: type[SRNetwork]
@@ -91,6 +93,13 @@ class ArchSpec:
     global_attention: bool = False
     fading: bool = False
     wraps: bool = False
+    mixes_borders: bool = False
+
+    @property
+    def tile_exact(self) -> bool:
+        """Whether tiles with their halo give the untiled output."""
+        inexact = (self.global_statistics, self.global_attention, self.fading, self.mixes_borders)
+        return not any(inexact)
 
 
 TAGS = {

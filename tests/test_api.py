@@ -28,6 +28,8 @@ def test_model_info():
     assert info.paper.arxiv == "2402.03412"
     assert not info.tile_exact
     assert sr_zoo.model_info("rlfn").tile_exact
+    assert not sr_zoo.model_info("srformer").tile_exact  # its windows mix opposite borders
+    assert sr_zoo.model_info("srformer_light").tile_exact
     assert [w.scale for w in sr_zoo.model_info("rlfn").weights] == [2, 4]
 
 

@@ -28,7 +28,7 @@ def _facts(info: ModelInfo) -> list[tuple[str, str]]:
     link = f", arXiv:{paper.arxiv}" if paper.arxiv else ""
     tiles = "equal to the untiled output"
     if not info.tile_exact:
-        tiles = "close to the untiled output: the network looks at the whole image"
+        tiles = "close to the untiled output: the network looks at more of the image"
     facts = [
         ("model", info.name),
         ("paper", f"{paper.title} ({paper.venue} {paper.year}{link})"),

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sr_zoo.api import model_info
 from sr_zoo.blocks import TileView
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
@@ -23,7 +22,7 @@ def tiles_alone(network: SRNetwork) -> bool:
     if network.identity is None:
         return False
     spec = spec_of(network.identity.name)
-    if spec.wraps or not model_info(network.identity.name).tile_exact:
+    if spec.wraps or not spec.tile_exact:
         return False
     side = 2 * spec.grid
     weight = next(network.parameters(), torch.empty(0))

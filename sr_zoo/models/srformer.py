@@ -188,5 +188,11 @@ SPEC = ArchSpec(
     grid=WINDOW_LIGHT,
 )
 OTHER_FORMS = (
-    replace(SPEC, network=SRFormer, variants={"srformer": Variant(halo=414)}, grid=WINDOW),
+    replace(
+        SPEC,
+        network=SRFormer,
+        variants={"srformer": Variant(halo=414)},
+        grid=WINDOW,
+        mixes_borders=True,  # WINDOW // 2 is odd, a key two pixels wide
+    ),
 )
