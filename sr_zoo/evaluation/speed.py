@@ -12,6 +12,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
+from time import sleep
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork
 
 CEILING_SIDE = 1024  # of the matrices whose product shows what the processor can do
+REST = 0.03  # seconds before each turn: threads of the contender before go on spinning for a while
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,10 @@ def race(
                 (each.settle or each.run)(image)
             for _ in range(rounds):
                 for kept, each in zip(turns, contenders, strict=True):
+                    sleep(REST)
                     turn = timed(each.run, image)
                     kept.append((turn.seconds, turn.cpu_seconds))
+                sleep(REST)
                 ceilings.append(CEILING_SIDE**3 / timed(torch.mm, product, product).cpu_seconds)
                 advance()
         timings += [
