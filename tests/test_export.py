@@ -13,6 +13,7 @@ from sr_zoo.blocks import ESA
 from sr_zoo.cli import main
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import export_model, exporting, ncnn, onnx
+from sr_zoo.export.channel_sums import sum_by_convolution
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
 from sr_zoo.export.program import Source, capture
@@ -48,6 +49,22 @@ def test_file_computes_what_the_network_does_at_any_size(small, tmp_path, to):
     assert opened.facts == facts_of(small)
     names = {path.name for path in tmp_path.iterdir()}
     assert names <= {f"small{suffix}", exported.path.with_suffix(".bin").name}
+
+
+def test_openvino_sums_channels_by_convolutions_to_the_same_numbers(tmp_path):
+    openvino = pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    network = build_thin("seemore_t", 4, **QUICK["seemore_t"]).eval()
+    onnx.write(Source(network, UNTOLD), tmp_path / "network.onnx")
+    core, image = openvino.Core(), torch.rand(2, 3, 50, 17)
+    model = core.read_model(tmp_path / "network.onnx")
+    assert sum_by_convolution(model) == 10  # a mean and a norm in each of five normalisations
+    assert sum_by_convolution(model) == 0
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with torch.inference_mode():
+        expected = network(image)
+    output = torch.from_numpy(compiled(image.numpy())[0])
+    torch.testing.assert_close(output, expected, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", QUICK)
