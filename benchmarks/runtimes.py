@@ -27,7 +27,7 @@ from sr_zoo.weights.convert import converter_of
 
 SCALE = 4
 SIZE = (320, 180)
-ROUNDS = 9
+ROUNDS = 15
 TOLERANCE = 1e-4
 SEEMORE_T = {
     "scale": SCALE,
