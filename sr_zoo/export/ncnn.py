@@ -140,8 +140,9 @@ def open_file(path: Path) -> Opened:
 def _enlarge(ncnn: Any, net: Any, image: Tensor) -> Tensor:
     """Run a network on one image, (3, H, W)."""
     extractor = net.create_extractor()
+    pixels = image.contiguous().numpy()  # kept: ncnn's view of it does not keep it
     # a clone: over memory that is not its own, ncnn crashes where a layer's input is used twice
-    extractor.input(INPUT, ncnn.Mat(image.contiguous().numpy()).clone())
+    extractor.input(INPUT, ncnn.Mat(pixels).clone())
     failed, output = extractor.extract(OUTPUT)
     if failed:
         raise ExportError(f"ncnn ended with code {failed} on an image of {tuple(image.shape)}")
