@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_zoo.blocks.strips import ComputedMap, may_cut, rows_of
+from sr_zoo.blocks.strips import ComputedMap, may_cut, rows_of, whole_of
 from sr_zoo.blocks.tile_view import current_view
 
 _SMALLEST_LENGTH = 1e-12  # as in F.normalize
@@ -26,10 +26,10 @@ def global_mean(x: Tensor | ComputedMap, *, stride: int = 1) -> Tensor:
         (N, C, 1, 1).
     """
     if view := current_view():
-        return view.mean(x if isinstance(x, Tensor) else x.whole(), stride)
+        return view.mean(whole_of(x), stride)
     if may_cut(x) and (isinstance(x, ComputedMap) or x.dtype in _COPIED):
         return _mean_of_parts(x)
-    return (x if isinstance(x, Tensor) else x.whole()).mean((-2, -1), keepdim=True)
+    return whole_of(x).mean((-2, -1), keepdim=True)
 
 
 def _mean_of_parts(x: Tensor | ComputedMap) -> Tensor:

@@ -67,11 +67,11 @@ def in_strips(
     maps = (first_map, *others)
     height, width = first_map.shape[-2:]
     if not may_cut(first_map):
-        return run(*map(_whole, maps))
+        return run(*map(whole_of, maps))
     rows = max(STRIP_PIXELS // (width * inflation), LEAST_ROWS, 4 * reach)
     rows = -(-rows // shrink) * shrink
     if height <= rows:
-        return run(*map(_whole, maps))
+        return run(*map(whole_of, maps))
     whole = torch.empty(0) if into is None else into
     above: Tensor | None = None  # rows of `into` that are overwritten, as they were
     for top in range(0, height // shrink * shrink, rows):
@@ -138,8 +138,8 @@ class PassingMap:
 
     def __init__(self, x: Tensor) -> None:
         self.shape, self.is_cpu = x.shape, x.is_cpu
-        strips = [strip.clone() for strip in rows_of(x)] if may_cut(x) else [x]
-        self._strips = deque(strips)
+        strips = list(rows_of(x)) if may_cut(x) else [x]
+        self._strips = deque(strip.clone() for strip in strips) if len(strips) > 1 else deque([x])
         self._top = 0  # of the first strip that is still there
 
     def whole(self) -> Tensor:
@@ -178,7 +178,8 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
 
 
-def _whole(each: Tensor | Rows) -> Tensor:
+def whole_of(each: Tensor | Rows) -> Tensor:
+    """Return all of a map, whichever kind it is."""
     return each if isinstance(each, Tensor) else each.whole()
 
 
