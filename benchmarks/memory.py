@@ -4,7 +4,7 @@ Each runs once, in a process of its own with one thread; counted is what the pro
 beyond what it held before, output included. Prints the table of docs/benchmarks.md:
 ``python benchmarks/memory.py CLONES > docs/measured/memory.md``
 
-CLONES is as for benchmarks/runtimes.py. The weights are random: they change neither.
+CLONES is as for benchmarks/authors.py. The weights are random: they change neither.
 """
 
 import json
@@ -17,14 +17,15 @@ from time import process_time
 
 import torch
 from against_authors import RETURN_MEMORY, peak_resident, resident
-from runtimes import SCALE, rlfn, seemore
+from authors import authors_of
 from torch import Tensor
 
 import sr_zoo
 from sr_zoo.evaluation.speed import machine_line
 
+SCALE = 4
 HEIGHT, WIDTH = 720, 1280
-AUTHORS = {"seemore_t": seemore, "rlfn": rlfn}
+MODELS = ("seemore_t", "rlfn")
 THEIRS = "the authors' code"
 OURS = {
     "Upscaler, float32": {"dtype": "float32"},
@@ -36,7 +37,8 @@ OURS = {
 def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
     """Return what enlarges."""
     if side == THEIRS:
-        return AUTHORS[name](clones).eval()
+        authors = authors_of(name, clones, SCALE)
+        return authors.run(authors.build()[0])
     network = sr_zoo.create_model(name, SCALE, pretrained=False)
     return sr_zoo.Upscaler(network, runtime="torch", **OURS[side]).tensor
 
@@ -64,7 +66,7 @@ def main() -> None:
     print("| 1280x720 to 5120x2880 | peak memory | of theirs | CPU time | faster |")
     print("|---|---|---|---|---|")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **RETURN_MEMORY}
-    for name in AUTHORS:
+    for name in MODELS:
         theirs: tuple[float, float] | None = None
         for side in (THEIRS, *OURS):
             command = [sys.executable, __file__, "--measure", name, side, sys.argv[1]]
