@@ -10,7 +10,7 @@ from sr_zoo import errors
 from sr_zoo.cli import main
 from sr_zoo.imaging import video as files
 from sr_zoo.imaging.remux import CONTAINERS
-from sr_zoo.imaging.video import Encoding
+from sr_zoo.imaging.video import Encoding, SegmentWriter, VideoFrame
 from sr_zoo.inference import video
 from sr_zoo.inference.video import upscale_video
 
@@ -195,6 +195,32 @@ def test_subtitles_are_copied(subtitled, tmp_path):
     with pytest.raises(errors.ImageWriteError, match=r"b\.mp4: cannot hold .*mkv holds every kind"):
         upscale_video(upscaler, subtitled, tmp_path / "b.mp4", progress=False)
     assert not (tmp_path / "b.mp4").exists()
+
+
+class Unset:
+    """A stream of x265 as it is below three frames: what is subtracted from the decoding times is
+    set at the third, and is until then whatever the memory held."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def encode(self, frame):
+        packets = self.stream.encode(frame)
+        for packet in packets:
+            packet.dts += 1000
+        return packets
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_segments_too_short_to_reorder_are_written(clip, tmp_path, frames):
+    with files.open_clip(clip) as opened:
+        writer = SegmentWriter(tmp_path / "a.nut", opened, (24, 32), Encoding("hevc"))
+        writer._stream = Unset(writer._stream)
+        for time in range(frames):
+            writer.add(VideoFrame(picture(time), time))
+        writer.close()
+    with av.open(str(tmp_path / "a.nut")) as container:
+        assert len(list(container.decode(video=0))) == frames
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])

@@ -23,6 +23,7 @@ CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 QUIET = {"hevc": {"x265-params": "log-level=error"}}  # x265 writes to standard error by itself
 USUAL_QUALITY = 65
 WORST_CRF = 51
+FEWEST_TO_REORDER = 3  # one that is shown between two others
 SEGMENT = ("nut", ".nut")  # a container that keeps any time base
 # libswscale's matrices by the number that files call them; others are 601, there and back
 MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}
@@ -206,7 +207,11 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Encode what is still waiting, and finish the file."""
-        self._container.mux(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        if self._count < FEWEST_TO_REORDER:  # until then x265 leaves their decoding times to chance
+            for packet in packets:
+                packet.dts = packet.pts
+        self._container.mux(packets)
         self._container.close()
 
 
