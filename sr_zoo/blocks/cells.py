@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.tile_view import TileView, current_view
 
 
@@ -22,11 +23,12 @@ def max_pool_to_cells(x: Tensor, cell: int) -> Tensor:
     Written with indices: PyTorch's own operator does not export with dynamic sizes.
     """
     view = current_view()
-    return _pool_axis(_pool_axis(x, 0, cell, view), 1, cell, view)
+    pixels = channels_last(x)  # index_select lays out anew, with the last axis together
+    return channels_first(_pool_axis(_pool_axis(pixels, 0, cell, view), 1, cell, view))
 
 
 def _pool_axis(x: Tensor, axis: int, cell: int, view: TileView | None) -> Tensor:
-    length = x.shape[2 + axis]
+    length = x.shape[1 + axis]
     whole = length if view is None else view.length(axis, length)
     origin = 0 if view is None else view.origin[axis]
     whole_cells = whole // cell
@@ -35,8 +37,8 @@ def _pool_axis(x: Tensor, axis: int, cell: int, view: TileView | None) -> Tensor
     last = ((cells + 1) * whole + whole_cells - 1) // whole_cells - 1 - origin
     # no window is longer than 2 * cell; shorter ones read their last pixel again
     pixels = torch.minimum(first[:, None] + torch.arange(2 * cell, device=x.device), last[:, None])
-    windows = x.index_select(2 + axis, pixels.clamp(max=length - 1).flatten())
-    return torch.unflatten(windows, 2 + axis, (-1, 2 * cell)).amax(3 + axis)
+    windows = x.index_select(1 + axis, pixels.clamp(max=length - 1).flatten())
+    return torch.unflatten(windows, 1 + axis, (-1, 2 * cell)).amax(2 + axis)
 
 
 def spread_cells(cells: Tensor, size: tuple[int, int], cell: int) -> Tensor:

@@ -121,6 +121,26 @@ class BSConv(nn.Sequential):
         )
 
 
+def conv2d_each(x: Tensor, weight: Tensor, bias: Tensor, padding: int) -> Tensor:
+    """Convolve each image of a batch with a kernel of its own.
+
+    Args:
+        x: (N, in_channels, H, W).
+        weight: (N, out_channels, in_channels, k, k).
+        bias: (N, out_channels).
+        padding: Zeros around each image.
+
+    Returns:
+        (N, out_channels, H', W').
+    """
+    if len(x) == 1:  # reshaped as below it would be taken for one laid out plane by plane
+        return F.conv2d(x, weight[0], bias[0], padding=padding)
+    # the images become groups of one image's channels
+    images = x.flatten(0, 1)[None]
+    out = F.conv2d(images, weight.flatten(0, 1), bias.flatten(), padding=padding, groups=len(x))
+    return torch.unflatten(out[0], 0, (len(x), -1))
+
+
 def conv1x1(in_channels: int, out_channels: int) -> nn.Conv2d:
     """Return a 1x1 convolution, a linear layer for each pixel."""
     return nn.Conv2d(in_channels, out_channels, 1)

@@ -89,6 +89,6 @@ class FeatureDistillation(nn.Module):
         parts = []
         for distil, refine in zip(self.distil, self.refine, strict=True):
             parts.append(self.act(distil(x)))
-            x = self.act(x + refine(x))
+            x = self.act(refine(x).add_(x))
         parts.append(self.act(self.narrow(x)))
         return self.project(torch.cat(parts, dim=1))

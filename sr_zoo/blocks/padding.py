@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.strips import is_traced
 
 
@@ -28,13 +29,16 @@ def pad_to_multiple(x: Tensor, multiple: int, *, repeat_edge: bool = False) -> T
     mode, they are the mirror. An image smaller than what is missing is mirrored again and again,
     where that mode raises.
     """
-    for dim in (-2, -1):
-        length = x.shape[dim]
+    if not is_traced() and all(side % multiple == 0 for side in x.shape[-2:]):
+        return x  # padding by nothing copies
+    pixels = channels_last(x)  # index_select lays out anew, with the last axis together
+    for dim in (1, 2):
+        length = pixels.shape[dim]
         period = 2 * length if repeat_edge else max(2 * (length - 1), 1)
         cells = _wrap(torch.arange(next_multiple(length, multiple), device=x.device), period)
         mirrored = period - 1 - cells if repeat_edge else period - cells
-        x = x.index_select(dim, torch.minimum(cells, mirrored))
-    return x
+        pixels = pixels.index_select(dim, torch.minimum(cells, mirrored))
+    return channels_first(pixels)
 
 
 def pad_symmetric(x: Tensor, border: int) -> Tensor:
@@ -42,11 +46,12 @@ def pad_symmetric(x: Tensor, border: int) -> Tensor:
 
     An image smaller than `border` is mirrored again and again.
     """
-    for dim in (-2, -1):
-        length = x.shape[dim]
+    pixels = channels_last(x)  # as above
+    for dim in (1, 2):
+        length = pixels.shape[dim]
         cells = _wrap(torch.arange(-border, length + border, device=x.device), 2 * length)
-        x = x.index_select(dim, torch.minimum(cells, 2 * length - 1 - cells))
-    return x
+        pixels = pixels.index_select(dim, torch.minimum(cells, 2 * length - 1 - cells))
+    return channels_first(pixels)
 
 
 def _wrap(cells: Tensor, period: int) -> Tensor:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import MeanShift, StagedUpsampler, global_mean
+from sr_zoo.blocks import MeanShift, StagedUpsampler, conv2d_each, global_mean
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -54,19 +54,15 @@ class DynamicConv2d(nn.Module):
             nn.init.kaiming_uniform_(kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels = x.shape[:2]
         logits = self.router(global_mean(x)).flatten(1)
         share = (logits / TEMPERATURE).softmax(dim=-1)
         if torch.compiler.is_compiling():
             # exported files know no number of groups that depends on the batch
             every = F.conv2d(x, self.weight.flatten(0, 1), self.bias.flatten(), padding=1)
-            every = torch.unflatten(every, 1, (NUM_KERNELS, channels))
+            every = torch.unflatten(every, 1, (NUM_KERNELS, -1))
             return (share[..., None, None, None] * every).sum(1)
-        weight = (share @ self.weight.flatten(1)).reshape(-1, channels, 3, 3)
-        bias = (share @ self.bias).flatten()
-        # the images of the batch become groups of one image's channels
-        images = x.reshape(1, batch * channels, *x.shape[2:])
-        return F.conv2d(images, weight, bias, padding=1, groups=batch).reshape(x.shape)
+        weight = torch.unflatten(share @ self.weight.flatten(1), 1, self.weight.shape[1:])
+        return conv2d_each(x, weight, share @ self.bias, padding=1)
 
 
 class HeterogeneousBlock(nn.Module):

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import crop, global_mean, pad_to_multiple
+from sr_zoo.blocks import conv2d_each, crop, global_mean, pad_to_multiple
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -53,12 +53,9 @@ class AssembledConv(nn.Module):
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return self._mixed_outputs(x, shares)
-        batch, channels, height, width = x.shape
         kernels = torch.einsum("noe,eoihw->noihw", shares, self.weight)
         bias = torch.einsum("noe,eo->no", shares, self.bias)
-        images = x.reshape(1, batch * channels, height, width)
-        out = F.conv2d(images, kernels.flatten(0, 1), bias.flatten(), padding=1, groups=batch)
-        return out.reshape(x.shape)
+        return conv2d_each(x, kernels, bias, padding=1)
 
     def _mixed_outputs(self, x: Tensor, shares: Tensor) -> Tensor:
         """Mix what the candidates give: slower, but exports for any number of images."""

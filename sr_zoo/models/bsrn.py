@@ -83,7 +83,7 @@ class SmallESDB(nn.Module):
         self.project = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.project(self.gain * self.attention(self.distillation(x)))
+        return self.project(self.gain * self.attention(self.distillation(x))).add_(x)
 
 
 class BlueprintNetwork(SRNetwork):
@@ -105,7 +105,9 @@ class BlueprintNetwork(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        shallow = self.head(pad_to_minimum(x, self.least_side).repeat(1, INPUT_COPIES, 1, 1))
+        # `repeat` would lay the copies, and with them every map that follows, out plane by plane
+        copies = torch.cat([pad_to_minimum(x, self.least_side)] * INPUT_COPIES, dim=1)
+        shallow = self.head(copies)
         deep = self.body_out(self.fuse_features(self.body(shallow)))
         return crop(self.upsampler(shallow + deep), self.scale * height, self.scale * width)
 

@@ -26,7 +26,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ESA, PixelShuffleUpsampler, conv3x3, crop, global_mean, pad_to_minimum
+from sr_zoo.blocks import (
+    ESA,
+    PixelShuffleUpsampler,
+    channels_first,
+    channels_last,
+    conv3x3,
+    crop,
+    global_mean,
+    pad_to_minimum,
+)
 from sr_zoo.blocks.reparam import as_conv, identity_conv, merge_parallel, new_conv
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -129,8 +138,9 @@ class DynamicResidual(nn.Module):
         scale = _hard_sigmoid(self.scale(summary))[..., None, None]
         matrix = self.mix(summary).view(-1, self.rank, self.rank)
         reduced = self.reduce(x)
-        mixed = self.norm(matrix @ reduced.flatten(2)).view_as(reduced)
-        return scale, self.expand(mixed + reduced)
+        pixels = channels_last(reduced)
+        mixed = self.norm((pixels.flatten(1, 2) @ matrix.mT).flatten(0, 1)).view(pixels.shape)
+        return scale, self.expand(channels_first(mixed) + reduced)
 
 
 def _hard_sigmoid(x: Tensor) -> Tensor:

@@ -84,16 +84,21 @@ class ShuffleAttention(nn.Module):
         self.shuffle = nn.ChannelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, height, width = x.shape
-        groups = x.reshape(batch * self.GROUPS, channels // self.GROUPS, height, width)
-        a, b = groups.chunk(2, dim=1)
-        mean_a, mean_b = global_mean(groups).chunk(2, dim=1)
-        a = a * torch.sigmoid(self.channel_weight * mean_a + self.channel_bias)
-        centred = b - mean_b
-        normal = centred * (global_mean(centred.square()) + GROUP_NORM_EPS).rsqrt()
-        normal = normal * self.norm_weight[:, None, None] + self.norm_bias[:, None, None]
-        b = b * torch.sigmoid(self.spatial_weight * normal + self.spatial_bias)
-        return self.shuffle(torch.cat([a, b], dim=1).reshape(batch, channels, height, width))
+        # all channels at once, each with its mean, slope and offset: cut into groups and put
+        # together again, this map and all that come after would be laid out plane by plane
+        mean = global_mean(x)
+        centred = x - mean
+        to_halves = (self.GROUPS, 2, -1)
+        half = torch.unflatten(centred, 1, to_halves)[:, :, 1].flatten(1, 2)
+        variance = torch.unflatten(global_mean(half.square()), 1, (self.GROUPS, -1))
+        slope = self.spatial_weight * (variance + GROUP_NORM_EPS).rsqrt()
+        slope = slope * self.norm_weight[:, None, None]
+        offset = self.spatial_weight * self.norm_bias[:, None, None] + self.spatial_bias
+        by_mean = torch.unflatten(mean, 1, to_halves)[:, :, 0] * self.channel_weight
+        slopes = torch.stack([torch.zeros_like(slope), slope], dim=2).flatten(1, 3)
+        offsets = torch.stack([by_mean + self.channel_bias, offset.expand_as(slope)], dim=2)
+        gate = torch.sigmoid(torch.addcmul(offsets.flatten(1, 3), centred, slopes))
+        return self.shuffle(x * gate)
 
 
 class WideUnit(nn.Module):

@@ -1,0 +1,49 @@
+"""Maps stay in channels-last memory from layer to layer, where convolutions run fastest.
+
+A layer that lays its output out plane by plane is not wrong, and nothing tells of it but the time:
+1x1 and depthwise convolutions keep what they are given, all to the end of the network.
+"""
+
+import pytest
+import torch
+from thin import build_thin
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import sr_zoo
+from sr_zoo.inference.runtimes.eager import TorchRunner
+from sr_zoo.registry import spec_of
+
+MOST = 0.1  # of the multiplications
+# begins with an interpolated image, of one channel, whose layout cannot be told
+INTERPOLATING = {"srcnn"}
+CONVOLUTIONAL = [
+    name
+    for name in sr_zoo.list_models()
+    if "transformer" not in spec_of(name).tags and name not in INTERPOLATING
+]
+
+
+class Multiplications(TorchDispatchMode):
+    """Counts those of convolutions, by whether their input lies plane by plane."""
+
+    def __init__(self):
+        super().__init__()
+        self.total = self.by_planes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function in (torch.ops.aten.conv2d.default, torch.ops.aten.convolution.default):
+            x, weight = args[:2]
+            count = weight.numel() * x.shape[-2] * x.shape[-1]
+            self.total += count
+            if x.shape[1] > 1 and x.stride(1) > 1:
+                self.by_planes += count
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_convolutions_are_given_channels_last_maps(name):
+    network = build_thin(name, max(s for s in sr_zoo.model_info(name).scales if s <= 4))
+    runner = TorchRunner(sr_zoo.fuse(network))
+    with torch.inference_mode(), Multiplications() as seen:
+        runner(torch.rand(1, 3, 64, 96))
+    assert seen.by_planes <= MOST * seen.total
