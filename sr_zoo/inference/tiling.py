@@ -48,14 +48,28 @@ class Core:
     height: int
     width: int
 
-    def split(self, side: int) -> list[Core]:
-        """Cut into pieces of at most `side` pixels a side, row by row."""
+    def split(self, side: int, grid: int) -> list[Core]:
+        """Cut into pieces of at most `side` pixels a side, row by row.
+
+        As few as that takes, and about equal: convolutions treat a map of few columns, as the rest
+        of an image would be, in another way than a wide one, and round in another.
+
+        Args:
+            side: A multiple of `grid`.
+            grid: Pieces begin on multiples of this.
+        """
         bottom, right = self.top + self.height, self.left + self.width
+        down, across = (_step(length, side, grid) for length in (self.height, self.width))
         return [
-            Core(top, left, min(side, bottom - top), min(side, right - left))
-            for top in range(self.top, bottom, side)
-            for left in range(self.left, right, side)
+            Core(top, left, min(down, bottom - top), min(across, right - left))
+            for top in range(self.top, bottom, down)
+            for left in range(self.left, right, across)
         ]
+
+
+def _step(length: int, side: int, grid: int) -> int:
+    """Return how long pieces are, but the last, where a length becomes as few as `side` allows."""
+    return _ceil(-(-length // -(-length // side)), grid)
 
 
 @dataclass(frozen=True)
@@ -80,7 +94,7 @@ class Tiling:
 
     def cores(self, height: int, width: int) -> list[Core]:
         """Return the cores of the tiles of an image, row by row."""
-        return Core(0, 0, height, width).split(self.side)
+        return Core(0, 0, height, width).split(self.side, self.grid)
 
     def cut(self, core: Core, whole: tuple[int, int], statistics: Statistics) -> Cut:
         """Return the tile around a core.
@@ -226,7 +240,7 @@ def _visit(
     while waiting:
         core = waiting.popleft()
         if max(core.height, core.width) > tiling.side:
-            waiting.extendleft(reversed(core.split(tiling.side)))
+            waiting.extendleft(reversed(core.split(tiling.side, tiling.grid)))
             continue
         cut = tiling.cut(core, (height, width), statistics)
         output = run_if_fits(lambda tile: _run(network, image, tile), cut)
