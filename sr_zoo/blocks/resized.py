@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.channels import channels_first, channels_last
+from sr_zoo.blocks.strips import may_cut
 from sr_zoo.blocks.tile_view import TileView, current_view
 
 
@@ -36,13 +38,15 @@ def resize_pooled(
         (N, C, H, W).
     """
     view = current_view()
-    if view is None:
+    if view is None and not may_cut(cells):
         return F.interpolate(cells, size=size, mode="bilinear", align_corners=align_corners)
-    for axis in (0, 1):
+    view = view or _whole(size)
+    pixels = channels_last(cells).float()
+    for axis in (1, 0):
         length = cells.shape[axis - 2]
         sampling = view.sampling(axis, length, size[axis], window, stride, multiple, align_corners)
-        cells = _resize_axis(cells, axis, sampling)
-    return cells
+        pixels = _resize_axis(pixels, axis, sampling)
+    return channels_first(pixels).to(cells.dtype)
 
 
 class ResizedMap:
@@ -74,7 +78,8 @@ class ResizedMap:
     def __getitem__(self, place: tuple[EllipsisType, slice, slice], /) -> Tensor:
         _, rows, columns = place
         sampling = tuple(each[rows] for each in self._rows)
-        return _resize_axis(self._wide, 0, sampling)[..., columns]
+        pixels = _resize_axis(self._wide, 0, sampling)
+        return channels_first(pixels).to(self._cells.dtype)[..., columns]
 
     @cached_property
     def _rows(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,20 +87,27 @@ class ResizedMap:
 
     @cached_property
     def _wide(self) -> Tensor:
-        """At the map's full width already, (N, C, h, W)."""
-        return _resize_axis(self._cells, 1, self._sampling(1))
+        """At the map's full width already, (N, h, W, C)."""
+        return _resize_axis(channels_last(self._cells).float(), 1, self._sampling(1))
 
     def _sampling(self, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-        whole, start = self._size, (0, 0)
-        view = current_view() or TileView(whole, start, whole, start, whole)
+        view = current_view() or _whole(self._size)
         cells, size = self._cells.shape[axis - 2], self._size[axis]
         return view.sampling(axis, cells, size, *self._grid)
 
 
-def _resize_axis(cells: Tensor, axis: int, sampling: tuple[Tensor, ...]) -> Tensor:
-    """Resize (N, C, H, W) along rows (0) or columns (1)."""
-    low, high, weight = (each.to(cells.device) for each in sampling)
-    weight = weight.to(cells.dtype)
-    weight = weight[:, None] if axis == 0 else weight
-    dim = axis - 2
-    return cells.index_select(dim, low) * (1 - weight) + cells.index_select(dim, high) * weight
+def _whole(size: tuple[int, int]) -> TileView:
+    start = (0, 0)
+    return TileView(size, start, size, start, size)
+
+
+def _resize_axis(pixels: Tensor, axis: int, sampling: tuple[Tensor, ...]) -> Tensor:
+    """Resize (N, H, W, C), float32, along rows (0) or columns (1).
+
+    What comes out for a pixel depends on its place in the whole image alone, to the last bit, and
+    so on no tile or strip: nothing is left to a kernel that may round by what lies beside it.
+    """
+    low, high, weight = (each.to(pixels.device) for each in sampling)
+    weight = weight.unflatten(0, (-1, 1) if axis == 1 else (-1, 1, 1))
+    lower = pixels.index_select(axis + 1, low).mul_(1 - weight)
+    return lower.add_(pixels.index_select(axis + 1, high).mul_(weight))

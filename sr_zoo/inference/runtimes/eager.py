@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
+
+LARGEST_KEPT = (32 << 20) - (64 << 10)  # glibc does not adapt to blocks of more than 32 MiB
 
 
 class TorchRunner(Runner):
@@ -31,6 +34,7 @@ class TorchRunner(Runner):
     sees_views = True
 
     def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+        _keep_freed_memory()
         self.scale = network.scale
         self._dtype = dtype
         self._network: Callable[[Tensor], Tensor] = _channels_last(
@@ -69,6 +73,17 @@ class CompiledRunner(TorchRunner):
     def __call__(self, image: Tensor, /) -> Tensor:
         with whole_image():
             return super().__call__(image)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let the C library keep what one layer frees for the next, up to 64 MiB.
+
+    By default glibc gives large blocks back to the system at once, which clears every page of the
+    next one. It adapts to the largest block that was ever freed, and so to this one, which takes no
+    memory since nobody writes to it. Limits that users set (``MALLOC_MMAP_THRESHOLD_``) stay.
+    """
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
 
 
 def _compilers() -> tuple[str, ...]:
