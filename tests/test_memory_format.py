@@ -4,12 +4,15 @@ A layer that lays its output out plane by plane is not wrong, and nothing tells 
 1x1 and depthwise convolutions keep what they are given, all to the end of the network.
 """
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from thin import build_thin
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sr_zoo
+from sr_zoo.blocks import TileView
 from sr_zoo.inference.runtimes.eager import TorchRunner
 from sr_zoo.registry import spec_of
 
@@ -40,10 +43,15 @@ class Multiplications(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+def in_a_tile():
+    return TileView((64, 192), (0, 0), (64, 96), (0, 0), (64, 96)).active()
+
+
+@pytest.mark.parametrize("seen_by", [nullcontext, in_a_tile])
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_convolutions_are_given_channels_last_maps(name):
+def test_convolutions_are_given_channels_last_maps(name, seen_by):
     network = build_thin(name, max(s for s in sr_zoo.model_info(name).scales if s <= 4))
     runner = TorchRunner(sr_zoo.fuse(network))
-    with torch.inference_mode(), Multiplications() as seen:
+    with torch.inference_mode(), seen_by(), Multiplications() as seen:
         runner(torch.rand(1, 3, 64, 96))
     assert seen.by_planes <= MOST * seen.total

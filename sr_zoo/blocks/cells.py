@@ -55,11 +55,12 @@ def spread_cells(cells: Tensor, size: tuple[int, int], cell: int) -> Tensor:
     view = current_view()
     if view is None:
         return F.interpolate(cells, size=size, mode="nearest")
+    spread = channels_last(cells)  # as above
     for axis in (0, 1):
         whole = view.length(axis, size[axis])
         pixels = torch.arange(size[axis], device=cells.device) + view.origin[axis]
         # float32, so that every pixel rounds as in PyTorch's resize
         index = (pixels.float() * torch.tensor((whole // cell) / whole)).long()
         index -= view.origin[axis] // cell
-        cells = cells.index_select(2 + axis, index.clamp(0, cells.shape[2 + axis] - 1))
-    return cells
+        spread = spread.index_select(1 + axis, index.clamp(0, cells.shape[2 + axis] - 1))
+    return channels_first(spread)

@@ -41,7 +41,7 @@ def resize_pooled(
     if view is None and not may_cut(cells):
         return F.interpolate(cells, size=size, mode="bilinear", align_corners=align_corners)
     view = view or _whole(size)
-    pixels = channels_last(cells).float()
+    pixels = _to_resize(cells)
     for axis in (1, 0):
         length = cells.shape[axis - 2]
         sampling = view.sampling(axis, length, size[axis], window, stride, multiple, align_corners)
@@ -88,7 +88,7 @@ class ResizedMap:
     @cached_property
     def _wide(self) -> Tensor:
         """At the map's full width already, (N, h, W, C)."""
-        return _resize_axis(channels_last(self._cells).float(), 1, self._sampling(1))
+        return _resize_axis(_to_resize(self._cells), 1, self._sampling(1))
 
     def _sampling(self, axis: int) -> tuple[Tensor, Tensor, Tensor]:
         view = current_view() or _whole(self._size)
@@ -101,13 +101,18 @@ def _whole(size: tuple[int, int]) -> TileView:
     return TileView(size, start, size, start, size)
 
 
+def _to_resize(cells: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, H, W, C), at least in float32, as torch weighs them too."""
+    return channels_last(cells).to(torch.promote_types(cells.dtype, torch.float32))
+
+
 def _resize_axis(pixels: Tensor, axis: int, sampling: tuple[Tensor, ...]) -> Tensor:
-    """Resize (N, H, W, C), float32, along rows (0) or columns (1).
+    """Resize (N, H, W, C) along rows (0) or columns (1).
 
     What comes out for a pixel depends on its place in the whole image alone, to the last bit, and
     so on no tile or strip: nothing is left to a kernel that may round by what lies beside it.
     """
     low, high, weight = (each.to(pixels.device) for each in sampling)
-    weight = weight.unflatten(0, (-1, 1) if axis == 1 else (-1, 1, 1))
+    weight = weight.to(pixels.dtype).unflatten(0, (-1, 1) if axis == 1 else (-1, 1, 1))
     lower = pixels.index_select(axis + 1, low).mul_(1 - weight)
     return lower.add_(pixels.index_select(axis + 1, high).mul_(weight))
