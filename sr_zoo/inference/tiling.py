@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from math import lcm
 from types import EllipsisType
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,8 @@ from sr_zoo.blocks import TileView
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork
+
+REGISTER = 16  # numbers in float32, of the widest that processors have
 
 Argument = TypeVar("Argument")
 
@@ -52,7 +55,8 @@ class Core:
         """Cut into pieces of at most `side` pixels a side, row by row.
 
         As few as that takes, and about equal: convolutions treat a map of few columns, as the rest
-        of an image would be, in another way than a wide one, and round in another.
+        of an image would be, in another way than a wide one, and round in another. So do some
+        activations with the last pixels of a map that does not fill the processor's registers.
 
         Args:
             side: A multiple of `grid`.
@@ -69,7 +73,8 @@ class Core:
 
 def _step(length: int, side: int, grid: int) -> int:
     """Return how long pieces are, but the last, where a length becomes as few as `side` allows."""
-    return _ceil(-(-length // -(-length // side)), grid)
+    least = -(-length // -(-length // side))
+    return min(_ceil(least, lcm(grid, REGISTER)), side)
 
 
 @dataclass(frozen=True)
