@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ShiftConv, add_identity, conv3x3, conv_halves
+from sr_zoo.blocks import ShiftConv, add_identity, conv2d_each, conv3x3, conv_halves
 
 
 def test_added_identity_hands_every_channel_on():
@@ -45,3 +45,12 @@ def test_halves_of_a_convolution_are_those_of_its_shuffled_output(bias):
     expected = F.channel_shuffle(conv(x), 2).chunk(2, dim=1)
     torch.testing.assert_close(conv_halves(conv, x, shuffle=True), expected)
     torch.testing.assert_close(conv_halves(conv, x), conv(x).chunk(2, dim=1))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_each_image_is_convolved_with_its_own_kernel(batch):
+    torch.manual_seed(0)
+    x = torch.randn(batch, 4, 9, 7)
+    weight, bias = torch.randn(batch, 5, 4, 3, 3), torch.randn(batch, 5)
+    expected = [F.conv2d(x[i : i + 1], weight[i], bias[i], padding=1) for i in range(batch)]
+    torch.testing.assert_close(conv2d_each(x, weight, bias, 1), torch.cat(expected))
