@@ -80,7 +80,6 @@ class Repository:
 
 REPOSITORIES = {
     "AVC2-UESTC/CRAFT-SR": Repository(around=padded(16, "reflect")),
-    "Amazingren/NTIRE2024_ESR": Repository(),
     "ChaofWang/AWSRN": Repository("code/src", lambda scale: {"scale": [scale]}),
     "Francis0625/Omni-SR": Repository(around=lambda network, x, _: (network(2 * x - 1) + 1) / 2),
     "ECNUSR/ETDS": Repository(
@@ -207,9 +206,9 @@ class Authors:
 
     def _construct(self) -> nn.Module:
         upstream = self.golden.facts["upstream"]
-        folder = self.clones / upstream["repo"].partition("/")[2] / self.repository.root
+        clone = self.clones / upstream["repo"].partition("/")[2]
+        folder, file = clone / self.repository.root, clone / upstream["file"].split(".py")[0]
         sys.path.insert(0, str(folder))
-        file = self.clones / upstream["repo"].partition("/")[2] / upstream["file"].split(".py")[0]
         module = ".".join(file.relative_to(folder).parts)
         _stand_in_for_imports(folder, module)
         cls = getattr(importlib.import_module(module), re.match(r"\w+", upstream["cls"])[0])

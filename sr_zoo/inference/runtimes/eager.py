@@ -83,7 +83,7 @@ def _keep_freed_memory() -> None:
     next one. It adapts to the largest block that was ever freed, and so to this one, which takes no
     memory since nobody writes to it. Limits that users set (``MALLOC_MMAP_THRESHOLD_``) stay.
     """
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")  # whatever the default device
 
 
 def _compilers() -> tuple[str, ...]:
