@@ -42,7 +42,9 @@ class TorchRunner(Runner):
         )
 
     def __call__(self, image: Tensor, /) -> Tensor:
-        image = image.to(self._dtype).contiguous(memory_format=torch.channels_last)
+        # copied even where it lies so: `contiguous` leaves the stride of a single image as it is, and
+        # by another than the usual one layers take it for laid out plane by plane
+        image = image.to(self._dtype).clone(memory_format=torch.channels_last)
         return self._network(image).float()
 
 
