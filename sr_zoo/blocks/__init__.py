@@ -65,6 +65,7 @@ from sr_zoo.blocks.upsample import (
     NarrowingUpsampler,
     PixelShuffleUpsampler,
     StagedUpsampler,
+    TransposedUpsampler,
     repeat_channels,
 )
 from sr_zoo.blocks.window import (
@@ -142,6 +143,7 @@ __all__ = [
     "SwinBlock",
     "TileView",
     "TransformerLayer",
+    "TransposedUpsampler",
     "WindowAttention",
     "YCbCr",
     "add_identity",

@@ -5,7 +5,9 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from sr_zoo.blocks.reparam import new_conv
 from sr_zoo.blocks.strips import in_strips
 
 LEAKY_SLOPE = 0.01  # where the width narrows before stages
@@ -41,6 +43,58 @@ class PixelShuffleUpsampler(nn.Sequential):
             nn.Conv2d(in_channels, width, kernel_size, padding=kernel_size // 2, bias=bias),
             nn.PixelShuffle(scale),
         )
+
+
+class TransposedUpsampler(nn.ConvTranspose2d):
+    """A transposed convolution to pixels.
+
+    Source: Dong et al., FSRCNN, ECCV 2016. It fuses to a convolution and a pixel shuffle: more
+    multiplications, some by zero, in less time, and with the same rounding at every place of an
+    image and in images of any size.
+
+    Shape: (N, in_channels, H, W) to (N, out_channels, scale*H, scale*W).
+
+    Args:
+        in_channels: Width of the input.
+        out_channels: 3 for RGB.
+        scale: Upscaling factor.
+        kernel_size: Side of the square that an LR pixel spreads over.
+        padding: Rows and columns cut off above and to the left.
+
+    Raises:
+        ValueError: The size that comes out is not `scale` times the one that goes in.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, scale: int, kernel_size: int, *, padding: int
+    ) -> None:
+        missing = scale - kernel_size + 2 * padding
+        if not 0 <= missing < scale:
+            raise ValueError(
+                f"padding {padding} of a kernel of {kernel_size} does not enlarge by {scale}"
+            )
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=scale,
+            padding=padding,
+            output_padding=missing,
+        )
+
+    def fuse(self) -> nn.Sequential:
+        scale, size, padding = self.stride[0], self.kernel_size[0], int(self.padding[0])
+        # how many LR pixels away one may be whose square reaches a pixel, on either side
+        reach = max((size - 1 - padding) // scale, (padding + scale - 1) // scale)
+        side = 2 * reach + 1
+        before = scale * reach - padding
+        after = scale * side - size - before
+        # pixel p of the HR cell of LR pixel 0 takes element padding + p + scale * d from pixel -d
+        cells = F.pad(self.weight.detach(), (before, after) * 2)
+        cells = cells.unflatten(-1, (side, scale)).unflatten(-3, (side, scale)).flip(2, 4)
+        kernels = cells.permute(1, 3, 5, 0, 2, 4).reshape(-1, self.in_channels, side, side)
+        bias = None if self.bias is None else self.bias.repeat_interleave(scale**2)
+        return nn.Sequential(new_conv(kernels, bias, like=self.weight), nn.PixelShuffle(scale))
 
 
 class StagedUpsampler(nn.Sequential):

@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import FSRCNNTrunk
+from sr_zoo.blocks import FSRCNNTrunk, TransposedUpsampler
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -40,9 +40,7 @@ class FSRCNN(SRNetwork):
         for _ in range(num_layers):
             layers += [nn.Conv2d(hidden, hidden, 3, padding=1), nn.PReLU(hidden)]
         self.body = nn.Sequential(*layers, nn.Conv2d(hidden, channels, 1), nn.PReLU(channels))
-        self.upsampler = nn.ConvTranspose2d(
-            channels, 3, 9, stride=scale, padding=4, output_padding=scale - 1
-        )
+        self.upsampler = TransposedUpsampler(channels, 3, scale, 9, padding=4)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.upsampler(self.body(self.head(x)))
@@ -56,9 +54,7 @@ class SharedSlopeFSRCNN(SRNetwork):
         if scale != PCSR_SCALE:
             raise ValueError(f"scale must be {PCSR_SCALE}, got {scale}")
         self.trunk = FSRCNNTrunk(channels)
-        self.upsampler = nn.ConvTranspose2d(
-            channels, 3, 9, stride=scale, padding=3, output_padding=1
-        )
+        self.upsampler = TransposedUpsampler(channels, 3, scale, 9, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.upsampler(self.trunk(x))

@@ -51,6 +51,7 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 NEIGHBOURHOOD = 7
+SQUARE = 8
 EXPANSION = 2
 NORM_EPS = 1e-6
 
@@ -156,7 +157,7 @@ class TCSR(SRNetwork):
         num_blocks: How many.
         num_heads: Of all attention; divides `channels`.
         square: Side in pixels of the squares that attention is computed in. Costs depend on it, not
-            the output.
+            the output, but for its rounding.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class TCSR(SRNetwork):
         channels: int = 64,
         num_blocks: int = 18,
         num_heads: int = 4,
-        square: int = 8,
+        square: int = SQUARE,
     ) -> None:
         super().__init__(scale)
         self.mean_shift = MeanShift()
@@ -197,4 +198,5 @@ SPEC = ArchSpec(
         "2303.14324",
     ),
     tags=("transformer", "reading"),
+    grid=SQUARE,  # tiles round as the whole image does
 )
