@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import cache
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.precision import dtype_of
+from sr_zoo.inference.runtimes.rounding import RoundsAlike
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
@@ -42,10 +44,14 @@ class TorchRunner(Runner):
         )
 
     def __call__(self, image: Tensor, /) -> Tensor:
-        # copied even where it lies so: `contiguous` leaves the stride of a single image as it is, and
-        # by another than the usual one layers take it for laid out plane by plane
+        # copied even where it lies so: `contiguous` keeps the stride of a single image, and by an
+        # unusual one layers take it for laid out plane by plane
         image = image.to(self._dtype).clone(memory_format=torch.channels_last)
-        return self._network(image).float()
+        return self._compute(image).float()
+
+    def _compute(self, image: Tensor) -> Tensor:
+        with RoundsAlike() if image.is_cpu else nullcontext():
+            return self._network(image)
 
 
 class CompiledRunner(TorchRunner):
@@ -72,9 +78,9 @@ class CompiledRunner(TorchRunner):
         super().__init__(network, dtype)
         self._network = torch.compile(self._network, dynamic=True)
 
-    def __call__(self, image: Tensor, /) -> Tensor:
+    def _compute(self, image: Tensor) -> Tensor:
         with whole_image():
-            return super().__call__(image)
+            return self._network(image)
 
 
 @cache

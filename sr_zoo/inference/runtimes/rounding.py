@@ -1,0 +1,77 @@
+"""Activations that round a value alike wherever in a map it lies.
+
+torch computes as many values at a time as fill the processor's registers. What is left over, at the
+end of a map or of one thread's part of it, goes through another formula that can differ in the last
+bit. Tiles have their ends elsewhere than the whole image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+REGISTERS = 64  # values that torch takes at a time, of the smallest type and the widest registers
+GRAIN = 1 << 15  # values that most activations give a thread at least; GELU gives all an equal part
+
+Activation = Callable[..., Tensor]
+ACTIVATIONS: set[Activation] = {F.gelu, F.silu, torch.sigmoid, Tensor.sigmoid}
+
+
+class RoundsAlike(TorchFunctionMode):
+    """While it is active, activations compute all values of a map by the same formula."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in ACTIVATIONS and _is_dense(args[0]):
+            return fill_registers(partial(function, **kwargs), args[0])
+        return function(*args, **kwargs)
+
+
+def fill_registers(activation: Activation, x: Tensor) -> Tensor:
+    """Compute an activation, and once more where a thread had values left over.
+
+    Args:
+        activation: Of each value alone.
+        x: On the CPU, without gaps, and no gradient is asked of it.
+    """
+    result = activation(x)
+    ends = _ends_of_parts(x.numel())
+    if ends:
+        ends *= 1 + (len(ends) == 1)
+        left = (torch.tensor(ends)[:, None] - torch.arange(1, REGISTERS + 1)).clamp(min=0)
+        values = _flat(x)[left]
+        # a contiguous map may take a formula of its own
+        again = activation(values) if x.is_contiguous() else activation(values.t()).t()
+        _flat(result)[left] = again
+    return result
+
+
+def _ends_of_parts(count: int) -> list[int]:
+    """Return where threads that share so many values end, unless all fill their registers."""
+    threads = torch.get_num_threads()
+    ends: set[int] = set()
+    for parts in {threads, min(threads, -(-count // GRAIN))} if count else ():
+        part = -(-count // parts)
+        ends.update(min(end, count) for end in range(part, count + part, part))
+    return sorted(ends) if any(end % REGISTERS for end in ends) else []
+
+
+def _flat(x: Tensor) -> Tensor:
+    return x.as_strided((x.numel(),), (1,))
+
+
+def _is_dense(x: Tensor) -> bool:
+    formats = [torch.contiguous_format, *([torch.channels_last] if x.dim() == 4 else [])]
+    return any(x.is_contiguous(memory_format=memory_format) for memory_format in formats)

@@ -1,0 +1,47 @@
+"""A value's activation has the same bits wherever in a map it lies, and in a map of any size."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sr_zoo.inference.runtimes.rounding import RoundsAlike
+
+WIDTHS = range(150, 200)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=[torch.channels_last, torch.contiguous_format], ids=["last", "first"])
+def image(request):
+    values = torch.randn(1, 9, 61, max(WIDTHS), generator=torch.Generator().manual_seed(0))
+    return values.contiguous(memory_format=request.param)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("activation", [torch.sigmoid, F.silu, F.gelu, torch.Tensor.sigmoid])
+@torch.inference_mode()
+def test_a_part_of_a_map_has_the_bits_of_the_whole(activation, image):
+    layout = torch.channels_last if image.stride(1) == 1 else torch.contiguous_format
+    parts = [image[..., -width:].contiguous(memory_format=layout) for width in WIDTHS]
+    with RoundsAlike():
+        whole = activation(image)
+        found = [activation(part) for part in parts]
+    assert all(torch.equal(part, whole[..., -part.shape[-1] :]) for part in found)
+    assert [part.stride() for part in found] == [part.stride() for part in parts]
+    assert torch.allclose(whole, activation(image), atol=1e-6)
+
+
+@torch.inference_mode()
+def test_a_few_values_and_none_come_out_as_torch_computes_them(image):
+    with RoundsAlike():
+        assert torch.allclose(F.gelu(image[..., :1, :1].clone()), F.gelu(image)[..., :1, :1])
+        assert F.gelu(image[:0]).shape == image[:0].shape
+        found = F.gelu(image, approximate="tanh")
+    assert torch.allclose(found, F.gelu(image, approximate="tanh"))
+    assert not torch.equal(found, F.gelu(image))
