@@ -1,6 +1,6 @@
 """Time and memory of the networks beside their authors' code.
 
-Each network and its authors' run in turn, in a process of their own with one thread, on the same
+Each network and its authors' run in turn, in a process of their own with two threads, on the same
 320 x 180 picture with the same weights. Ours runs as `upscale` runs it in PyTorch, and again by
 OpenVINO where it can be exported; theirs as their own test code does. Outputs that are not equal
 within 1e-4 of the largest value stop it. Prints a markdown table; docs/measured/against_authors.md
@@ -35,6 +35,7 @@ from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
 HEIGHT, WIDTH = 180, 320
+THREADS = 2
 # where memory is measured, a freed tensor goes back to the system at once, so that the peak is that
 # of what is in use; where time is, not, since that takes time
 RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 20)}
@@ -60,7 +61,7 @@ def build(side: str, name: str, clones: Path) -> Network:
 def serve(side: str, name: str, clones: Path, output: Path) -> None:
     """Build a network, then run it once for each line of standard input; print the seconds."""
     warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     with redirect_stdout(sys.stderr):  # some of the authors' networks say how they are built
         network = build(side, name, clones)
     channels = authors_of(name, clones).channels
@@ -69,7 +70,7 @@ def serve(side: str, name: str, clones: Path, output: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
     with torch.inference_mode():
         for _ in sys.stdin:
-            start = process_time()  # one thread: what others run meanwhile does not count
+            start = process_time()  # what others run meanwhile does not count
             result = network(image)
             seconds = process_time() - start
             torch.save(result.clone(), output)
@@ -132,7 +133,7 @@ def start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": str(THREADS), **environment},
     )
 
 
@@ -149,7 +150,7 @@ def ask(worker: "subprocess.Popen[str]") -> list[float]:
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the page's text: a table for each machine and kind of network."""
-    lines = [f"{WIDTH} x {HEIGHT}, float32; processor time of one thread.", ""]
+    lines = [f"{WIDTH} x {HEIGHT}, float32; processor time of all threads.", ""]
     for machine in sorted({row["machine"] for row in rows.values()}, reverse=True):
         lines += [f"{machine}:", ""]
         measured = {name: row for name, row in rows.items() if row["machine"] == machine}
@@ -190,7 +191,7 @@ def main() -> None:
     if sys.argv[1] == "--serve":
         serve(sys.argv[2], sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5]))
         return
-    torch.set_num_threads(1)  # as in the workers, for the machine's line
+    torch.set_num_threads(THREADS)  # as in the workers, for the machine's line
     clones, journal, named = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     rows = json.loads(journal.read_text()) if journal.exists() else {}
     for name in named or [name for name in models() if name not in rows]:

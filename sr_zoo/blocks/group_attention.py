@@ -6,11 +6,23 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.channels import channels_first, channels_last
+from sr_zoo.blocks.reparam import as_conv
 from sr_zoo.blocks.window import merge, partition
 from sr_zoo.blocks.window_attention import attend
 
 # larger maps take longer to read from memory than a fused kernel takes to compute them again
 LARGEST_KEPT_MAP = 64  # tokens
+
+
+class _NormedProjection(nn.Sequential):
+    """A 1x1 convolution and batch normalisation, which are one convolution after training."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
+        self.in_channels = in_channels
+
+    def fuse(self) -> nn.Conv2d:
+        return as_conv(self, self.in_channels)
 
 
 class _WindowGroups(nn.Module):
@@ -27,9 +39,7 @@ class _WindowGroups(nn.Module):
         super().__init__()
         self.windows = [(size, size) for size in window_sizes]
         self.shifts = [(size // 2, size // 2) if shifted else (0, 0) for size in window_sizes]
-        self.project_in = nn.Sequential(
-            nn.Conv2d(channels, projected, 1), nn.BatchNorm2d(projected)
-        )
+        self.project_in = _NormedProjection(channels, projected)
         self.project_out = nn.Conv2d(channels, channels, 1)
 
     def split(self, x: Tensor) -> list[Tensor]:

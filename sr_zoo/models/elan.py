@@ -58,7 +58,9 @@ class LocalFeatures(nn.Sequential):
     """Local feature extraction (LFE): two shift convolutions around a ReLU."""
 
     def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__(ShiftConv(channels, hidden), nn.ReLU(), ShiftConv(hidden, channels))
+        super().__init__(
+            ShiftConv(channels, hidden), nn.ReLU(inplace=True), ShiftConv(hidden, channels)
+        )
 
 
 class ELAB(nn.Module):
