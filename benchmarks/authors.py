@@ -113,12 +113,12 @@ NOT_RUN = {
     "zononhzy/LAMNet": "has CUDA kernels",
 }
 READINGS = {"asconvsr"}  # follow the paper where the code that the golden is of does not
-_SWIN = {"depths": [6] * 6, "embed_dim": 180, "num_heads": [6] * 6, "resi_connection": "1conv"}
-_DAT = {"depth": [6] * 6, "embed_dim": 180, "num_heads": [6] * 6, "resi_connection": "1conv"}
+_CLASSICAL = {"embed_dim": 180, "num_heads": [6] * 6, "resi_connection": "1conv"}
+_DAT = {**_CLASSICAL, "depth": [6] * 6, "upsampler": "pixelshuffle"}
 # forms without a golden of their own: whose golden tells the rest, and what differs from it
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "dat": ("dat_light", {**_DAT, "expansion_factor": 4, "upsampler": "pixelshuffle"}),
-    "dat_2": ("dat_light", {**_DAT, "expansion_factor": 2, "upsampler": "pixelshuffle"}),
+    "dat": ("dat_light", {**_DAT, "expansion_factor": 4}),
+    "dat_2": ("dat_light", {**_DAT, "expansion_factor": 2}),
     "ipt": (
         "ipt_small",
         {
@@ -132,7 +132,7 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "srformer": (
         "srformer_light",
-        {**_SWIN, "window_size": 22, "upsampler": "pixelshuffle"},
+        {**_CLASSICAL, "depths": [6] * 6, "window_size": 22, "upsampler": "pixelshuffle"},
     ),
     "swinir_real": ("swinir", {"upsampler": "nearest+conv"}),
     "swinir_real_large": (
