@@ -21,14 +21,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import process_time
+from time import process_time, sleep
 from typing import Any
 
 import torch
 from authors import NOT_RUN, Network, authors_of, models
 
 import sr_zoo
-from sr_zoo.evaluation.speed import machine_line
+from sr_zoo.evaluation.speed import REST, machine_line
 from sr_zoo.inference.runtimes.eager import TorchRunner
 from sr_zoo.inference.runtimes.prepared import PreparedRunner
 from sr_zoo.registry import spec_of
@@ -70,7 +70,7 @@ def serve(side: str, name: str, clones: Path, output: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
     with torch.inference_mode():
         for _ in sys.stdin:
-            start = process_time()  # what others run meanwhile does not count
+            start = process_time()  # what others run meanwhile counts little
             result = network(image)
             seconds = process_time() - start
             torch.save(result.clone(), output)
@@ -103,6 +103,7 @@ def measure(name: str, clones: Path) -> dict[str, Any]:
         turns = 1 + FEWEST
         while len(seen["theirs"]) < turns:
             for side in tuple(workers):
+                sleep(REST)
                 if answer := ask(workers[side]):
                     seen[side].append(answer[0])
                 else:  # it ended: what OpenVINO does not take is no side

@@ -45,3 +45,22 @@ def test_a_few_values_and_none_come_out_as_torch_computes_them(image):
         found = F.gelu(image, approximate="tanh")
     assert torch.allclose(found, F.gelu(image, approximate="tanh"))
     assert not torch.equal(found, F.gelu(image))
+
+
+@torch.inference_mode()
+def test_half_of_a_maps_channels_rounds_alike_too(image, threads):
+    whole = image.contiguous(memory_format=torch.channels_last)
+    part = image[..., -171:].contiguous(memory_format=torch.channels_last)
+    with RoundsAlike():
+        assert torch.equal(F.gelu(part[:, :4]), F.gelu(whole[:, :4])[..., -171:])
+
+
+def test_activations_in_place_and_given_by_name_and_gradients_stay_torchs(image):
+    expected = F.silu(image)
+    with RoundsAlike():
+        assert torch.equal(F.silu(image.clone(), inplace=True), expected)
+        assert torch.equal(torch.sigmoid(image, out=torch.empty(0)), torch.sigmoid(image))
+        assert torch.equal(F.silu(input=image), expected)
+        (gradient,) = torch.autograd.grad(F.gelu(image.requires_grad_()).sum(), image)
+    (usual,) = torch.autograd.grad(F.gelu(image).sum(), image)
+    assert torch.equal(gradient, usual)

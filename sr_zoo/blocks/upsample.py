@@ -69,7 +69,7 @@ class TransposedUpsampler(nn.ConvTranspose2d):
         self, in_channels: int, out_channels: int, scale: int, kernel_size: int, *, padding: int
     ) -> None:
         missing = scale - kernel_size + 2 * padding
-        if not 0 <= missing < scale:
+        if padding < 0 or not 0 <= missing < scale:
             raise ValueError(
                 f"padding {padding} of a kernel of {kernel_size} does not enlarge by {scale}"
             )

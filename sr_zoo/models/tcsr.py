@@ -70,7 +70,7 @@ class NeighbourhoodAttention(nn.Module):
         channels: Width of the input and of the output.
         num_heads: Divides `channels`.
         size: Side of the neighbourhood in pixels; odd.
-        square: Side of the squares in pixels; nothing but cost depends on it.
+        square: Side of the squares in pixels; cost depends on it, and rounding.
     """
 
     index: Tensor

@@ -20,7 +20,7 @@ def test_fused_it_gives_the_same_pixels(scale, kernel_size, padding):
     assert torch.allclose(fuse_block(layer)(x), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("padding", [2, 6])
+@pytest.mark.parametrize("padding", [-1, 2, 6])
 def test_a_padding_that_does_not_fit_is_refused(padding):
     with pytest.raises(ValueError, match=f"padding {padding} of a kernel of 9"):
         TransposedUpsampler(5, 3, 4, 9, padding=padding)

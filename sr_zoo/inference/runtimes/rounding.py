@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 REGISTERS = 64  # values that torch takes at a time, of the smallest type and the widest registers
-GRAIN = 1 << 15  # values that most activations give a thread at least; GELU gives all an equal part
+GRAIN = 1 << 15  # values that it gives a thread at least; GELU shares larger maps among all threads
 
-Activation = Callable[..., Tensor]
-ACTIVATIONS: set[Activation] = {F.gelu, F.silu, torch.sigmoid, Tensor.sigmoid}
+Activation = Callable[[Tensor], Tensor]
+ACTIVATIONS: set[Callable[..., Tensor]] = {F.gelu, F.silu, torch.sigmoid, Tensor.sigmoid}
 
 
 class RoundsAlike(TorchFunctionMode):
@@ -34,8 +34,13 @@ class RoundsAlike(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if function in ACTIVATIONS and _is_dense(args[0]):
-            return fill_registers(partial(function, **kwargs), args[0])
+        elsewhere = "out" in kwargs or kwargs.get("inplace", False)
+        if function in ACTIVATIONS and len(args) == 1 and not elsewhere:
+            (x,) = args
+            if x.dim() == 4 and x.stride(1) == 1:  # channels of a map may lie among others
+                x = x.contiguous(memory_format=torch.channels_last)
+            if _is_dense(x) and not (x.requires_grad and torch.is_grad_enabled()):
+                return fill_registers(partial(function, **kwargs), x)
         return function(*args, **kwargs)
 
 
@@ -43,29 +48,31 @@ def fill_registers(activation: Activation, x: Tensor) -> Tensor:
     """Compute an activation, and once more where a thread had values left over.
 
     Args:
-        activation: Of each value alone.
+        activation: Of each value alone; it keeps its argument.
         x: On the CPU, without gaps, and no gradient is asked of it.
     """
     result = activation(x)
     ends = _ends_of_parts(x.numel())
     if ends:
-        ends *= 1 + (len(ends) == 1)
         left = (torch.tensor(ends)[:, None] - torch.arange(1, REGISTERS + 1)).clamp(min=0)
         values = _flat(x)[left]
-        # a contiguous map may take a formula of its own
+        # a contiguous map may take a formula of its own, any other is to take that of the map
         again = activation(values) if x.is_contiguous() else activation(values.t()).t()
         _flat(result)[left] = again
     return result
 
 
 def _ends_of_parts(count: int) -> list[int]:
-    """Return where threads that share so many values end, unless all fill their registers."""
+    """Return where threads that share so many values end, unless all fill their registers.
+
+    At least two ends, one perhaps twice: of one, the values would be contiguous either way.
+    """
     threads = torch.get_num_threads()
     ends: set[int] = set()
     for parts in {threads, min(threads, -(-count // GRAIN))} if count else ():
         part = -(-count // parts)
         ends.update(min(end, count) for end in range(part, count + part, part))
-    return sorted(ends) if any(end % REGISTERS for end in ends) else []
+    return [*ends, count] if any(end % REGISTERS for end in ends) else []
 
 
 def _flat(x: Tensor) -> Tensor:
