@@ -1,6 +1,6 @@
 """Time and memory of the networks beside their authors' code.
 
-Each network and its authors' run in turn, in a process of their own with two threads, on the same
+Each network and its authors' run in turn, in a process of their own with one thread, on the same
 320 x 180 picture with the same weights. Ours runs as `upscale` runs it in PyTorch, and again by
 OpenVINO where it can be exported; theirs as their own test code does. Outputs that are not equal
 within 1e-4 of the largest value stop it. Prints a markdown table; docs/measured/against_authors.md
@@ -21,21 +21,21 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import process_time, sleep
+from time import process_time
 from typing import Any
 
 import torch
 from authors import NOT_RUN, Network, authors_of, models
 
 import sr_zoo
-from sr_zoo.evaluation.speed import REST, machine_line
+from sr_zoo.evaluation.speed import machine_line
 from sr_zoo.inference.runtimes.eager import TorchRunner
 from sr_zoo.inference.runtimes.prepared import PreparedRunner
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
 
 HEIGHT, WIDTH = 180, 320
-THREADS = 2
+THREADS = 1  # of two that share a busy machine, one waits for the other, and its time counts
 # where memory is measured, a freed tensor goes back to the system at once, so that the peak is that
 # of what is in use; where time is, not, since that takes time
 RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 20)}
@@ -70,7 +70,7 @@ def serve(side: str, name: str, clones: Path, output: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
     with torch.inference_mode():
         for _ in sys.stdin:
-            start = process_time()  # what others run meanwhile counts little
+            start = process_time()  # what others run meanwhile does not count
             result = network(image)
             seconds = process_time() - start
             torch.save(result.clone(), output)
@@ -103,7 +103,6 @@ def measure(name: str, clones: Path) -> dict[str, Any]:
         turns = 1 + FEWEST
         while len(seen["theirs"]) < turns:
             for side in tuple(workers):
-                sleep(REST)
                 if answer := ask(workers[side]):
                     seen[side].append(answer[0])
                 else:  # it ended: what OpenVINO does not take is no side
@@ -151,7 +150,7 @@ def ask(worker: "subprocess.Popen[str]") -> list[float]:
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Return the page's text: a table for each machine and kind of network."""
-    lines = [f"{WIDTH} x {HEIGHT}, float32; processor time of all threads.", ""]
+    lines = [f"{WIDTH} x {HEIGHT}, float32; processor time of one thread.", ""]
     for machine in sorted({row["machine"] for row in rows.values()}, reverse=True):
         lines += [f"{machine}:", ""]
         measured = {name: row for name, row in rows.items() if row["machine"] == machine}
