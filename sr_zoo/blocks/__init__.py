@@ -18,6 +18,7 @@ from sr_zoo.blocks.conv import (
     conv3x3,
     conv_halves,
     half_convs,
+    separable_parts,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -180,6 +181,7 @@ __all__ = [
     "relative_position_index",
     "repeat_channels",
     "resize_pooled",
+    "separable_parts",
     "shift_channels",
     "shift_mask",
     "split_heads",

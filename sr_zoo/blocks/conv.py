@@ -1,6 +1,6 @@
 """Convolutions that the library's networks share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -43,6 +43,28 @@ def half_convs(
         partial(F.conv2d, weight=weight[:half], bias=bias if bias is None else bias[:half]),
         partial(F.conv2d, weight=weight[half:], bias=bias if bias is None else bias[half:]),
     )
+
+
+def separable_parts(x: Tensor, weights: Iterable[Tensor], count: int) -> list[Tensor]:
+    """Run a 1x1 and a depthwise convolution and split what comes out, each part compact in memory.
+
+    As in `conv_halves`, it is the weights that are cut.
+
+    Args:
+        x: (N, in_channels, H, W).
+        weights: Of the 1x1, (out_channels, in_channels, 1, 1), and of the depthwise convolution,
+            (out_channels, 1, k, k) with k odd.
+        count: Divides the output's channels.
+
+    Returns:
+        `count` maps (N, out_channels / count, H, W).
+    """
+    mix, kernels = weights
+    padding = kernels.shape[-1] // 2
+    return [
+        F.conv2d(F.conv2d(x, mixes), each, padding=padding, groups=len(each))
+        for mixes, each in zip(mix.chunk(count), kernels.chunk(count), strict=True)
+    ]
 
 
 def _interleave(rows: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.channels import channels_first, channels_last
-from sr_zoo.blocks.conv import conv_halves
+from sr_zoo.blocks.conv import conv_halves, separable_parts
 
 
 class MLP(nn.Sequential):
@@ -135,7 +135,7 @@ class GatedDepthwiseFFN(nn.Module):
         self.project = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gates, values = self.depthwise(self.expand(x)).chunk(2, dim=1)
+        gates, values = separable_parts(x, (self.expand.weight, self.depthwise.weight), 2)
         return self.project(F.gelu(gates) * values)
 
 

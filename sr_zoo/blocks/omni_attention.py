@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.channels import channels_first, channels_last
-from sr_zoo.blocks.conv import BSConv
+from sr_zoo.blocks.conv import BSConv, separable_parts
 from sr_zoo.blocks.ffn import GatedDepthwiseFFN
 from sr_zoo.blocks.global_statistics import attend_channels
 from sr_zoo.blocks.norm import LayerNorm2d
@@ -39,10 +39,9 @@ class WindowChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size = (x.shape[-2], x.shape[-1])
-        groups = self.split(channels_last(self.qkv(x)))
         query, key, value = (
-            split_heads(part, self.num_heads).transpose(-2, -1)  # (N, groups, heads, d, tokens)
-            for part in groups.chunk(3, dim=-1)
+            split_heads(self.split(channels_last(part)), self.num_heads).transpose(-2, -1)
+            for part in separable_parts(x, self.qkv.parameters(), 3)
         )
         attended = self.attend(query, key, value, size).flatten(2, 3).transpose(-2, -1)
         return self.project(channels_first(self.join(attended, size)))

@@ -45,6 +45,7 @@ from sr_zoo.blocks import (
     merge,
     pad_to_multiple,
     partition,
+    separable_parts,
     split_heads,
 )
 from sr_zoo.network import SRNetwork
@@ -121,7 +122,7 @@ class CrossChannelAttention(nn.Module):
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         heads = self.temperature.shape[0]
-        key, value = self.key_value(low).chunk(2, dim=1)
+        key, value = separable_parts(low, self.key_value.parameters(), 2)
         query, key, value = (
             torch.unflatten(part, 1, (heads, -1)) for part in (self.query(high), key, value)
         )

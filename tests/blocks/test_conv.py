@@ -5,7 +5,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import ShiftConv, add_identity, conv2d_each, conv3x3, conv_halves
+from sr_zoo.blocks import (
+    BSConv,
+    ShiftConv,
+    add_identity,
+    conv2d_each,
+    conv3x3,
+    conv_halves,
+    separable_parts,
+)
 
 
 def test_added_identity_hands_every_channel_on():
@@ -45,6 +53,15 @@ def test_halves_of_a_convolution_are_those_of_its_shuffled_output(bias):
     expected = F.channel_shuffle(conv(x), 2).chunk(2, dim=1)
     torch.testing.assert_close(conv_halves(conv, x, shuffle=True), expected)
     torch.testing.assert_close(conv_halves(conv, x), conv(x).chunk(2, dim=1))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 7])
+def test_parts_of_a_separable_convolution_are_computed_apart(kernel_size):
+    conv = BSConv(5, 12, kernel_size, padding=kernel_size // 2, bias=False)
+    x = torch.rand(2, 5, 6, 9).contiguous(memory_format=torch.channels_last)
+    parts = separable_parts(x, conv.parameters(), 3)
+    torch.testing.assert_close(parts, list(conv(x).chunk(3, dim=1)))
+    assert all(part.is_contiguous(memory_format=torch.channels_last) for part in parts)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
