@@ -7,7 +7,6 @@ from sr_zoo.blocks.chain import CollectingChain
 from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.color import DIV2K_MEAN, MeanShift, YCbCr
 from sr_zoo.blocks.conv import (
-    BSConv,
     ClippedConvs,
     ConvChain,
     StripedConv2d,
@@ -18,7 +17,6 @@ from sr_zoo.blocks.conv import (
     conv3x3,
     conv_halves,
     half_convs,
-    separable_parts,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -52,6 +50,7 @@ from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.position_bias import DynamicPositionBias
 from sr_zoo.blocks.reparam import ParallelConvs
 from sr_zoo.blocks.resized import ResizedMap, resize_pooled
+from sr_zoo.blocks.separable import BSConv, separable_parts
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
 from sr_zoo.blocks.slim import SlimConv2d
 from sr_zoo.blocks.span import SPAB, SPANTrunk

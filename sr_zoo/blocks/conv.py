@@ -1,6 +1,6 @@
 """Convolutions that the library's networks share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -45,28 +45,6 @@ def half_convs(
     )
 
 
-def separable_parts(x: Tensor, weights: Iterable[Tensor], count: int) -> list[Tensor]:
-    """Run a 1x1 and a depthwise convolution and split what comes out, each part compact in memory.
-
-    As in `conv_halves`, it is the weights that are cut.
-
-    Args:
-        x: (N, in_channels, H, W).
-        weights: Of the 1x1, (out_channels, in_channels, 1, 1), and of the depthwise convolution,
-            (out_channels, 1, k, k) with k odd.
-        count: Divides the output's channels.
-
-    Returns:
-        `count` maps (N, out_channels / count, H, W).
-    """
-    mix, kernels = weights
-    padding = kernels.shape[-1] // 2
-    return [
-        F.conv2d(F.conv2d(x, mixes), each, padding=padding, groups=len(each))
-        for mixes, each in zip(mix.chunk(count), kernels.chunk(count), strict=True)
-    ]
-
-
 def _interleave(rows: Tensor) -> Tensor:
     """Take the rows of the first and the second half in turns."""
     return rows.unflatten(0, (2, -1)).transpose(0, 1).flatten(0, 1)
@@ -95,51 +73,6 @@ class StripedConv2d(nn.Sequential):
         super().__init__(
             nn.Conv2d(channels, channels, (1, kernel_size), padding=(0, half), groups=channels),
             nn.Conv2d(channels, channels, (kernel_size, 1), padding=(half, 0), groups=channels),
-        )
-
-
-class BSConv(nn.Sequential):
-    """Blueprint separable convolution: a 1x1 mixes the channels, then each is convolved by itself.
-
-    The reverse order of a depthwise separable convolution; nothing lies between the two. Called
-    like `nn.Conv2d`, so that it fits wherever a block takes a factory for its convolutions.
-    Source: Haase and Amthor, CVPR 2020, the unconstrained form (BSConv-U); in super-resolution
-    since BSRN (Li et al., CVPRW 2022).
-
-    Shape: (N, in_channels, H, W) to (N, out_channels, H', W'), as `nn.Conv2d` with these sizes.
-
-    Args:
-        in_channels: Width of the input.
-        out_channels: Width of the output.
-        kernel_size: Of the depthwise convolution.
-        stride: Of the depthwise convolution.
-        padding: Of the depthwise convolution.
-        bias: Whether the depthwise convolution has a bias.
-        pointwise_bias: Whether the 1x1 has one.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-        bias: bool = True,
-        pointwise_bias: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.Conv2d(in_channels, out_channels, 1, bias=pointwise_bias),
-            nn.Conv2d(
-                out_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=padding,
-                groups=out_channels,
-                bias=bias,
-            ),
         )
 
 

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.channels import channels_first, channels_last
-from sr_zoo.blocks.conv import conv_halves, separable_parts
+from sr_zoo.blocks.conv import conv_halves
+from sr_zoo.blocks.separable import separable_parts
 
 
 class MLP(nn.Sequential):

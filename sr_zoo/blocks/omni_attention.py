@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.channels import channels_first, channels_last
-from sr_zoo.blocks.conv import BSConv, separable_parts
 from sr_zoo.blocks.ffn import GatedDepthwiseFFN
 from sr_zoo.blocks.global_statistics import attend_channels
 from sr_zoo.blocks.norm import LayerNorm2d
+from sr_zoo.blocks.separable import BSConv, separable_parts
 from sr_zoo.blocks.window import check_windows, merge, partition
 from sr_zoo.blocks.window_attention import WindowAttention, attend_by_cosine, split_heads
 
