@@ -100,6 +100,8 @@ def test_a_person_rates_in_a_browser(folders, tmp_path):
                 page.click(f"#scores-{side} label:nth-child({scores[color]})")
             page.click("#next")
             if trial == 2:  # closed and opened again
+                page.reload()  # on a busy machine before the browser's store has the last words
+                page.wait_for_function("localStorage.length > 0")
                 page.reload()
                 assert page.input_value("#rater") == 'Ann, "A"'
                 page.click("#begin")
