@@ -1,7 +1,9 @@
 """How much memory a 100-megapixel image takes from end to end, and how long; Linux.
 
 ``python benchmarks/huge.py [MEGAPIXELS [MODEL [SCALE]]]``, by default 100, 2, and `nearest`, the
-least that any network takes. Weights are random where none are in the package.
+least that any network takes. Weights are random where none are in the package. Prints what
+docs/measured/huge.md holds:
+``python benchmarks/huge.py 100 quicksrnet_small 2 > docs/measured/huge.md``
 """
 
 import sys
@@ -42,8 +44,8 @@ def measure(source: Path, target: Path, model: str, scale: int) -> None:
     lines = STATUS.read_text().splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
     print(
-        f"{model} x{scale}, {source.suffix} to {target.suffix}: {outcome.status} in {seconds:.0f} "
-        f"s, peak memory of the process {peak / 1e9:.2f} GB"
+        f"- {model} x{scale}, {source.suffix} to {target.suffix}: {outcome.status} in "
+        f"{seconds:.0f} s, peak memory of the process {peak / 1e9:.2f} GB"
     )
 
 

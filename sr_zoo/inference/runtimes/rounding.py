@@ -37,9 +37,11 @@ class RoundsAlike(TorchFunctionMode):
         elsewhere = "out" in kwargs or kwargs.get("inplace", False)
         if function in ACTIVATIONS and len(args) == 1 and not elsewhere:
             (x,) = args
-            if x.dim() == 4 and x.stride(1) == 1:  # channels of a map may lie among others
+            last = x.dim() == 4 and x.stride(1) == 1
+            if last:  # its channels may lie among others
                 x = x.contiguous(memory_format=torch.channels_last)
-            if _is_dense(x) and not (x.requires_grad and torch.is_grad_enabled()):
+            dense = last or x.is_contiguous()
+            if dense and not (x.requires_grad and torch.is_grad_enabled()):
                 return fill_registers(partial(function, **kwargs), x)
         return function(*args, **kwargs)
 
@@ -77,8 +79,3 @@ def _ends_of_parts(count: int) -> list[int]:
 
 def _flat(x: Tensor) -> Tensor:
     return x.as_strided((x.numel(),), (1,))
-
-
-def _is_dense(x: Tensor) -> bool:
-    formats = [torch.contiguous_format, *([torch.channels_last] if x.dim() == 4 else [])]
-    return any(x.is_contiguous(memory_format=memory_format) for memory_format in formats)
