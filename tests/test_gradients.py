@@ -32,12 +32,13 @@ FILTER_BIAS = (
 
 
 def unreached(name: str, network: torch.nn.Module) -> list[str]:
-    """Return the parameters that a step leaves as they are."""
+    """Return the parameters that a step leaves as they are, but for what a float32 rounds to 0."""
     torch.manual_seed(0)
+    network.double()
     with torch.no_grad():
         for parameter in network.parameters():  # scales that start at zero hide what they scale
             parameter.add_(0.05 * torch.randn_like(parameter))
-    output = network.train()(torch.randn(2, 3, 17, 18))
+    output = network.train()(torch.randn(2, 3, 17, 18, dtype=torch.float64))
     F.mse_loss(output, torch.rand_like(output)).backward()
     return [
         parameter_name
