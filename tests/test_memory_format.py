@@ -19,6 +19,11 @@ from sr_zoo.registry import spec_of
 MOST = 0.1  # of the multiplications
 # begins with an interpolated image, of one channel, whose layout cannot be told
 INTERPOLATING = {"srcnn"}
+CONVOLUTIONS = {
+    torch.ops.aten.conv2d.default,
+    torch.ops.aten.convolution.default,
+    torch.ops.aten.mkldnn_convolution.default,
+}
 CONVOLUTIONAL = [
     name
     for name in sr_zoo.list_models()
@@ -34,7 +39,7 @@ class Multiplications(TorchDispatchMode):
         self.total = self.by_planes = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function in (torch.ops.aten.conv2d.default, torch.ops.aten.convolution.default):
+        if function in CONVOLUTIONS:
             x, weight = args[:2]
             count = weight.numel() * x.shape[-2] * x.shape[-1]
             self.total += count
@@ -54,4 +59,5 @@ def test_convolutions_are_given_channels_last_maps(name, seen_by):
     runner = TorchRunner(sr_zoo.fuse(network))
     with torch.inference_mode(), seen_by(), Multiplications() as seen:
         runner(torch.rand(64, 96, 3).permute(2, 0, 1)[None])  # as photos are read
+    assert seen.total > 0
     assert seen.by_planes <= MOST * seen.total

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.precision import dtype_of
-from sr_zoo.inference.runtimes.rounding import RoundsAlike
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
@@ -50,7 +50,7 @@ class TorchRunner(Runner):
         return self._compute(image).float()
 
     def _compute(self, image: Tensor) -> Tensor:
-        with RoundsAlike() if image.is_cpu else nullcontext():
+        with CPUKernels() if image.is_cpu else nullcontext():
             return self._network(image)
 
 

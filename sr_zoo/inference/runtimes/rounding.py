@@ -14,36 +14,25 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 REGISTERS = 64  # values that torch takes at a time, of the smallest type and the widest registers
 GRAIN = 1 << 15  # values that it gives a thread at least; GELU shares larger maps among all threads
 
 Activation = Callable[[Tensor], Tensor]
-ACTIVATIONS: set[Callable[..., Tensor]] = {F.gelu, F.silu, torch.sigmoid, Tensor.sigmoid}
+ACTIVATIONS: tuple[Callable[..., Tensor], ...] = (F.gelu, F.silu, torch.sigmoid, Tensor.sigmoid)
 
 
-class RoundsAlike(TorchFunctionMode):
-    """While it is active, activations compute all values of a map by the same formula."""
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        elsewhere = "out" in kwargs or kwargs.get("inplace", False)
-        if function in ACTIVATIONS and len(args) == 1 and not elsewhere:
-            (x,) = args
-            last = x.dim() == 4 and x.stride(1) == 1
-            if last:  # its channels may lie among others
-                x = x.contiguous(memory_format=torch.channels_last)
-            dense = last or x.is_contiguous()
-            if dense and not (x.requires_grad and torch.is_grad_enabled()):
-                return fill_registers(partial(function, **kwargs), x)
-        return function(*args, **kwargs)
+def activate(activation: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """Call one of `ACTIVATIONS` so that all values of a map go through the same formula."""
+    if len(args) == 1 and "out" not in kwargs and not kwargs.get("inplace", False):
+        (x,) = args
+        last = x.dim() == 4 and x.stride(1) == 1
+        if last:  # its channels may lie among others
+            x = x.contiguous(memory_format=torch.channels_last)
+        dense = last or x.is_contiguous()
+        if dense and not (x.requires_grad and torch.is_grad_enabled()):
+            return fill_registers(partial(activation, **kwargs), x)
+    return activation(*args, **kwargs)
 
 
 def fill_registers(activation: Activation, x: Tensor) -> Tensor:
