@@ -31,6 +31,7 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     SharedGMSA,
     crop,
+    in_strips,
     pad_to_multiple,
     shift_channels,
 )
@@ -55,18 +56,30 @@ class ShiftConv(nn.Module):
 
 
 class LocalFeatures(nn.Sequential):
-    """Local feature extraction (LFE): two shift convolutions around a ReLU."""
+    """Local feature extraction (LFE): two shift convolutions around a ReLU, and a skip.
+
+    Its input may be overwritten.
+    """
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__(
             ShiftConv(channels, hidden), nn.ReLU(inplace=True), ShiftConv(hidden, channels)
         )
+        self.inflation = hidden // channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return in_strips(self._added, x, reach=2, inflation=self.inflation, into=x)
+
+    def _added(self, x: Tensor) -> Tensor:
+        local: Tensor = nn.Sequential.forward(self, x)  # type: ignore[no-untyped-call]
+        return local.add_(x)
 
 
 class ELAB(nn.Module):
     """Efficient long-range attention block: local features and attention, in turn.
 
-    The first attention computes its maps, `num_shared` further ones use them again.
+    The first attention computes its maps, `num_shared` further ones use them again. The input may
+    be overwritten.
     """
 
     def __init__(
@@ -80,14 +93,14 @@ class ELAB(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.local[0](x)
+        x = self.local[0](x)
         if not self.shared:  # no one asks for the maps, so they need not exist
-            return x + self.attention(x)
+            return self.attention(x).add_(x)
         attended, maps = self.attention.with_maps(x)
-        x = x + attended
+        x = attended.add_(x)
         for local, attention in zip(self.local[1:], self.shared, strict=True):
-            x = x + local(x)
-            x = x + attention(x, maps)
+            x = local(x)
+            x = attention(x, maps).add_(x)
         return x
 
 
@@ -125,7 +138,8 @@ class ELAN(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         shallow = self.head(self.mean_shift(pad_to_multiple(x, MULTIPLE) * PIXEL_MAX))
-        out = self.mean_shift.restore(self.upsampler(shallow + self.body(shallow))) / PIXEL_MAX
+        deep = self.body(shallow.clone()).add_(shallow)
+        out = self.mean_shift.restore(self.upsampler(deep)) / PIXEL_MAX
         return crop(out, self.scale * height, self.scale * width)
 
 
