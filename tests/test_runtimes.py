@@ -1,7 +1,5 @@
 """What runs a network, and in which floating-point type."""
 
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -21,27 +19,6 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def network():
     return sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo")
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep memory anyway")
-def test_layers_use_the_memory_that_earlier_ones_freed():
-    code = """
-import resource, torch, sr_zoo
-from sr_zoo.inference.runtimes.eager import TorchRunner
-runner = TorchRunner(sr_zoo.create_model("imdn_rtc", 2, pretrained=False))
-faults = []
-with torch.inference_mode():
-    for _ in range(8):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        runner(torch.zeros(1, 3, 180, 320))
-        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(min(faults))  # the first runs, and now and then a later one, still let the memory grow
-"""
-    usual = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=usual
-    )
-    assert int(done.stdout) < 300  # pages; one map of 12 channels has 675
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones(network):

@@ -7,20 +7,18 @@ import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
-from functools import cache
 
 import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes.heap import memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
-
-LARGEST_KEPT = (32 << 20) - (64 << 10)  # glibc does not adapt to blocks of more than 32 MiB
 
 
 class TorchRunner(Runner):
@@ -36,7 +34,6 @@ class TorchRunner(Runner):
     sees_views = True
 
     def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
-        _keep_freed_memory()
         self.scale = network.scale
         self._dtype = dtype
         self._network: Callable[[Tensor], Tensor] = _channels_last(
@@ -47,7 +44,8 @@ class TorchRunner(Runner):
         # copied even where it lies so: `contiguous` keeps the stride of a single image, and by an
         # unusual one layers take it for laid out plane by plane
         image = image.to(self._dtype).clone(memory_format=torch.channels_last)
-        return self._compute(image).float()
+        with memory_kept() if image.is_cpu else nullcontext():
+            return self._compute(image).float()
 
     def _compute(self, image: Tensor) -> Tensor:
         with CPUKernels() if image.is_cpu else nullcontext():
@@ -81,17 +79,6 @@ class CompiledRunner(TorchRunner):
     def _compute(self, image: Tensor) -> Tensor:
         with whole_image():
             return self._network(image)
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep what one layer frees for the next, up to 64 MiB.
-
-    By default glibc gives large blocks back to the system at once, which clears every page of the
-    next one. It adapts to the largest block that was ever freed, and so to this one, which takes no
-    memory since nobody writes to it. Limits that users set (``MALLOC_MMAP_THRESHOLD_``) stay.
-    """
-    torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")  # whatever the default device
 
 
 def _compilers() -> tuple[str, ...]:

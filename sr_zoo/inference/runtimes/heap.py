@@ -1,0 +1,90 @@
+"""Memory that one layer frees and the next takes, without the system in between.
+
+By default glibc gives large blocks back to the system at once, which clears every page of the next
+one. That takes up to half of a transformer's time: benchmarks/heap.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt
+LARGEST = 1 << 30  # bytes; larger blocks are the system's while a network runs, too
+LARGEST_BETWEEN = 32 << 20  # what glibc adapts to by itself at most
+KEPT = 512 << 20  # bytes that may stay free between two runs
+
+
+class _Free(ctypes.Structure):
+    """What glibc's ``mallinfo2`` returns."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+class Heap:
+    """The C library's memory, which keeps what is freed inside ``with heap.kept():``.
+
+    Args:
+        library: glibc.
+    """
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self._lock, self._users = Lock(), 0
+        library.mallinfo2.restype = _Free
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep what is freed; at the end of the last user, what exceeds `KEPT` goes back."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._set(LARGEST, LARGEST)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._set(LARGEST_BETWEEN, KEPT)
+                    if self._library.mallinfo2().fordblks > KEPT:
+                        self._library.malloc_trim(ctypes.c_size_t(0))
+
+    def _set(self, largest: int, kept: int) -> None:
+        self._library.mallopt(MMAP_THRESHOLD, largest)
+        self._library.mallopt(TRIM_THRESHOLD, kept)
+
+
+@cache
+def _heap() -> Heap | None:
+    """Return the C library's memory if it is glibc's (2.33 and later) and users left it alone."""
+    tuned = any(name.startswith("MALLOC_") for name in os.environ)
+    if tuned or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
+        return None
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    library = ctypes.CDLL(None)
+    return Heap(library) if hasattr(library, "mallinfo2") else None
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Keep what is freed inside for what is asked for next, where the C library can be told so."""
+    heap = _heap()
+    if heap is None:
+        yield
+        return
+    with heap.kept():
+        yield

@@ -1,0 +1,82 @@
+"""The memory that a network frees is there for its next layer, and the system's once it is done."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are"
+)
+
+RUN = """
+import resource, torch, sr_zoo
+from sr_zoo.inference.runtimes.eager import TorchRunner
+runner = TorchRunner(sr_zoo.create_model("imdn_rtc", 2, pretrained=False))
+faults = []
+with torch.inference_mode():
+    for _ in range(8):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        runner(torch.zeros(1, 3, 180, 320))
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults))  # the first runs, and now and then a later one, still let the memory grow
+"""
+MAP_OF_12_CHANNELS = 675  # pages
+
+HOLD_A_GIGABYTE = """
+import resource, torch
+from sr_zoo.inference.runtimes.heap import memory_kept
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+def fill():
+    maps = [torch.ones(10 << 20) for _ in range(25)]  # 40 MiB each
+
+before = resident()
+with memory_kept():
+    with memory_kept():
+        fill()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    fill()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+print((resident() - before) >> 20)
+"""
+PAGES = 256000  # of 25 maps that are there at the same time
+
+
+def lines_of(code, **environment):
+    usual = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=usual | environment,
+    )
+    return [int(line) for line in done.stdout.split()]
+
+
+def test_layers_use_the_memory_that_earlier_ones_freed():
+    (faults,) = lines_of(RUN)
+    assert faults < MAP_OF_12_CHANNELS / 2
+
+
+def test_what_a_large_run_freed_is_kept_until_its_end_and_then_given_back():
+    faults, megabytes = lines_of(HOLD_A_GIGABYTE)
+    assert faults < PAGES / 10
+    assert megabytes < 512
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MALLOC_TRIM_THRESHOLD_": "131072"},
+        {"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"},
+    ],
+)
+def test_limits_that_users_set_stay(settings):
+    faults, _ = lines_of(HOLD_A_GIGABYTE, **settings)
+    assert faults > 0.9 * PAGES
