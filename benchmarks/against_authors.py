@@ -12,8 +12,6 @@ arguments name the networks to measure again.
 """
 
 import json
-import os
-import resource
 import subprocess
 import sys
 import warnings
@@ -25,6 +23,14 @@ from time import process_time
 from typing import Any
 
 import torch
+from alone import (
+    ALONE,
+    RETURN_MEMORY,
+    environment_of,
+    forget_peak,
+    peak_resident,
+    resident,
+)
 from authors import NOT_RUN, Network, authors_of, models
 
 import sr_zoo
@@ -36,9 +42,6 @@ from sr_zoo.weights.convert import converter_of
 
 HEIGHT, WIDTH = 180, 320
 THREADS = 1  # of two that share a busy machine, one waits for the other, and its time counts
-# where memory is measured, a freed tensor goes back to the system at once, so that the peak is that
-# of what is in use; where time is, not, since that takes time
-RETURN_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 20)}
 SIDES = ("theirs", "ours", "openvino")
 # after one whose time does not count: as many turns as fill these seconds
 SECONDS, FEWEST, MOST = 2.0, 3, 15
@@ -67,7 +70,7 @@ def serve(side: str, name: str, clones: Path, output: Path) -> None:
     channels = authors_of(name, clones).channels
     image = torch.rand(1, channels, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
     before = resident()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+    forget_peak()
     with torch.inference_mode():
         for _ in sys.stdin:
             start = process_time()  # what others run meanwhile does not count
@@ -75,17 +78,6 @@ def serve(side: str, name: str, clones: Path, output: Path) -> None:
             seconds = process_time() - start
             torch.save(result.clone(), output)
             print(json.dumps([seconds, peak_resident() - before]), flush=True)
-
-
-def resident() -> int:
-    """Return the bytes of memory that the process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def peak_resident() -> int:
-    """Return the most that it held since its peak was last reset."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def measure(name: str, clones: Path) -> dict[str, Any]:
@@ -125,15 +117,15 @@ def measure(name: str, clones: Path) -> dict[str, Any]:
 
 
 def start(
-    side: str, name: str, clones: Path, output: Path, environment: dict[str, str]
+    side: str, name: str, clones: Path, output: Path, settings: dict[str, str]
 ) -> "subprocess.Popen[str]":
     """Start a process that runs one side once for each line it is given."""
     return subprocess.Popen(
-        [sys.executable, __file__, "--serve", side, name, str(clones), str(output)],
+        [sys.executable, __file__, ALONE, side, name, str(clones), str(output)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(THREADS), **environment},
+        env=environment_of({"OMP_NUM_THREADS": str(THREADS), **settings}),
     )
 
 
@@ -188,7 +180,7 @@ def _line(name: str, row: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure what is missing, or what is named, and print the table."""
-    if sys.argv[1] == "--serve":
+    if sys.argv[1] == ALONE:
         serve(sys.argv[2], sys.argv[3], Path(sys.argv[4]), Path(sys.argv[5]))
         return
     torch.set_num_threads(THREADS)  # as in the workers, for the machine's line

@@ -7,14 +7,12 @@ the most memory that the process took, and what it still held after its last ima
 """
 
 import json
-import os
-import subprocess
 import sys
 from statistics import median
 from time import process_time
 
 import torch
-from against_authors import peak_resident, resident
+from alone import ALONE, ask, peak_resident, resident
 
 import sr_zoo
 from sr_zoo.evaluation.speed import machine_line
@@ -22,7 +20,7 @@ from sr_zoo.evaluation.speed import machine_line
 SIZES = ((320, 180), (640, 480))
 IMAGES, ROUNDS = 2, 3
 # a setting of the C library of which it says by itself the same; the library then leaves it alone
-USUAL, KEPT = {"MALLOC_ARENA_TEST": "8"}, {}
+WAYS = ({"MALLOC_ARENA_TEST": "8"}, {})
 
 
 def serve(model: str, width: int, height: int) -> None:
@@ -38,16 +36,6 @@ def serve(model: str, width: int, height: int) -> None:
     print(json.dumps([min(seconds), peak_resident() - before, resident() - before]))
 
 
-def measure(model: str, size: tuple[int, int], way: dict[str, str]) -> list[float]:
-    """Return what `serve` prints in a process that leaves the C library so."""
-    usual = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
-    command = [sys.executable, __file__, "--serve", model, *map(str, size)]
-    done = subprocess.run(
-        command, env=usual | way, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return json.loads(done.stdout)
-
-
 def main(models: list[str]) -> None:
     """Print the table."""
     torch.set_num_threads(1)
@@ -57,7 +45,8 @@ def main(models: list[str]) -> None:
     print("|---" * 9 + "|")
     for model in models:
         for size in SIZES:
-            rounds = [[measure(model, size, way) for way in (USUAL, KEPT)] for _ in range(ROUNDS)]
+            arguments = (__file__, model, *map(str, size))
+            rounds = [[ask(*arguments, settings=way) for way in WAYS] for _ in range(ROUNDS)]
             usual, kept = (
                 [median(values) for values in zip(*way, strict=True)]
                 for way in zip(*rounds, strict=True)
@@ -71,7 +60,7 @@ def main(models: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--serve":
+    if sys.argv[1] == ALONE:
         serve(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     else:
         main(sys.argv[1:])

@@ -8,15 +8,13 @@ CLONES is as for benchmarks/authors.py. The weights are random: they change neit
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
 
 import torch
-from against_authors import RETURN_MEMORY, peak_resident, resident
+from alone import ALONE, RETURN_MEMORY, ask, forget_peak, peak_resident, resident
 from authors import authors_of
 from torch import Tensor
 
@@ -51,7 +49,7 @@ def measure(name: str, side: str, clones: Path) -> None:
     with torch.inference_mode():
         enlarge(image[..., :32, :32])  # loads libraries
         before = resident()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
+        forget_peak()
         start = process_time()
         enlarge(image)
     print(json.dumps([peak_resident() - before, process_time() - start]))
@@ -59,19 +57,17 @@ def measure(name: str, side: str, clones: Path) -> None:
 
 def main() -> None:
     """Print the table."""
-    if sys.argv[1] == "--measure":
+    if sys.argv[1] == ALONE:
         measure(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
         return
     print(f"{machine_line()}\n")
     print("| 1280x720 to 5120x2880 | peak memory | of theirs | CPU time | faster |")
     print("|---|---|---|---|---|")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **RETURN_MEMORY}
+    settings = {"OMP_NUM_THREADS": "1", **RETURN_MEMORY}
     for name in MODELS:
         theirs: tuple[float, float] | None = None
         for side in (THEIRS, *OURS):
-            command = [sys.executable, __file__, "--measure", name, side, sys.argv[1]]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-            held, seconds = json.loads(done.stdout)
+            held, seconds = ask(__file__, name, side, sys.argv[1], settings=settings)
             theirs = theirs or (held, seconds)
             print(
                 f"| `{name}`, {side} | {held / 2**20:.0f} MiB | {held / theirs[0]:.2f} "
