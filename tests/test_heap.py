@@ -44,6 +44,21 @@ with memory_kept():
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
 print((resident() - before) >> 20)
 """
+SMALL_AFTER_LARGE = """
+import resource, torch
+from sr_zoo.inference.runtimes.heap import memory_kept
+
+with memory_kept():
+    maps = [torch.ones(10 << 20) for _ in range(25)]
+    above = torch.ones(1 << 20)  # what is freed below it stays the process's, if empty
+    del maps
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    with memory_kept():
+        torch.ones(10 << 20)
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
 PAGES = 256000  # of 25 maps that are there at the same time
 
 
@@ -68,6 +83,11 @@ def test_what_a_large_run_freed_is_kept_until_its_end_and_then_given_back():
     faults, megabytes = lines_of(HOLD_A_GIGABYTE)
     assert faults < PAGES / 10
     assert megabytes < 512
+
+
+def test_small_images_after_a_large_one_keep_their_memory():
+    (faults,) = lines_of(SMALL_AFTER_LARGE)
+    assert faults < 1024  # of 10240
 
 
 @pytest.mark.parametrize(

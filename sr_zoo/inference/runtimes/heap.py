@@ -7,11 +7,13 @@ one. That takes up to half of a transformer's time: benchmarks/heap.py.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -19,6 +21,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt
 LARGEST = 1 << 30  # bytes; larger blocks are the system's while a network runs, too
 LARGEST_BETWEEN = 32 << 20  # what glibc adapts to by itself at most
 KEPT = 512 << 20  # bytes that may stay free between two runs
+STATM = Path("/proc/self/statm")
 
 
 class _Free(ctypes.Structure):
@@ -43,6 +46,7 @@ class Heap:
     def __init__(self, library: Any) -> None:
         self._library = library
         self._lock, self._users = Lock(), 0
+        self._least = _resident()  # what the process held when all had been given back
         library.mallinfo2.restype = _Free
 
     @contextmanager
@@ -59,12 +63,26 @@ class Heap:
                 self._users -= 1
                 if self._users == 0:
                     self._set(LARGEST_BETWEEN, KEPT)
-                    if self._library.mallinfo2().fordblks > KEPT:
-                        self._library.malloc_trim(ctypes.c_size_t(0))
+                    self._give_back()
+
+    def _give_back(self) -> None:
+        # what is free may have gone back long ago, and what was gained may be in use
+        if min(self._library.mallinfo2().fordblks, _resident() - self._least) > KEPT:
+            self._library.malloc_trim(ctypes.c_size_t(0))
+            self._least = _resident()
 
     def _set(self, largest: int, kept: int) -> None:
         self._library.mallopt(MMAP_THRESHOLD, largest)
         self._library.mallopt(TRIM_THRESHOLD, kept)
+
+
+def _resident() -> int:
+    """Return the bytes of memory that the process holds; 0 where the system does not tell."""
+    try:
+        pages = STATM.read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * mmap.PAGESIZE
 
 
 @cache
