@@ -17,3 +17,12 @@ def leaky(monkeypatch):
 
     monkeypatch.setattr(torch, "relu", passing)
     monkeypatch.setattr(torch.nn.ReLU, "forward", lambda _module, x: passing(x))
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    """Let torch have one, two and three threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)

@@ -7,16 +7,10 @@ from torch.nn import functional as F
 import sr_zoo
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 
+pytestmark = pytest.mark.usefixtures("threads")
+
 WHOLE = 96  # pixels a side
 SIDES = (9, 12, 17, 24, 33, 48)  # of parts: torch would take them for small maps
-
-
-@pytest.fixture(autouse=True, params=[1, 2, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def noise(*size):

@@ -9,14 +9,6 @@ from sr_zoo.inference.runtimes.kernels import CPUKernels
 WIDTHS = range(150, 200)
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(params=[torch.channels_last, torch.contiguous_format], ids=["last", "first"])
 def image(request):
     values = torch.randn(1, 9, 61, max(WIDTHS), generator=torch.Generator().manual_seed(0))
