@@ -24,18 +24,6 @@ KEPT = 512 << 20  # bytes that may stay free between two runs
 STATM = Path("/proc/self/statm")
 
 
-class _Free(ctypes.Structure):
-    """What glibc's ``mallinfo2`` returns."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    ]
-
-
 class Heap:
     """The C library's memory, which keeps what is freed inside ``with heap.kept():``.
 
@@ -46,15 +34,15 @@ class Heap:
     def __init__(self, library: Any) -> None:
         self._library = library
         self._lock, self._users = Lock(), 0
-        self._least = _resident()  # what the process held when all had been given back
-        library.mallinfo2.restype = _Free
+        self._least = _resident()  # bytes that the process held when least was free
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep what is freed; at the end of the last user, what exceeds `KEPT` goes back."""
+        """Keep what is freed; after the last user all goes back if it can be more than `KEPT`."""
         with self._lock:
             self._users += 1
             if self._users == 1:
+                self._least = min(self._least, _resident())
                 self._set(LARGEST, LARGEST)
         try:
             yield
@@ -63,13 +51,9 @@ class Heap:
                 self._users -= 1
                 if self._users == 0:
                     self._set(LARGEST_BETWEEN, KEPT)
-                    self._give_back()
-
-    def _give_back(self) -> None:
-        # what is free may have gone back long ago, and what was gained may be in use
-        if min(self._library.mallinfo2().fordblks, _resident() - self._least) > KEPT:
-            self._library.malloc_trim(ctypes.c_size_t(0))
-            self._least = _resident()
+                    if _resident() - self._least > KEPT:
+                        self._library.malloc_trim(ctypes.c_size_t(0))
+                        self._least = _resident()
 
     def _set(self, largest: int, kept: int) -> None:
         self._library.mallopt(MMAP_THRESHOLD, largest)
@@ -87,14 +71,13 @@ def _resident() -> int:
 
 @cache
 def _heap() -> Heap | None:
-    """Return the C library's memory if it is glibc's (2.33 and later) and users left it alone."""
+    """Return the C library's memory if it is glibc's and users left it alone."""
     tuned = any(name.startswith("MALLOC_") for name in os.environ)
     if tuned or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return None
     if platform.libc_ver()[0] != "glibc":
         return None
-    library = ctypes.CDLL(None)
-    return Heap(library) if hasattr(library, "mallinfo2") else None
+    return Heap(ctypes.CDLL(None))
 
 
 @contextmanager
