@@ -63,8 +63,8 @@ def compact_halves(conv: nn.Conv2d) -> Side:
     depthwise = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS)
 
     def run(x: Tensor) -> Tensor:
-        first, second = blocks.conv_halves(conv, x, shuffle=True)
-        return first * depthwise(second)
+        first, second = blocks.half_convs(conv, shuffle=True)
+        return first(x) * depthwise(second(x))
 
     return run
 
@@ -80,7 +80,7 @@ def pairs() -> dict[str, tuple[Side, Side]]:
     return {
         "`MoRE`: the experts as one": (experts_all_run(), lambda x: more(x, x)),
         "`LayerNorm2d`: one operation": (plain_norm(), blocks.LayerNorm2d(CHANNELS, 1e-6)),
-        "`conv_halves`: shuffled weights": (shuffled_chunks(expand), compact_halves(expand)),
+        "`half_convs`: shuffled weights": (shuffled_chunks(expand), compact_halves(expand)),
         "`StripedConv2d`, k = 11": (striped, striped),
         "`GatedFFN`": (gated, gated),
         "`ESA`": (esa, esa),

@@ -41,11 +41,13 @@ class SRNetwork(nn.Module):
     Attributes:
         scale: Upscaling factor.
         least_side: Shorter sides are first made this long by repeating the last row and column.
+        in_strips: Whether nearly all layers run strip by strip, so that few maps exist as a whole.
         identity: Name and resolved arguments; set by `sr_zoo.create_model`, None on a network that
             was built by calling its class.
     """
 
     least_side: int = 1
+    in_strips: bool = False
 
     def __init__(self, scale: int) -> None:
         super().__init__()

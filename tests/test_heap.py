@@ -57,6 +57,26 @@ for _ in range(3):
 faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print(faults)
 """
+STRIPS_ALONE = """
+import resource, torch
+from sr_zoo.blocks import PassingMap
+from sr_zoo.inference.runtimes.heap import STRIPS, memory_kept
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
+
+with memory_kept(STRIPS), torch.inference_mode():
+    before = resident()
+    whole = torch.ones(1, 16, 1 << 11, 1 << 10)  # 128 MiB
+    del whole
+    print(resident() - before)
+with memory_kept(), torch.inference_mode():
+    passing = PassingMap(torch.ones(1, 16, 1 << 11, 1 << 10))
+    before = resident()
+    for top in range(0, 1 << 11, 32):
+        passing[..., top : top + 32, :]
+    print(before - resident())
+"""
 PAGES = 256000  # of 25 maps that are there at the same time
 
 
@@ -86,6 +106,16 @@ def test_what_a_large_run_freed_is_kept_until_its_end_and_then_given_back():
 def test_small_images_after_a_large_one_keep_their_memory():
     (faults,) = lines_of(SMALL_AFTER_LARGE)
     assert faults < 1024  # of 10240
+
+
+def test_whole_maps_go_back_while_a_network_runs_in_strips():
+    held, _ = lines_of(STRIPS_ALONE)
+    assert held < 16
+
+
+def test_strips_that_were_read_go_back_whatever_is_kept():
+    _, given_back = lines_of(STRIPS_ALONE)
+    assert given_back > 112
 
 
 @pytest.mark.parametrize(

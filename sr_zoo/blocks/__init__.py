@@ -15,7 +15,6 @@ from sr_zoo.blocks.conv import (
     conv1x1,
     conv2d_each,
     conv3x3,
-    conv_halves,
     half_convs,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
@@ -157,7 +156,6 @@ __all__ = [
     "conv1x1",
     "conv2d_each",
     "conv3x3",
-    "conv_halves",
     "cosine_scale",
     "crop",
     "global_cosine",

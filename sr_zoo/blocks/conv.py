@@ -12,28 +12,22 @@ BOTTLENECK = 4
 BOTTLENECK_SLOPE = 0.2
 
 
-def conv_halves(conv: nn.Conv2d, x: Tensor, *, shuffle: bool = False) -> tuple[Tensor, Tensor]:
-    """Run a convolution and split its output's channels in two, each half compact in memory.
-
-    That is ``conv(x).chunk(2, dim=1)`` without the copies that the next layers would make of
-    views; of the two it is the weights that are cut, which are small.
-
-    Args:
-        conv: Without groups, padding and stride.
-        x: (N, in_channels, H, W).
-        shuffle: Whether the halves interleave before the split, as by ``nn.ChannelShuffle(2)``.
-
-    Returns:
-        Two maps (N, out_channels / 2, H, W).
-    """
-    first, second = half_convs(conv, shuffle=shuffle)
-    return first(x), second(x)
-
-
 def half_convs(
     conv: nn.Conv2d, *, shuffle: bool = False
 ) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Return the two functions that `conv_halves` runs, for halves not needed at the same time."""
+    """Return two functions that compute a convolution's output, one half of its channels each.
+
+    That is ``conv(x).chunk(2, dim=1)`` without the copies that the next layers would make of
+    views, and the first half can be done with before the second is computed. It is the weights
+    that are cut, which are small.
+
+    Args:
+        conv: Without groups, padding and stride.
+        shuffle: Whether the halves interleave before the split, as by ``nn.ChannelShuffle(2)``.
+
+    Returns:
+        Functions of (N, in_channels, H, W) to (N, out_channels / 2, H, W).
+    """
     weight, bias = conv.weight, conv.bias
     if shuffle:
         weight = _interleave(weight)

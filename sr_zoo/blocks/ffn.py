@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.channels import channels_first, channels_last
-from sr_zoo.blocks.conv import conv_halves
+from sr_zoo.blocks.conv import half_convs
 from sr_zoo.blocks.separable import separable_parts
 
 
@@ -110,8 +110,10 @@ class GatedFFN(nn.Module):
         self.project = nn.Conv2d(half, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        values, gates = map(F.gelu, conv_halves(self.expand, x))
-        return F.gelu(self.project(values * self.gate(gates)))
+        to_values, to_gates = half_convs(self.expand)
+        # in one expression, so that no map outlives its use
+        gated = F.gelu(to_values(x)) * self.gate(F.gelu(to_gates(x)))
+        return F.gelu(self.project(gated))
 
 
 class GatedDepthwiseFFN(nn.Module):

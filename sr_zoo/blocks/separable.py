@@ -54,7 +54,7 @@ class BSConv(nn.Sequential):
 def separable_parts(x: Tensor, weights: Iterable[Tensor], count: int) -> list[Tensor]:
     """Run a 1x1 and a depthwise convolution and split what comes out, each part compact in memory.
 
-    As in `conv_halves`, it is the weights that are cut, which are small.
+    As in `half_convs`, it is the weights that are cut, which are small.
 
     Args:
         x: (N, in_channels, H, W).

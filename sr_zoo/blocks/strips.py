@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from mmap import mmap
 from types import EllipsisType
 from typing import Protocol
 
@@ -83,13 +84,15 @@ def in_strips(
                 for each, strip in zip(maps, strips, strict=True)
             ]
         strip = run(*strips)
+        del strips
         if top == 0 and into is None:
             whole = _empty_like(strip, height * scale // shrink)
         if reach and into is not None:
             above = into[..., top + rows - reach : top + rows, :].clone()
         start, length = top * scale // shrink, rows * scale // shrink
-        kept = strip[..., (top - first) * scale :, :][..., :length, :]
-        whole[..., start : start + length, :] = kept
+        inside = (top - first) * scale  # of the strip
+        whole[..., start : start + length, :] = strip[..., inside : inside + length, :]
+        del strip  # before the next one is computed
     return whole
 
 
@@ -139,7 +142,7 @@ class PassingMap:
     def __init__(self, x: Tensor) -> None:
         self.shape, self.is_cpu = x.shape, x.is_cpu
         strips = list(rows_of(x)) if may_cut(x) else [x]
-        self._strips = deque(strip.clone() for strip in strips) if len(strips) > 1 else deque([x])
+        self._strips = deque(map(_mapped, strips)) if len(strips) > 1 else deque([x])
         self._top = 0  # of the first strip that is still there
 
     def whole(self) -> Tensor:
@@ -189,3 +192,10 @@ def _empty_like(strip: Tensor, height: int) -> Tensor:
     form = torch.channels_last if last else torch.contiguous_format
     size = (*strip.shape[:-2], height, strip.shape[-1])
     return torch.empty(size, dtype=strip.dtype, device=strip.device, memory_format=form)
+
+
+def _mapped(strip: Tensor) -> Tensor:
+    """Return a copy in memory that the system has back as soon as the copy is let go of."""
+    pages = mmap(-1, strip.nbytes)
+    strides = torch.empty_like(strip, device="meta").stride()
+    return torch.frombuffer(pages, dtype=strip.dtype).as_strided(strip.shape, strides).copy_(strip)

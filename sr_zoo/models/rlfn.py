@@ -53,6 +53,7 @@ class RLFN(SRNetwork):
     """A chain of RLFBs under one long skip; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     least_side = ESA.WINDOW
+    in_strips = True
 
     def __init__(
         self,

@@ -37,7 +37,6 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     ResizedMap,
     StripedConv2d,
-    conv_halves,
     crop,
     half_convs,
     in_strips,
@@ -127,8 +126,9 @@ class StripedModulation(nn.Module):
         )
 
     def _modulated(self, x: Tensor) -> Tensor:
-        queries, values = map(F.gelu, conv_halves(self.expand, x))
-        return self.project(self.strip(queries) * values)
+        to_queries, to_values = half_convs(self.expand)
+        # in one expression, so that no map outlives its use
+        return self.project(self.strip(F.gelu(to_queries(x))) * F.gelu(to_values(x)))
 
 
 class ExpertBlock(nn.Module):
@@ -166,6 +166,8 @@ class SeemoRe(SRNetwork):
             least 4**context_depth pixels.
         shuffle: Whether values and context interleave (tiny and base) or not (large).
     """
+
+    in_strips = True
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
-from sr_zoo.inference.runtimes.heap import memory_kept
+from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
@@ -36,6 +36,7 @@ class TorchRunner(Runner):
     def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
         self.scale = network.scale
         self._dtype = dtype
+        self._limits = STRIPS if network.in_strips else WHOLE_MAPS
         self._network: Callable[[Tensor], Tensor] = _channels_last(
             network if dtype_of(network) == dtype else deepcopy(network).to(dtype)
         )
@@ -44,7 +45,7 @@ class TorchRunner(Runner):
         # copied even where it lies so: `contiguous` keeps the stride of a single image, and by an
         # unusual one layers take it for laid out plane by plane
         image = image.to(self._dtype).clone(memory_format=torch.channels_last)
-        with memory_kept() if image.is_cpu else nullcontext():
+        with memory_kept(self._limits) if image.is_cpu else nullcontext():
             return self._compute(image).float()
 
     def _compute(self, image: Tensor) -> Tensor:

@@ -12,20 +12,37 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt
-LARGEST = 1 << 30  # bytes; larger blocks are the system's while a network runs, too
-LARGEST_BETWEEN = 32 << 20  # what glibc adapts to by itself at most
-KEPT = 512 << 20  # bytes that may stay free between two runs
+LARGEST_BETWEEN = 32 << 20  # bytes; what glibc adapts to by itself at most
 STATM = Path("/proc/self/statm")
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much memory is kept, in bytes.
+
+    Attributes:
+        largest: Larger blocks are the system's while a network runs, too.
+        free: What may stay free between two runs.
+    """
+
+    largest: int
+    free: int
+
+
+WHOLE_MAPS = Limits(largest=1 << 30, free=512 << 20)
+# maps of a strip are far smaller; of the few whole ones, one kept at the wrong place costs a third
+STRIPS = Limits(largest=64 << 20, free=128 << 20)
+
+
 class Heap:
-    """The C library's memory, which keeps what is freed inside ``with heap.kept():``.
+    """The C library's memory, which keeps what is freed inside ``with heap.kept(limits):``.
 
     Args:
         library: glibc.
@@ -33,27 +50,35 @@ class Heap:
 
     def __init__(self, library: Any) -> None:
         self._library = library
-        self._lock, self._users = Lock(), 0
+        self._lock = Lock()
+        self._users: list[Limits] = []
         self._least = _resident()  # bytes that the process held when least was free
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep what is freed; after the last user all goes back if it can be more than `KEPT`."""
+    def kept(self, limits: Limits) -> Iterator[None]:
+        """Keep what is freed; after the last user all goes back if too much can be free."""
         with self._lock:
-            self._users += 1
-            if self._users == 1:
+            if not self._users:
                 self._least = min(self._least, _resident())
-                self._set(LARGEST, LARGEST)
+            self._users.append(limits)
+            self._apply()
         try:
             yield
         finally:
             with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    self._set(LARGEST_BETWEEN, KEPT)
-                    if _resident() - self._least > KEPT:
+                self._users.remove(limits)
+                if self._users:
+                    self._apply()
+                else:
+                    self._set(LARGEST_BETWEEN, limits.free)
+                    if _resident() - self._least > limits.free:
                         self._library.malloc_trim(ctypes.c_size_t(0))
                         self._least = _resident()
+
+    def _apply(self) -> None:
+        """Go by the user who keeps most."""
+        largest = max(limits.largest for limits in self._users)
+        self._set(largest, largest)
 
     def _set(self, largest: int, kept: int) -> None:
         self._library.mallopt(MMAP_THRESHOLD, largest)
@@ -81,11 +106,11 @@ def _heap() -> Heap | None:
 
 
 @contextmanager
-def memory_kept() -> Iterator[None]:
+def memory_kept(limits: Limits = WHOLE_MAPS) -> Iterator[None]:
     """Keep what is freed inside for what is asked for next, where the C library can be told so."""
     heap = _heap()
     if heap is None:
         yield
         return
-    with heap.kept():
+    with heap.kept(limits):
         yield
