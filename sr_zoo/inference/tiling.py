@@ -56,7 +56,8 @@ class Core:
 
         As few as that takes, and about equal: convolutions treat a map of few columns, as the rest
         of an image would be, in another way than a wide one, and round in another. So do some
-        activations with the last pixels of a map that does not fill the processor's registers.
+        activations with what is left over of a map that does not fill the processor's registers,
+        in runtimes that do not see to it.
 
         Args:
             side: A multiple of `grid`.
