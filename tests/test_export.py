@@ -16,7 +16,7 @@ from sr_zoo.export import export_model, exporting, ncnn, onnx
 from sr_zoo.export.channel_sums import sum_by_convolution
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
-from sr_zoo.export.program import Source, capture
+from sr_zoo.export.program import Source, capture, trace_of
 from sr_zoo.registry import MODELS
 
 UNSEEN = (3, 50, 17)  # a size that no file was verified at
@@ -168,6 +168,12 @@ class Branching(torch.nn.Module):
 def test_network_that_branches_on_the_size_is_refused():
     with pytest.raises(ExportError, match="Branching cannot be traced for all sizes at once: "):
         capture(Branching())
+
+
+def test_an_error_without_words_is_named():
+    refused = pytest.raises(ExportError, match="net cannot be traced for 64x48: AssertionError")
+    with refused, trace_of("net", "64x48"):
+        raise AssertionError
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2", ".ncnn.param"])

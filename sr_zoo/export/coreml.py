@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from sr_zoo.errors import ExportError, OptionError
+from sr_zoo.errors import OptionError
 from sr_zoo.export import torch_export
 from sr_zoo.export.exporting import ONE_SIZE, Exported, write_compared
-from sr_zoo.export.program import Source
+from sr_zoo.export.program import Source, trace_of
 from sr_zoo.network import SRNetwork
 
 SUFFIX = torch_export.SUFFIX
@@ -55,16 +55,10 @@ def export_coreml_ready(
 
 
 def _write(source: Source, path: Path, *, height: int, width: int) -> None:
-    try:
-        with torch.no_grad():
-            program = torch.export.export(source.network, (torch.rand(1, 3, height, width),))
-            program = program.run_decompositions({})
+    with trace_of(source.facts.model, f"{width}x{height}"):
+        program = torch.export.export(source.network, (torch.rand(1, 3, height, width),))
+        program = program.run_decompositions({})
         _remove_aliases(program.graph_module)
-    except Exception as error:  # torch raises errors of many kinds; their first line says why
-        raise ExportError(
-            f"{source.facts.model} cannot be traced for {width}x{height}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
     torch_export.save(program, replace(source.facts, size=f"{width}x{height}"), path)
 
 

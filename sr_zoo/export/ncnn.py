@@ -19,7 +19,7 @@ from torch import Tensor
 from sr_zoo.blocks import crop, pad_to_minimum
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import PREFIX, read_facts
-from sr_zoo.export.program import Source
+from sr_zoo.export.program import Source, trace_of
 from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".ncnn.param"
@@ -60,16 +60,10 @@ def write(source: Source, path: Path) -> None:
 
 def _trace(source: Source) -> torch.jit.ScriptModule:
     example = torch.rand(1, 3, *SIZES[0], generator=torch.Generator().manual_seed(0))
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sides that are fixed are found by verification
-            traced: torch.jit.ScriptModule = torch.jit.trace(
-                source.network, example, check_trace=False
-            )
-    except Exception as error:  # torch raises errors of many kinds; their first line says why
-        raise ExportError(
-            f"{source.facts.model} cannot be traced: {str(error).splitlines()[0]}"
-        ) from error
+    height, width = SIZES[0]
+    with trace_of(source.facts.model, f"{width}x{height}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sides that are fixed are found by verification
+        traced: torch.jit.ScriptModule = torch.jit.trace(source.network, example, check_trace=False)
     return traced
 
 

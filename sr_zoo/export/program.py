@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,23 +47,33 @@ def capture(network: SRNetwork) -> ExportedProgram:
     """
     weight = next(network.parameters(), torch.empty(0))
     sizes = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
-    try:
-        with torch.no_grad(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported
-            program = torch.export.export(
-                network.eval(),
-                (torch.rand(EXAMPLE, device=weight.device, dtype=weight.dtype),),
-                dynamic_shapes=(sizes,),
-                prefer_deferred_runtime_asserts_over_guards=True,
-            )
-    except Exception as error:  # torch raises errors of many kinds; their first line says why
-        name = network.identity.name if network.identity else type(network).__name__
-        raise ExportError(
-            f"{name} cannot be traced for all sizes at once: {str(error).splitlines()[0]}"
-        ) from error
+    name = network.identity.name if network.identity else type(network).__name__
+    with trace_of(name, "all sizes at once"), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported
+        program = torch.export.export(
+            network.eval(),
+            (torch.rand(EXAMPLE, device=weight.device, dtype=weight.dtype),),
+            dynamic_shapes=(sizes,),
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
     _remove_size_checks(program)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     return program
+
+
+@contextmanager
+def trace_of(model: str, sizes: str) -> Iterator[None]:
+    """Let torch trace a network, without gradients; say in one sentence where it cannot.
+
+    Raises:
+        ExportError: Something inside was not to be traced, for the first reason that torch gives.
+    """
+    try:
+        with torch.no_grad():
+            yield
+    except Exception as error:  # torch raises errors of many kinds
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ExportError(f"{model} cannot be traced for {sizes}: {reason}") from error
 
 
 def _remove_size_checks(program: ExportedProgram) -> None:
