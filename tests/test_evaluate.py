@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sr_zoo.api import create_model
 from sr_zoo.cli import main
 from sr_zoo.errors import OptionError
 from sr_zoo.evaluation import evaluate as module
+from sr_zoo.evaluation.benchmarks import data_folder
 from sr_zoo.evaluation.candidates import Candidate, find_candidates
 from sr_zoo.evaluation.crops import crop_where_different
 from sr_zoo.evaluation.datasets import open_folder
@@ -181,6 +183,27 @@ def test_command_prints_a_table_and_writes_a_report(folder, tmp_path, capsys):
     assert "470K" in printed.out
     assert "broken.png is no image" in printed.err
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_what_a_report_lacks_is_said_before_anything_is_measured(
+    folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit):
+        main(["eval", "bicubic", "--data", str(folder), "-o", str(tmp_path / "out")])
+    assert "pip install 'sr_zoo[eval]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_sets_lie_in_the_cache_if_not_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("SR_ZOO_DATA", raising=False)
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path))
+    assert data_folder() == tmp_path / "datasets"
+    monkeypatch.delenv("SR_ZOO_CACHE")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    assert data_folder() == tmp_path / "hub" / "sr_zoo" / "datasets"
+    monkeypatch.setenv("SR_ZOO_DATA", str(tmp_path / "mine"))
+    assert data_folder() == tmp_path / "mine"
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ def command(
     from sr_zoo.evaluation.candidates import find_candidates, known_weights
     from sr_zoo.evaluation.evaluate import Options, evaluate
 
+    if output:
+        report.need_matplotlib()
     candidates, problems = find_candidates(
         models or (known_weights() if update_manifest else []),
         scale,

@@ -26,6 +26,7 @@ from sr_zoo.errors import (
     did_you_mean,
 )
 from sr_zoo.evaluation.datasets import EvalSet, open_folder
+from sr_zoo.weights.cache import cache_folder
 from sr_zoo.weights.download import Remote, download
 
 IMAGES = Path(__file__).with_name("benchmarks.json")
@@ -54,9 +55,8 @@ class Benchmark:
 def data_folder() -> Path:
     """Return where data sets are kept: SR_ZOO_DATA, or a folder in the cache."""
     if "SR_ZOO_DATA" in os.environ:
-        return Path(os.environ["SR_ZOO_DATA"])
-    cache = os.environ.get("SR_ZOO_CACHE") or Path.home() / ".cache" / "sr_zoo"
-    return Path(cache) / "datasets"
+        return Path(os.environ["SR_ZOO_DATA"]).expanduser()
+    return cache_folder() / "datasets"
 
 
 def open_datasets(

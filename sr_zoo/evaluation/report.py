@@ -190,16 +190,26 @@ def _plots(evaluation: Evaluation) -> Iterator[dict[str, str]]:
                 yield {"title": title, "svg": _scatter(title, axis, measure, points)}
 
 
+def need_matplotlib() -> None:
+    """Check that a report can be drawn, before hours of measuring.
+
+    Raises:
+        OptionError: matplotlib, which draws the plots, is not installed.
+    """
+    try:
+        import_module("matplotlib")
+    except ImportError:
+        raise OptionError(
+            "The HTML report needs matplotlib, which is not installed: pip install 'sr_zoo[eval]'; "
+            "without --output, the table is only shown."
+        ) from None
+
+
 def _scatter(
     title: str, axis: str, measure: str, points: Sequence[tuple[str, float, float]]
 ) -> str:
-    try:
-        figures = import_module("matplotlib.figure")
-        matplotlib = import_module("matplotlib")
-    except ImportError:
-        raise OptionError(
-            "The HTML report needs matplotlib, which is not installed: pip install 'sr_zoo[eval]'."
-        ) from None
+    need_matplotlib()
+    matplotlib, figures = import_module("matplotlib"), import_module("matplotlib.figure")
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sr_zoo"}):
         figure = figures.Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.add_subplot()
