@@ -7,6 +7,14 @@ import sys
 
 import pytest
 
+from sr_zoo.inference.runtimes.heap import (
+    LARGEST_BETWEEN,
+    MMAP_THRESHOLD,
+    TRIM_THRESHOLD,
+    WHOLE_MAPS,
+    Heap,
+)
+
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are"
 )
@@ -116,6 +124,31 @@ def test_whole_maps_go_back_while_a_network_runs_in_strips():
 def test_strips_that_were_read_go_back_whatever_is_kept():
     _, given_back = lines_of(STRIPS_ALONE)
     assert given_back > 112
+
+
+class OlderLibrary:
+    """glibc before 2.35, which maps blocks above a size whatever it is told."""
+
+    def __init__(self):
+        self.limits = {}
+
+    def mallopt(self, limit, size):
+        if limit == MMAP_THRESHOLD and size > LARGEST_BETWEEN:
+            return 0
+        self.limits[limit] = size
+        return 1
+
+    def malloc_trim(self, _):
+        return 1
+
+
+def test_an_older_library_keeps_as_much_as_it_can():
+    library = OlderLibrary()
+    with Heap(library).kept(WHOLE_MAPS):
+        assert library.limits == {
+            MMAP_THRESHOLD: LARGEST_BETWEEN,
+            TRIM_THRESHOLD: WHOLE_MAPS.largest,
+        }
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,17 @@ import pytest
 import torch
 from test_models import FIRST_OF_FORM
 from thin import build_thin
+from torch.overrides import TorchFunctionMode
 
 import sr_zoo
 from sr_zoo.api import model_info
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
+from sr_zoo.inference import memory
 from sr_zoo.inference.memory import bytes_per_pixel, largest_core
 from sr_zoo.inference.networks import Locality
 from sr_zoo.inference.plan import Planner
-from sr_zoo.inference.tiling import Tiling, run_tiled
+from sr_zoo.inference.tiling import Tiling, run_if_fits, run_tiled
 from sr_zoo.registry import spec_of
 
 
@@ -237,6 +239,68 @@ def test_only_a_network_that_attends_to_the_whole_image_may_take_all_memory(monk
     assert side > 2 * core("lamnet", channels=8)
     monkeypatch.setattr("sr_zoo.inference.memory.free_memory", lambda: 2e9)
     assert core("omnisr", channels=8, num_groups=1) < side
+
+
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("0::/", {"memory.max": 4e9, "memory.current": 3e9}),
+        ("0::/kubepods/pod/app", {"memory.max": 4e9, "memory.current": 3e9}),  # of its host
+        ("0::/app", {"app/memory.max": "max", "memory.max": 4e9, "memory.current": 3e9}),
+        (
+            "4:memory:/docker/0a",
+            {"memory/memory.limit_in_bytes": 4e9, "memory/memory.usage_in_bytes": 3e9},
+        ),
+    ],
+)
+def test_a_containers_limit_counts_as_memory_that_is_not_free(line, files, tmp_path, monkeypatch):
+    (tmp_path / "own").write_text(f"9:name=systemd:/\n{line}\n")
+    for name, value in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(value if isinstance(value, str) else f"{int(value)}\n")
+        cached = "inactive_file 500000000\ntotal_inactive_file 500000000\n"
+        (tmp_path / name).with_name("memory.stat").write_text(cached)
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
+    assert memory.free_memory() == 1.5e9  # what is cached of files can be dropped
+
+
+def test_where_there_are_no_groups_free_memory_is_the_machines(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "missing")
+    assert 1e8 < memory.free_memory() < 1e14
+
+
+class WithoutFloat64(TorchFunctionMode):
+    """A device like Apple's: what lies on it has no double precision."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        moved = bool(args) and getattr(args[0], "moved", False)
+        if function == torch.Tensor.is_mps.__get__:
+            return not moved
+        if function is torch.Tensor.double and not moved:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        result = function(*args, **(kwargs or {}))
+        if function is torch.Tensor.cpu:
+            result = result.view_as(result)
+            result.moved = True
+        return result
+
+
+@pytest.mark.parametrize("name", ["imdn", "dat_light", "rcan"])
+def test_averages_are_gathered_on_devices_without_double_precision(name):
+    network, image = build_thin(name, 2).eval(), photo(24, 40)
+    tiling = Tiling(side=8, halo=8, grid=8, passes=1)
+    expected = tiled(network, image, tiling)
+    with WithoutFloat64():
+        torch.testing.assert_close(tiled(network, image, tiling), expected)
+
+
+@pytest.mark.parametrize("message", ["MPS backend out of memory (MPS allocated: 9 GB)"])
+def test_memory_that_runs_out_on_other_devices_is_recognised(message):
+    def run(_):
+        raise RuntimeError(message)
+
+    assert run_if_fits(run, torch.zeros(1)) is None
 
 
 def test_a_wide_halo_may_take_more_memory_than_usual_until_the_core_is_as_wide():

@@ -62,7 +62,7 @@ class EdgeTable(PatchTable):
         """
         if not len(scores):
             raise ValueError("a table needs at least one patch to be measured on")
-        scores, psnr = scores.double().cpu(), psnr.double().cpu()
+        scores, psnr = scores.cpu().double(), psnr.cpu().double()
         largest = float(scores.max()) or 1.0  # patches without any edge
         members = (scores * (bins / largest)).long().clamp(max=bins - 1)
         count = torch.bincount(members, minlength=bins)
@@ -78,7 +78,7 @@ class EdgeTable(PatchTable):
     def predict(self, kinds: Tensor) -> Tensor:
         bins = self.psnr.shape[1]
         centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (self.largest / bins)
-        nearest = (kinds.double().cpu()[:, None] - centres).abs().argmin(1)
+        nearest = (kinds.cpu().double()[:, None] - centres).abs().argmin(1)
         return self.psnr[:, nearest].t()
 
 

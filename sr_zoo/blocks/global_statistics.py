@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sr_zoo.blocks.strips import ComputedMap, may_cut, rows_of, whole_of
-from sr_zoo.blocks.tile_view import current_view
+from sr_zoo.blocks.tile_view import current_view, exact
 
 _SMALLEST_LENGTH = 1e-12  # as in F.normalize
 _COPIED = (torch.bfloat16, torch.float16)  # to float32, by sums on the CPU
@@ -57,7 +57,7 @@ def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
     """
     view = current_view()
     if view is not None:
-        both = view.core(torch.cat([a, b], dim=-3), stride).flatten(-2).double()
+        both = exact(view.core(torch.cat([a, b], dim=-3), stride).flatten(-2))
         products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
         if products is not None:
             lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)
@@ -117,6 +117,6 @@ def global_variance(x: Tensor, *, stride: int = 1) -> Tensor:
         if torch.jit.is_tracing():  # type: ignore[no-untyped-call, attr-defined] # ncnn has no var
             return (x - x.mean((-2, -1), keepdim=True)).square().mean((-2, -1), keepdim=True)
         return x.var((-2, -1), correction=0, keepdim=True)
-    exact = x.double()
-    mean, square = view.mean(torch.cat([exact, exact.square()], dim=1), stride).chunk(2, dim=1)
-    return (square - mean.square()).to(x.dtype)
+    values = exact(x)
+    mean, square = view.mean(torch.cat([values, values.square()], dim=1), stride).chunk(2, dim=1)
+    return (square - mean.square()).to(x)

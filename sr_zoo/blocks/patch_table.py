@@ -163,7 +163,7 @@ class GradientTable(PatchTable):
         """
         if not len(gradients):
             raise ValueError("a table needs at least one patch to be measured on")
-        gradients, errors = gradients.double().cpu(), errors.double().cpu()
+        gradients, errors = gradients.cpu().double(), errors.cpu().double()
         parts = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
         borders = torch.quantile(gradients, parts, dim=0).t().contiguous()
         rows, columns = _cells(gradients, borders)
@@ -181,7 +181,7 @@ class GradientTable(PatchTable):
         return gradient_projection(patches)
 
     def predict(self, kinds: Tensor) -> Tensor:
-        rows, columns = _cells(kinds.double().cpu(), self.borders)
+        rows, columns = _cells(kinds.cpu().double(), self.borders)
         smallest = torch.finfo(self.error.dtype).tiny  # an error of zero has no logarithm
         return -10 * self.error[:, rows, columns].t().clamp(min=smallest).log10()
 

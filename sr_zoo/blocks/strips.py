@@ -195,7 +195,14 @@ def _empty_like(strip: Tensor, height: int) -> Tensor:
 
 
 def _mapped(strip: Tensor) -> Tensor:
-    """Return a copy in memory that the system has back as soon as the copy is let go of."""
-    pages = mmap(-1, strip.nbytes)
+    """Return a copy in memory that the system has back as soon as the copy is let go of.
+
+    Raises:
+        MemoryError: There is not enough.
+    """
+    try:
+        pages = mmap(-1, strip.nbytes)
+    except OSError as error:
+        raise MemoryError(f"no memory for a strip of {strip.nbytes} bytes") from error
     strides = torch.empty_like(strip, device="meta").stride()
     return torch.frombuffer(pages, dtype=strip.dtype).as_strided(strip.shape, strides).copy_(strip)

@@ -110,7 +110,7 @@ class TileView:
     def mean(self, x: Tensor, stride: int) -> Tensor:
         """Contribute the core of `x` to the layer's average; return the best one known so far."""
         core = self.core(x, stride)
-        total = core.double().sum((-2, -1), keepdim=True)
+        total = exact(core).sum((-2, -1), keepdim=True)
         average = self.average(total, core.shape[-2] * core.shape[-1])
         return x.mean((-2, -1), keepdim=True) if average is None else average.to(x)
 
@@ -165,6 +165,11 @@ class TileView:
             (index + 1).clamp(max=last).clamp(0, cells - 1),
             (position - lower).float(),
         )
+
+
+def exact(x: Tensor) -> Tensor:
+    """Return values in double precision: on the CPU where their device has none, as Apple's."""
+    return x.cpu().double() if x.is_mps else x.double()
 
 
 def current_view() -> TileView | None:

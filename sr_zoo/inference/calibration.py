@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_zoo.blocks import EdgeTable, GradientTable, edge_table, patch_table
+from sr_zoo.blocks.tile_view import exact
 from sr_zoo.errors import OptionError
 from sr_zoo.evaluation.datasets import read_rgb
 from sr_zoo.evaluation.resize import imresize
@@ -47,7 +48,7 @@ def measure_edge_table(
     def psnr(enlarged: Tensor, truth: Tensor) -> Tensor:
         inner = (..., slice(SCALE, -SCALE), slice(SCALE, -SCALE))
         wrong = ((enlarged * 255).round() - (truth * 255).round())[inner]
-        return (-10 * (wrong / 255).double().square().mean((1, 2, 3)).log10()).clamp(max=PERFECT)
+        return (-10 * exact(wrong / 255).square().mean((1, 2, 3)).log10()).clamp(max=PERFECT)
 
     scores, reached = _measured(network, folder, edge_table.edge_scores, psnr, progress)
     return EdgeTable.fit(network.widths, _cost(network), scores, reached, bins=bins)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
-from math import inf
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -17,7 +18,18 @@ from sr_zoo.network import SRNetwork
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
 CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU, at most
 FREE_SHARE = 0.5  # of the free memory, likewise
-MEMORY_INFO = Path("/proc/meminfo")
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+# by what the kernel calls the controllers of a hierarchy: its folder, and files in a group's folder
+# with the limit and with what is used; a line of memory.stat says how much of that is file cache
+MEMORY_FILES = {
+    "": ("", "memory.max", "memory.current", "inactive_file"),
+    "memory": (
+        "memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+}
 SMALLEST_CORE = 64  # LR pixels
 
 
@@ -74,13 +86,33 @@ def bytes_per_pixel(network: SRNetwork) -> float:
 
 
 def free_memory() -> float:
-    """Return the bytes of main memory that are free; infinity where the system does not tell."""
+    """Return the bytes of main memory that are free, for the container or service that this is."""
+    return min([float(psutil.virtual_memory().available), *_free_in_groups()])
+
+
+def _free_in_groups() -> Iterator[float]:
+    """Yield what the limits of Linux' control groups leave, the outer ones' included."""
     try:
-        lines = MEMORY_INFO.read_text().splitlines()
-    except OSError:
-        return inf
-    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(available[0]) * 1024 if available else inf
+        lines = OWN_CGROUPS.read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers not in MEMORY_FILES:
+            continue
+        root, limit, used, cache = MEMORY_FILES[controllers]
+        group = Path(path.strip("/"))
+        # a container that sees its host's name for its group finds its own files at the root
+        for each in (group, *group.parents):
+            folder = CGROUPS / root / each
+            try:
+                most, taken = (folder / limit).read_text(), int((folder / used).read_text())
+                words = (folder / "memory.stat").read_text().split()
+            except (OSError, ValueError):
+                continue
+            if most.strip() != "max":
+                cached = dict(zip(words[::2], words[1::2], strict=False)).get(cache, 0)
+                yield int(most) - taken + int(cached)
 
 
 def largest_core(network: SRNetwork, halo: int, grid: int, *, most: float = CPU_BUDGET) -> int:

@@ -18,6 +18,7 @@ from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork
 
+SHORT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 REGISTER = 16  # numbers in float32, of the widest that processors have
 
 Argument = TypeVar("Argument")
@@ -275,13 +276,15 @@ def run_if_fits(run: Callable[[Argument], Tensor], argument: Argument) -> Tensor
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     return None
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory is short; the CPU's allocator has no type for it."""
+    """Whether an error says that memory is short; allocators of CPU and MPS have no type for it."""
     typed = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return typed or "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return typed or any(words in str(error) for words in SHORT_OF_MEMORY)
 
 
 def _run(network: Enlarges, image: Cuttable, cut: Cut) -> Tensor:

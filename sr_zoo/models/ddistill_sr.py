@@ -73,7 +73,7 @@ class DeltaConv(nn.Conv2d):
         return x + super().forward(x)
 
     def fuse(self) -> nn.Conv2d:
-        weight = self.weight.double().cpu() + identity_conv(self.in_channels).weight
+        weight = self.weight.cpu().double() + identity_conv(self.in_channels).weight
         return new_conv(weight, None, like=self.weight)
 
 

@@ -106,6 +106,16 @@ def test_a_passing_map_is_let_go_of_behind_the_strip_that_is_read(narrow):
 
 
 @torch.inference_mode()
+def test_strips_that_find_no_room_say_so_as_torch_does(narrow, monkeypatch):
+    def full(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(strips, "mmap", full)
+    with pytest.raises(MemoryError, match="no memory for a strip of"):
+        PassingMap(torch.rand(1, 4, 160, 64))
+
+
+@torch.inference_mode()
 def test_an_image_that_is_large_enough_is_not_copied():
     a = torch.rand(1, 3, 9, 9)
     assert pad_to_minimum(a, 9) is a

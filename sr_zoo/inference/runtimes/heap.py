@@ -81,7 +81,9 @@ class Heap:
         self._set(largest, largest)
 
     def _set(self, largest: int, kept: int) -> None:
-        self._library.mallopt(MMAP_THRESHOLD, largest)
+        if not self._library.mallopt(MMAP_THRESHOLD, largest):
+            # before 2.35, glibc takes no more; left as it is, it would no longer adapt either
+            self._library.mallopt(MMAP_THRESHOLD, LARGEST_BETWEEN)
         self._library.mallopt(TRIM_THRESHOLD, kept)
 
 
