@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -49,6 +50,32 @@ def test_half_precision_that_overflows_is_redone_in_float32_and_told_once(networ
         output = upscaler.tensor(image)  # of two images
     assert torch.equal(output, expected)
     assert len(told) == 1
+
+
+def test_processors_that_torch_says_nothing_of_compute_in_float32(network, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    precision._cpu_has_bfloat16.cache_clear()
+    try:
+        assert pick_dtype("auto", network, CPU) == torch.float32
+    finally:
+        precision._cpu_has_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime", "torch"])
+def test_one_upscaler_serves_several_threads(network, runtime):
+    upscaler = sr_zoo.Upscaler(network, dtype="float32", runtime=runtime)
+    images = [torch.rand(1, 3, 24, 24) for _ in range(6)] * 8
+    expected = [upscaler.tensor(image) for image in images]  # of a size that is known by now
+    with ThreadPoolExecutor(6) as threads:
+        outputs = list(threads.map(upscaler.tensor, images))
+    for output, each in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, each, atol=1e-5, rtol=0)
+
+
+def test_a_budget_runs_in_float32_whatever_the_weights_are_in():
+    network = sr_zoo.create_model("smsr", 2, pretrained=False).bfloat16()
+    output = sr_zoo.Upscaler(network, budget=0.9).tensor(torch.rand(1, 3, 24, 24))
+    assert output.shape == (1, 3, 48, 48)
 
 
 def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch):

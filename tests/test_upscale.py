@@ -54,6 +54,36 @@ def test_arrays_keep_type_and_layout(upscaler, dtype, shape):
     assert result.max() <= top
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda pixels: pixels[..., ::-1],  # BGR read as RGB
+        lambda pixels: pixels[::-1],
+        lambda pixels: pixels.astype(">u2") * 257,  # as TIFF files have it
+        lambda pixels: np.asfortranarray(pixels),
+    ],
+)
+def test_arrays_may_lie_in_memory_in_any_order(upscaler, photo, view):
+    array = view(np.asarray(photo))
+    plain = np.array(array.tolist(), dtype=array.dtype.newbyteorder("="))
+    assert np.array_equal(upscaler(array), upscaler(plain))
+
+
+def test_what_comes_back_is_a_tensor_like_any_other(upscaler):
+    target = upscaler(torch.rand(1, 3, 8, 8))
+    target.mul_(0.5)
+    student = torch.zeros_like(target, requires_grad=True)
+    torch.nn.functional.mse_loss(student, target).backward()
+    assert student.grad is not None
+
+
+def test_tensors_may_be_made_elsewhere_by_default(photo):
+    array = np.asarray(photo.convert("RGBA"))
+    expected = sr_zoo.Upscaler("bicubic", 2, device="cpu")(array)
+    with torch.device("meta"):
+        assert np.array_equal(sr_zoo.Upscaler("bicubic", 2, device="cpu")(array), expected)
+
+
 def test_upscaling_is_better_than_bicubic_interpolation(upscaler):
     from sr_zoo.evaluation.metrics import psnr_y
     from sr_zoo.evaluation.resize import imresize

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from math import inf
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -94,19 +95,25 @@ class Program:
         self._for_one: Any = None
         self._request: Any = None  # that runs it
         self._shape: tuple[int, ...] = ()  # that `_for_one` is for
+        self._lock = Lock()  # a request runs one image at a time, on all threads
 
     def __call__(self, images: Tensor, /) -> Tensor:
         shape = tuple(images.shape)
-        if shape == self._shape:
-            return self._run(self._for_one, images)
-        turn = timed(self._run, self._for_any, images)
-        self._spent[shape] += turn.seconds
-        if self._spent[shape] > self._patience:
-            self.settle(shape)
+        with self._lock:
+            if shape == self._shape:
+                return self._run(self._for_one, images)
+            turn = timed(self._run, self._for_any, images)
+            self._spent[shape] += turn.seconds
+            if self._spent[shape] > self._patience:
+                self._settle(shape)
         return turn.result
 
     def settle(self, shape: tuple[int, ...]) -> None:
         """Compile for images of one shape, (N, 3, H, W), in the place of the one before."""
+        with self._lock:
+            self._settle(shape)
+
+    def _settle(self, shape: tuple[int, ...]) -> None:
         try:
             model = self._read()
             model.reshape(list(shape))

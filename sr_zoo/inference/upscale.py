@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +38,21 @@ from sr_zoo.network import SRNetwork
 
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _made_on_cpu(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let tensors be made on the CPU, also where users set another device for all new ones."""
+
+    @wraps(method)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if torch.get_default_device().type == "cpu":  # what is entered costs each operation time
+            return method(*args, **kwargs)
+        with torch.device("cpu"):
+            return method(*args, **kwargs)
+
+    return run
 
 
 class Upscaler:
@@ -80,6 +96,7 @@ class Upscaler:
         SRZooError: See `create_model` and `load_model`.
     """
 
+    @_made_on_cpu
     def __init__(
         self,
         model: str | Path | SRNetwork | None = None,
@@ -109,6 +126,8 @@ class Upscaler:
             device = "cpu"
         chosen_device = pick_device(device)
         network = fuse(network).to(chosen_device)
+        if budget is not None:
+            network = network.float()
         chosen_dtype = pick_dtype(dtype, network, chosen_device)
         self.network = network
         self.size = size
@@ -163,6 +182,7 @@ class Upscaler:
             )
         return self._spender.report
 
+    @_made_on_cpu
     def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
         """Upscale one image.
 
@@ -203,6 +223,7 @@ class Upscaler:
             )
         return result
 
+    @_made_on_cpu
     def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
         """Upscale a decoded image file; see `sr_zoo.imaging`."""
         colors, alpha = picture.to_rgb(), picture.to_alpha()
@@ -214,7 +235,8 @@ class Upscaler:
             alpha = self._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
 
-    @torch.inference_mode()
+    @_made_on_cpu
+    @torch.no_grad()  # not inference mode, whose tensors nothing can be trained against
     def tensor(self, rgb: Tensor, *, progress: bool = False) -> Tensor:
         """Upscale RGB tensors.
 
@@ -326,7 +348,9 @@ class Upscaler:
                 f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
                 "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
             )
-        channels_last = torch.tensor(np.atleast_3d(image))
+        # a copy in the order of its axes and of this machine's bytes: torch takes no other
+        native = image.astype(image.dtype.newbyteorder("="), order="C")
+        channels_last = torch.from_numpy(np.atleast_3d(native))
         result = self._tensor(channels_last.permute(2, 0, 1), progress)
         array = result.permute(1, 2, 0).numpy()
         return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)

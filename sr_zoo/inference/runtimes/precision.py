@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -109,6 +110,5 @@ def _native(device: torch.device) -> tuple[str, ...]:
 @cache
 def _cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself (AMX, or AVX-512 with BF16)."""
-    return any(
-        bool(torch.cpu.get_capabilities().get(feature)) for feature in ("amx_bf16", "avx512_bf16")
-    )
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # newer torch
+    return any(bool(capabilities.get(feature)) for feature in ("amx_bf16", "avx512_bf16"))
