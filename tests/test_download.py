@@ -7,12 +7,13 @@ import threading
 import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import huggingface_hub
 import pytest
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
-from sr_zoo.weights.download import Remote, download
+from sr_zoo.weights.download import Remote, download, obstacle
 
 CONTENT = bytes(range(256)) * 64
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -116,6 +117,21 @@ def test_where_packets_vanish_the_error_comes_at_once(black_hole, tmp_path):
     with pytest.raises(DownloadError, match=r"did not answer within 0\.8 s \(SR_ZOO_TIMEOUT"):
         fetch(f"http://127.0.0.1:{black_hole}/a.png", tmp_path / "a.png")
     assert time.monotonic() - started < 1
+
+
+def test_an_address_that_leads_nowhere_does_not_stand_in_the_way(black_hole, served, monkeypatch):
+    port = urlsplit(served["url"]).port
+    addresses = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each))
+        for each in (black_hole, port)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    assert obstacle("http://photos.invalid:1/a.png") == ""
+
+
+def test_a_proxy_for_everything_is_asked_in_place_of_the_host(black_hole, served, monkeypatch):
+    monkeypatch.setenv("all_proxy", served["url"])
+    assert obstacle("https://photos.invalid/a.png") == ""
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):

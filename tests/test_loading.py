@@ -47,7 +47,10 @@ def test_bundled_weights_load(entry):
 @pytest.mark.parametrize("layout", ["ours", "official"])
 @pytest.mark.parametrize(
     "container",
-    ["plain", "params_ema", "state_dict", "module", "lightning", "lightning in parallel"],
+    [
+        *("plain", "params_ema", "state_dict", "beside scores", "module"),
+        *("lightning", "lightning in parallel"),
+    ],
 )
 def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
     state = small.state_dict()
@@ -57,6 +60,7 @@ def test_either_layout_loads_from_any_container(small, target, tmp_path, layout,
         "plain": state,
         "params_ema": {"params": {"x": torch.zeros(1)}, "params_ema": state},
         "state_dict": {"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}},
+        "beside scores": {"loss": torch.tensor(0.1), "model_state_dict": state, "epoch": 3},
         "module": {f"module.{name}": tensor for name, tensor in state.items()},
         "lightning": {
             "pytorch-lightning_version": "2.0",

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from sr_zoo.training.distributed import share_gradients
 from sr_zoo.training.losses import ImageLoss
 
 LEAKY_SLOPE = 0.2
@@ -91,18 +91,10 @@ class GAN(ImageLoss):
         loss = self.judging(self.discriminator(output.detach()), self.discriminator(target))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self._share_gradients()
+        share_gradients(self.discriminator.parameters())
         self.optimizer.step()
         self.discriminator.requires_grad_(False)
         return float(loss.detach())
-
-    def _share_gradients(self) -> None:
-        """Average the gradients over all processes of the run, where there are several."""
-        if dist.is_initialized():
-            for parameter in self.discriminator.parameters():
-                if parameter.grad is not None:
-                    dist.all_reduce(parameter.grad)
-                    parameter.grad /= dist.get_world_size()
 
     def get_extra_state(self) -> dict[str, Any]:
         return self.optimizer.state_dict()

@@ -47,6 +47,35 @@ class Images:
     lr: list[Pixels] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # mapped images as where they lie: a worker that is not forked would get all their pixels
+        return {name: [_place(each) for each in value] for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: [_at(each) for each in value] for name, value in state.items()})
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A file of pixels, and how much of it is used."""
+
+    path: str
+    height: int
+    width: int
+
+
+def _place(item: Any) -> Any:
+    """Return where an image is mapped from; anything else as it is."""
+    if isinstance(item, np.memmap) and item.filename is not None:
+        return _Place(str(item.filename), *item.shape[:2])
+    return item
+
+
+def _at(item: Any) -> Any:
+    if isinstance(item, _Place):
+        return np.load(item.path, mmap_mode="r")[: item.height, : item.width]
+    return item
+
 
 def open_images(
     data: Data, scale: int, *, cache: Path | None = None, progress: Any = iter

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from timm.optim.muon import Muon
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim import lr_scheduler as schedules
+from torch.optim.lr_scheduler import LambdaLR
 
 from sr_zoo.training import recipe
 
@@ -34,23 +35,30 @@ def build_optimizer(settings: recipe.Optimizer, parameters: Iterable[nn.Paramete
 
 
 def build_schedule(
-    settings: recipe.Schedule, optimizer: Optimizer, iterations: int
-) -> schedules.LRScheduler:
-    """Return the schedule of a recipe, to be stepped once for each iteration."""
+    settings: recipe.Schedule, optimizer: Optimizer, iterations: int, *, done: int = 0
+) -> LambdaLR:
+    """Return the schedule of a recipe, to be stepped once for each iteration.
+
+    A rate follows from the number of its iteration alone, so that a run that is to be longer than
+    it was goes on as if it had been planned so.
+
+    Args:
+        settings: Of the recipe.
+        optimizer: Holds what it held after `done` iterations.
+        iterations: In all.
+        done: Of them.
+    """
     warmup = min(settings.warmup, iterations - 1)
-    main = _main(settings, optimizer, iterations - warmup)
-    if not warmup:
-        return main
-    start = schedules.LinearLR(optimizer, WARMUP_START, 1.0, warmup)
-    return schedules.SequentialLR(optimizer, [start, main], [warmup])
-
-
-def _main(
-    settings: recipe.Schedule, optimizer: Optimizer, iterations: int
-) -> schedules.LRScheduler:
-    if settings.name == "cosine":
-        return schedules.CosineAnnealingLR(optimizer, iterations, settings.minimum)
+    length = iterations - warmup
+    least = settings.minimum / optimizer.defaults["lr"]
     milestones = settings.milestones if settings.name == "multistep" else ()
-    return schedules.MultiStepLR(
-        optimizer, [round(part * iterations) for part in milestones], settings.gamma
-    )
+
+    def share(iteration: int) -> float:
+        if iteration < warmup:
+            return WARMUP_START + (1 - WARMUP_START) * iteration / warmup
+        passed = iteration - warmup
+        if settings.name == "cosine":
+            return least + (1 - least) * (1 + math.cos(math.pi * passed / length)) / 2
+        return settings.gamma ** sum(passed >= round(part * length) for part in milestones)
+
+    return LambdaLR(optimizer, share, last_epoch=done - 1)

@@ -26,7 +26,7 @@ from sr_zoo.training.adversarial import GAN
 from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.distillation import Teacher
-from sr_zoo.training.distributed import Processes
+from sr_zoo.training.distributed import Processes, share_gradients
 from sr_zoo.training.losses import Criterion, find_loss
 from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.profile import Timer
@@ -144,11 +144,14 @@ class Run:
         if self.ema is not None:
             self.ema.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.schedule = build_schedule(
+            self.recipe.schedule, self.optimizer, self.iterations, done=self.iteration
+        )
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
-        if state["random_cuda"] and self.processes.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["random_cuda"])
+        if self.processes.device.type == "cuda":
+            for random in state["random_cuda"][:1]:  # the same in all processes
+                torch.cuda.set_rng_state(random, self.processes.device)
 
     def _open_record(self, state: dict[str, Any] | None, tensorboard: bool) -> Record:
         names = [loss.name for loss in self.recipe.losses]
@@ -263,6 +266,7 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         self.timer.mark("backward")
+        share_gradients(self.criterion.parameters())  # the network's own are shared by now
         longest = self.recipe.optimizer.clip_norm
         if longest is not None:
             self.scaler.unscale_(self.optimizer)
@@ -338,10 +342,9 @@ class Run:
             "criterion": self.criterion.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if cuda else [],
+            "random_cuda": [torch.cuda.get_rng_state(self.processes.device)] if cuda else [],
         }
         save_state(state, self.folder)
         self.average.save_pretrained(self.folder)

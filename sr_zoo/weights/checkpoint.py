@@ -145,11 +145,12 @@ def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor
                 raise CheckpointError(f"{path} has no {key!r}")
             content = content[part]
     while isinstance(content, Mapping):
-        tensors = {n: t for n, t in content.items() if isinstance(t, Tensor)}
-        if tensors:
-            return {str(name): tensor for name, tensor in tensors.items()}
+        # first: a loss or a score beside the network is a tensor, too
         inner = next((k for k in NETWORK_KEYS if isinstance(content.get(k), Mapping)), None)
         if inner is None:
+            tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
+            if tensors:
+                return tensors
             break
         content = content[inner]
     raise CheckpointError(f"{path} holds no state dict")

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from queue import Empty, Queue
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -144,7 +145,8 @@ def _complete(remote: Remote, partial: Path) -> None:
 def obstacle(url: str) -> str:
     """Return what keeps a request from an address, for a message; empty where somebody answers."""
     parts = urlsplit(url)
-    proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+    proxies = {} if proxy_bypass(parts.netloc) else getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     host = urlsplit(proxy if "://" in proxy else f"//{proxy}") if proxy else parts
     port = host.port or (443 if host.scheme == "https" else 80)
     problem = _knock(host.hostname or "", port, _patience())
@@ -168,28 +170,48 @@ _answered: set[tuple[str, int]] = set()
 def _knock(host: str, port: int, seconds: float) -> str:
     """Return what keeps one from connecting, or an empty string.
 
-    In a thread of its own, since a name server that does not answer obeys no timeout.
+    All addresses are tried at once, since one that leads nowhere (often the first, IPv6) takes all
+    the time there is; in threads, since a name server that does not answer obeys no timeout.
     """
     if (host, port) in _answered:
         return ""
-    problems = [f"{host}:{port} did not answer within {seconds:g} s (SR_ZOO_TIMEOUT waits longer)"]
+    answers: Queue[str] = Queue()  # what keeps an address from answering; empty if nothing
 
-    def connect() -> None:
+    def connect(family: int, address: Any) -> None:
         try:
-            socket.create_connection((host, port), timeout=seconds).close()
-            problems.clear()
-        except TimeoutError:
-            pass
+            with socket.socket(family, socket.SOCK_STREAM) as knocking:
+                knocking.settimeout(seconds)
+                knocking.connect(address)
+            answers.put("")
         except OSError as error:
-            problems[0] = str(error)
+            answers.put(str(error))
 
-    thread = Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if problems:
-        return problems[0]
-    _answered.add((host, port))
-    return ""
+    def resolve() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            answers.put(str(error))
+            return
+        waiting.extend([None] * (len(found) - 1))
+        for family, _, _, _, address in found:
+            Thread(target=connect, args=(family, address), daemon=True).start()
+
+    waiting: list[None] = [None]  # one for each answer to come
+    Thread(target=resolve, daemon=True).start()
+    until = time.monotonic() + seconds
+    problem = ""
+    while waiting:
+        waiting.pop()
+        try:
+            problem = answers.get(timeout=max(until - time.monotonic(), 0))
+        except Empty:
+            return (
+                f"{host}:{port} did not answer within {seconds:g} s (SR_ZOO_TIMEOUT waits longer)"
+            )
+        if not problem:
+            _answered.add((host, port))
+            return ""
+    return problem
 
 
 def _request(client: Any, remote: Remote, partial: Path) -> None:

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +68,15 @@ def test_workers_change_nothing(photos):
     ):
         assert torch.equal(lr, lr2)
         assert torch.equal(hr, hr2)
+
+
+def test_a_worker_that_is_not_forked_is_told_where_images_lie(photos):
+    data = Data(train=(str(photos),), patch_size=32, batch_size=4)
+    whole = patches(data)
+    sent = pickle.dumps(whole)
+    assert len(sent) < 5000  # bytes; the images have more than a hundred thousand
+    received = pickle.loads(sent)
+    assert all(torch.equal(a, b) for a, b in zip(received[0], whole[0], strict=True))
 
 
 def test_given_pairs_are_used_and_must_fit(photos, tmp_path):

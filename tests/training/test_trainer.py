@@ -83,6 +83,10 @@ def test_a_finished_run_goes_on_when_it_shall_be_longer(tiny, tmp_path):
     train(tiny(iterations=10), output=folder, quiet=True)
     assert load_state(folder)["iteration"] == 10
     assert [line["iteration"] for line in log(folder)] == ["2", "4", "6", "8", "10"]
+    planned = log(train(tiny(iterations=10), output=tmp_path / "planned", quiet=True))
+    rates = [float(line["lr"]) for line in log(folder)]
+    assert rates[3:] == [float(line["lr"]) for line in planned[3:]]  # from the first new one on
+    assert rates[-1] == min(rates)
 
 
 def test_a_run_goes_on_where_its_images_lie_elsewhere(tiny, photos, tmp_path):
