@@ -10,6 +10,7 @@ from PIL import Image
 
 import sr_zoo
 from sr_zoo import errors
+from sr_zoo.imaging import Picture
 from sr_zoo.inference.networks import default_weights
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
@@ -82,6 +83,21 @@ def test_tensors_may_be_made_elsewhere_by_default(photo):
     expected = sr_zoo.Upscaler("bicubic", 2, device="cpu")(array)
     with torch.device("meta"):
         assert np.array_equal(sr_zoo.Upscaler("bicubic", 2, device="cpu")(array), expected)
+
+
+def test_pixels_brighter_than_white_stay_so(upscaler):
+    values = np.random.default_rng(0).random((9, 8, 3), np.float32)
+    values[0, 0] = 1
+    usual = upscaler.picture(Picture(values)).pixels
+    bright = upscaler.picture(Picture(values * 4095)).pixels
+    np.testing.assert_allclose(bright, usual * 4095, rtol=1e-4, atol=0.5)
+
+
+def test_several_jpegs_in_one_file_become_a_jpeg(upscaler, photo):
+    data = io.BytesIO()
+    photo.save(data, "MPO", save_all=True, append_images=[photo])
+    assert Image.open(io.BytesIO(data.getvalue())).format == "MPO"
+    assert Image.open(io.BytesIO(upscaler(data.getvalue()))).format == "JPEG"
 
 
 def test_upscaling_is_better_than_bicubic_interpolation(upscaler):

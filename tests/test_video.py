@@ -29,6 +29,7 @@ def clip(tmp_path):
     """A file with uneven times, full-range BT.709 colours, and sound."""
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
+        container.metadata["comment"] = "52.5200+13.4050"
         stream = container.add_stream("libx264", rate=30, options={"crf": "1"})
         stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
         context = stream.codec_context
@@ -124,6 +125,30 @@ def test_command_line(clip, tmp_path):
         main([*arguments, "--scale", "1.5", "--preset", "ultrafast"])
     assert ended.value.code == 0
     assert shown(tmp_path / "b.mkv")[1][0].shape == (36, 48, 3)
+
+
+def test_the_command_leaves_out_what_exists_and_what_tells_of_people(clip, tmp_path, capsys):
+    def run(*options):
+        target = tmp_path / "b.mp4"
+        with pytest.raises(SystemExit) as ended:
+            main(["upscale", str(clip), "-o", str(target), "--model", "nearest", *options])
+        return ended.value.code, target.read_bytes() if target.exists() else b""
+
+    code, _ = run("--report", "report.json")
+    assert code == 1
+    assert "--report are for images" in capsys.readouterr().err
+    _, first = run()
+    assert b"52.5200+13.4050" in first
+    _, stripped = run("--strip")
+    assert stripped
+    assert b"52.5200+13.4050" not in stripped
+    assert run("--skip-existing") == (0, stripped)
+
+
+def test_options_that_the_encoder_refuses_are_named(clip, tmp_path):
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    with pytest.raises(errors.ImageWriteError, match=r"encoder refuses .* preset='fastest'"):
+        upscale_video(upscaler, clip, tmp_path / "b.mp4", Encoding(preset="fastest"))
 
 
 def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from sr_zoo.cli.options import parse_size, parse_tile
+from sr_zoo.errors import OptionError
 
 
 def command(
@@ -98,8 +99,11 @@ def command(
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
     if len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES:
-        encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
-        upscale_video(upscaler, inputs[0], output, encoding)
+        if format or report:
+            raise OptionError("--format and --report are for images, not for a video")
+        if not (skip_existing and output.exists()):
+            encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
+            upscale_video(upscaler, inputs[0], output, encoding, strip=not keep_metadata)
         return
     options = FileOptions(
         format=format,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from unicodedata import normalize
 
 from sr_zoo.errors import ImageReadError, OptionError
 from sr_zoo.imaging.formats import (
@@ -97,7 +99,7 @@ def _images(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Pa
         yield path, Path(path.name)
         return
     found = False
-    for file in _walk(path, output.resolve(), selection.recursive):
+    for file in _walk(path, identity_of(output), selection.recursive):
         relative = file.relative_to(path)
         if file.suffix.lower() in READABLE_SUFFIXES and selection.takes(relative):
             found = True
@@ -106,7 +108,25 @@ def _images(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Pa
         raise ImageReadError(f"{path}: the folder holds no images that are to be taken")
 
 
-def _walk(folder: Path, output: Path, recursive: bool) -> Iterator[Path]:
+def identity_of(path: Path) -> tuple[int, int] | Path:
+    """Return what tells a file or folder from all others, whichever of its names is given.
+
+    On file systems that ignore case, or how accents are written, one file has several names.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return path.resolve()
+    return found.st_dev, found.st_ino
+
+
+def _name_on_disk(path: Path) -> str:
+    """Return what names of the same file have in common, before it is there."""
+    name = os.path.normcase(path.resolve())
+    return normalize("NFC", name).casefold() if sys.platform == "darwin" else name
+
+
+def _walk(folder: Path, output: tuple[int, int] | Path, recursive: bool) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise ImageReadError(
             f"{error.filename}: the folder cannot be listed ({error.strerror})"
@@ -117,7 +137,7 @@ def _walk(folder: Path, output: Path, recursive: bool) -> Iterator[Path]:
         folders[:] = sorted(
             name
             for name in folders
-            if recursive and not name.startswith(".") and (here / name).resolve() != output
+            if recursive and not name.startswith(".") and identity_of(here / name) != output
         )
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 
@@ -130,11 +150,11 @@ def _output_name(relative: Path, suffix: str | None) -> Path:
 
 
 def _check_targets(jobs: list[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    writers: dict[Path, Path] = {}
+    sources = {identity_of(job.source) for job in jobs}
+    writers: dict[str, Path] = {}
     for job in jobs:
-        target = job.target.resolve()
-        if target in sources:
+        target = _name_on_disk(job.target)
+        if identity_of(job.target) in sources:
             raise OptionError(
                 f"{job.target} is an input and would be replaced by the output; "
                 "choose another output folder"

@@ -94,3 +94,9 @@ def named_format(format: str) -> Format:
 
 def _endings() -> str:
     return ", ".join(format.suffixes[0] for format in FORMATS)
+
+
+def format_like(name: str | None) -> Format:
+    """Return the format that a file of Pillow's format `name` becomes: its own, else PNG."""
+    # phones write several JPEGs into one file, for portraits and HDR
+    return BY_NAME.get({"MPO": "JPEG", "DIB": "BMP"}.get(name or "", name or ""), BY_NAME["PNG"])

@@ -18,7 +18,13 @@ SUFFIXES = (*CONTAINERS, ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
 def join(
-    segments: Sequence[Path], times: Sequence[int], time_base: Fraction, source: Path, target: Path
+    segments: Sequence[Path],
+    times: Sequence[int],
+    time_base: Fraction,
+    source: Path,
+    target: Path,
+    *,
+    strip: bool = False,
 ) -> None:
     """Put segments together with all that the source holds besides its video.
 
@@ -28,6 +34,7 @@ def join(
         time_base: Unit of the times in seconds.
         source: Whose sound, subtitles and metadata are copied as they are.
         target: Written whole or not at all; its ending says the container.
+        strip: Leave the container's metadata out, which may tell of people and places.
 
     Raises:
         ImageWriteError: The container cannot hold the streams, or the file cannot be written.
@@ -40,7 +47,8 @@ def join(
                 av.open(str(source)) as original,
                 av.open(str(segments[0])) as first,
             ):
-                output.metadata.update(original.metadata)
+                if not strip:
+                    output.metadata.update(original.metadata)
                 video = output.add_stream_from_template(first.streams.video[0])
                 video.time_base = time_base
                 copies = _copies(original, output)

@@ -119,7 +119,7 @@ def open_clip(path: Path) -> Iterator[Clip]:
             yield Clip(path, container)
     except FileNotFoundError:
         raise ImageReadError(f"{path}: no such file") from None
-    except av.error.InvalidDataError as error:
+    except av.error.FFmpegError as error:
         raise ImageReadError(f"{path}: is damaged, or no video ({error.strerror})") from error
 
 

@@ -20,7 +20,7 @@ from sr_zoo.errors import ImageFormatError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.fusion import fuse
 from sr_zoo.imaging.color import bleed
-from sr_zoo.imaging.formats import BY_NAME
+from sr_zoo.imaging.formats import format_like
 from sr_zoo.imaging.picture import Picture
 from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
@@ -207,9 +207,7 @@ class Upscaler:
         result: Any
         if isinstance(image, bytes):
             picture = self.picture(read_image(image), progress=progress)
-            result = encode_image(
-                picture, BY_NAME.get(picture.metadata.format or "", BY_NAME["PNG"])
-            )
+            result = encode_image(picture, format_like(picture.metadata.format))
         elif isinstance(image, np.ndarray):
             result = self._array(image, progress)
         elif isinstance(image, Tensor):
@@ -225,12 +223,20 @@ class Upscaler:
 
     @_made_on_cpu
     def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
-        """Upscale a decoded image file; see `sr_zoo.imaging`."""
+        """Upscale a decoded image file; see `sr_zoo.imaging`.
+
+        Floating-point pixels brighter than 1 are scaled by the brightest, and back.
+        """
         colors, alpha = picture.to_rgb(), picture.to_alpha()
+        brightest = max(float(colors.max()), 1.0)
+        if brightest > 1:
+            colors = colors / brightest
         if alpha is not None:
             colors = bleed(colors, alpha)
         rgb = torch.tensor(colors).permute(2, 0, 1)[None]
         upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
+        if brightest > 1:
+            upscaled = upscaled * brightest
         if alpha is not None:
             alpha = self._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageWriteError, OptionError
+from sr_zoo.imaging.folder import identity_of
 from sr_zoo.imaging.picture import Array
 from sr_zoo.imaging.remux import check_streams, container_of, join
 from sr_zoo.imaging.video import (
@@ -25,6 +26,7 @@ from sr_zoo.imaging.video import (
     SegmentWriter,
     VideoFrame,
     batches,
+    import_av,
     open_clip,
 )
 from sr_zoo.inference.files import settings_of
@@ -41,6 +43,7 @@ def upscale_video(
     target: Path,
     encoding: Encoding | None = None,
     *,
+    strip: bool = False,
     progress: bool = True,
     frames_per_segment: int = FRAMES_PER_SEGMENT,
 ) -> int:
@@ -54,6 +57,7 @@ def upscale_video(
         source: The video.
         target: Where to write; the ending says the container.
         encoding: How to compress.
+        strip: Leave out what the container says of people and places.
         progress: Whether to show a progress bar.
         frames_per_segment: How many frames are lost at most when a run is stopped.
 
@@ -67,7 +71,7 @@ def upscale_video(
     """
     encoding = encoding or Encoding()
     container_of(target)
-    if target.resolve() == source.resolve():
+    if identity_of(target) == identity_of(source):
         raise OptionError(f"{target} is the input and would be replaced; choose another name")
     with open_clip(source) as clip:
         check_streams(source, target)  # told before hours of work, not after
@@ -92,7 +96,7 @@ def upscale_video(
                 segments.append(segment)
     if not segments:
         raise ImageWriteError(f"{source}: holds no frame, so there is nothing to write")
-    join(segments, times, clip.time_base, source, target)
+    join(segments, times, clip.time_base, source, target, strip=strip)
     shutil.rmtree(folder)
     return len(times)
 
@@ -146,6 +150,11 @@ def _write(
         raise ImageWriteError(
             f"{segment.parent}: cannot be written ({error.strerror or error}); what is finished "
             "stays, run again to continue"
+        ) from error
+    except import_av().error.FFmpegError as error:
+        asked = ", ".join(f"{name}={value!r}" for name, value in vars(encoding).items())
+        raise ImageWriteError(
+            f"{clip.path}: the encoder refuses frames ({error.strerror or error}) with {asked}"
         ) from error
     return times
 

@@ -1,6 +1,7 @@
 """Runs over folders: nothing lost, nothing done twice, one bad file never stops the rest."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -74,6 +75,18 @@ def test_plan_refuses_what_would_lose_something(tmp_path: Path) -> None:
         plan([tmp_path / "texts"], tmp_path / "out")
     with pytest.raises(ImageWriteError, match="unknown image format 'xyz'"):
         plan([tmp_path / "in"], tmp_path / "out", format="xyz")
+
+
+def test_a_file_is_known_by_all_of_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "photo.jpg", "a/x.png", "b/X.png")
+    os.link(tmp_path / "photo.jpg", tmp_path / "PHOTO.JPG")
+    with pytest.raises(OptionError, match="is an input and would be replaced"):
+        plan([tmp_path / "photo.jpg"], tmp_path / "PHOTO.JPG")
+    monkeypatch.setattr("sys.platform", "darwin")  # whose file systems ignore case
+    with pytest.raises(OptionError, match=r"x\.png and .*X\.png would both be written"):
+        plan([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
 
 
 def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
