@@ -1,6 +1,7 @@
 """The command line as a user meets it: one process, its exit code, and what it prints."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -224,7 +225,10 @@ def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
     assert code == 0
     assert opened(tmp_path / "effort.png")[0] == "PNG"
     assert "rank" in printed
-    code, printed, _ = run("effort", tmp_path, "--routing")
+    for folder in ("a", "b"):  # with a file of the same name
+        (tmp_path / folder).mkdir()
+        shutil.copy(small, tmp_path / folder / "same.png")
+    code, printed, _ = run("effort", tmp_path / "a", tmp_path / "b", "--routing")
     assert code == 0
     assert printed.splitlines()[0].startswith("block 1")
     assert "100.0%" in printed or "50.0%" in printed
@@ -237,6 +241,7 @@ def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
         (("--budget", "50%", "-o", "e.png"), "SeemoRe takes no budget"),
         (("--budget", "much", "-o", "e.png"), "Unknown budget 'much'"),
         ((), "give it, and -o FILE"),
+        (("-o", "e.xyz"), "which is no image format known"),
         (("--model", "bicubic", "--routing"), "spends the same everywhere"),
     ],
 )

@@ -22,21 +22,23 @@ def command(
 ) -> None:
     """Paint what a dynamic network spends where over an image, and say how much it is."""
     from sr_zoo.api import create_model
-    from sr_zoo.imaging.folder import plan
+    from sr_zoo.imaging.folder import images_in, plan
+    from sr_zoo.imaging.pil import from_pil
+    from sr_zoo.imaging.write import write_image
     from sr_zoo.inference.budget import Report
     from sr_zoo.visualize import measure, open_rgb, paint, routing_statistics
 
     network = create_model(model, scale)
     if routing:
-        files = [job.source for job in plan(images, Path("unwritten"))]
-        for block, shares in routing_statistics(network, files).items():
+        for block, shares in routing_statistics(network, images_in(images)).items():
             typer.echo(f"{block:<10}" + "".join(f"{share:8.1%}" for share in shares.tolist()))
         return
     if output is None or len(images) != 1:
         raise OptionError("sr-zoo effort paints one image: give it, and -o FILE")
-    picture, pixels = open_rgb(images[0])
+    (job,) = plan(images, output)
+    picture, pixels = open_rgb(job.source)
     start = time.perf_counter()
     spent = measure(network, pixels, budget)
     seconds = time.perf_counter() - start
-    paint(picture, spent).save(output)
-    typer.echo(f"{output}: {Report.of([spent], seconds)}")
+    write_image(from_pil(paint(picture, spent)), job.target)
+    typer.echo(f"{job.target}: {Report.of([spent], seconds)}")

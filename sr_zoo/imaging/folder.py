@@ -93,6 +93,16 @@ def plan(
     return jobs
 
 
+def images_in(inputs: Sequence[Path]) -> list[Path]:
+    """Return the files that some inputs stand for, which are files or folders.
+
+    Raises:
+        ImageReadError: A folder cannot be listed, or holds no images.
+    """
+    everything = Selection()
+    return [file for path in inputs for file, _ in _images(path, path / "output", everything)]
+
+
 def _images(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
     """Yield the files that an input stands for, each with its path in the output."""
     if not path.is_dir():
