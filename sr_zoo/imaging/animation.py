@@ -103,14 +103,28 @@ def write_frames(
     quality: int | None = None,
     strip: bool = False,
 ) -> None:
-    """Write an animation, atomically.
+    """Write an animation, atomically; see `encode_frames`."""
+    data = encode_frames(frames, path, loop=loop, format=format, quality=quality, strip=strip)
+    write_atomically(path, data, error=ImageWriteError)
+
+
+def encode_frames(
+    frames: Iterable[Frame],
+    path: str | Path,
+    *,
+    loop: int = 0,
+    format: str | None = None,
+    quality: int | None = None,
+    strip: bool = False,
+) -> bytes:
+    """Return the file of an animation.
 
     Durations are kept, in a GIF to a hundredth of a second; successive frames that are equal may be
     joined into one. GIF holds 255 colours a frame and opacity of all or nothing.
 
     Args:
-        frames: All of one size.
-        path: Where; its ending chooses the format if `format` does not.
+        frames: All of one size. Each is let go of before the next is asked for.
+        path: What the file will be; its ending chooses the format if `format` does not.
         loop: How often to show it; 0 for ever, and always so in AVIF.
         format: ``"gif"``, ``"webp"``, ``"png"`` or ``"avif"``.
         quality: As in `write_image`.
@@ -124,14 +138,13 @@ def write_frames(
     chosen = output_format(path, format)
     try:
         check_animated(chosen)
-        data = _encode(frames, chosen, loop, quality, strip)
+        return _encode(frames, chosen, loop, quality, strip)
     except ImageReadError:
         raise
     except ImageWriteError as error:
         raise ImageWriteError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
         raise ImageWriteError(f"{path}: cannot be written as {chosen.name} ({error})") from error
-    write_atomically(path, data, error=ImageWriteError)
 
 
 def check_animated(format: Format) -> None:
@@ -145,14 +158,17 @@ def check_animated(format: Format) -> None:
 def _encode(
     frames: Iterable[Frame], format: Format, loop: int, quality: int | None, strip: bool
 ) -> bytes:
-    pictures, durations = [], []
+    images: list[Image.Image] = []
+    durations, metadata = [], Metadata()
     for frame in frames:
-        pictures.append(fit(frame.picture, format).with_dtype(np.uint8))
+        if not images:
+            metadata = frame.picture.metadata
+        images.append(_image(fit(frame.picture, format).with_dtype(np.uint8), format))
         durations.append(frame.duration)
-    if not pictures:
+        del frame  # whose pixels are several times those of an indexed image
+    if not images:
         raise ImageWriteError("an animation needs at least one frame")
-    first, *others = _uniform(pictures, format)
-    metadata = pictures[0].metadata
+    first, *others = _alike(images)
     options = encoder_options(format, metadata.stripped() if strip else metadata, quality)
     options |= _loop_option(format, loop)
     if format.name == "GIF":
@@ -166,12 +182,19 @@ def _encode(
     return file.getvalue()
 
 
-def _uniform(pictures: list[Picture], format: Format) -> list[Image.Image]:
-    """Return the frames as images of one mode, with their colours chosen if there are to be few."""
+def _image(picture: Picture, format: Format) -> Image.Image:
+    """Return a frame as an image, with its colours chosen if there are to be few."""
     if format.name == "GIF":
-        return [_indexed(picture) for picture in pictures]
-    mode = "RGB" if all(picture.alpha is None for picture in pictures) else "RGBA"
-    return [Image.fromarray(np.asarray(to_pil(picture).convert(mode))) for picture in pictures]
+        return _indexed(picture)
+    mode = "RGB" if picture.alpha is None else "RGBA"
+    return Image.fromarray(np.asarray(to_pil(picture).convert(mode)))
+
+
+def _alike(images: list[Image.Image]) -> list[Image.Image]:
+    """Give all images opacity if some have it."""
+    if len({image.mode for image in images}) == 1:
+        return images
+    return [image.convert("RGBA") for image in images]
 
 
 def _indexed(picture: Picture) -> Image.Image:

@@ -20,11 +20,11 @@ from sr_zoo.imaging.animation import (
     Animation,
     Frame,
     check_animated,
+    encode_frames,
     read_frames,
-    write_frames,
 )
 from sr_zoo.imaging.folder import Job, Selection, plan
-from sr_zoo.imaging.formats import output_format
+from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.journal import Journal
 from sr_zoo.imaging.pages import Pages, check_paged, encode_pages, read_pages
 from sr_zoo.imaging.picture import Picture
@@ -62,16 +62,8 @@ class FileOptions:
         return {"format": self.format, "quality": self.quality, "strip": self.strip}
 
 
-@dataclass(frozen=True)
-class _Moving:
-    """An upscaled animation."""
-
-    frames: list[Frame]
-    loop: int
-
-
 _Read: TypeAlias = Picture | Animation | Pages | Streamed
-_Upscaled: TypeAlias = Picture | _Moving | bytes | None
+_Upscaled: TypeAlias = Picture | bytes | None
 
 
 def upscale_files(
@@ -156,17 +148,24 @@ def _pipeline(
             return encode_pages(map(upscaler.picture, pages), strip=options.strip)
         check_animated(chosen)
         frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
-        return _Moving([Frame(upscaler.picture(f.picture), f.duration) for f in frames], image.loop)
+        return encode_frames(
+            (upscaled(frame, chosen) for frame in frames),
+            job.target,
+            loop=image.loop,
+            **options.encoding,
+        )
+
+    def upscaled(frame: Frame, format: Format) -> Frame:
+        check_holds(format, frame.picture, upscaler.output_size(*frame.picture.size))
+        return Frame(upscaler.picture(frame.picture), frame.duration)
 
     def write(image: _Upscaled, target: Path) -> None:
         if image is None:
             return  # it was too large to wait for this
         if isinstance(image, bytes):
             write_atomically(target, image, error=ImageWriteError)
-        elif isinstance(image, Picture):
-            write_image(image, target, **options.encoding)
         else:
-            write_frames(image.frames, target, loop=image.loop, **options.encoding)
+            write_image(image, target, **options.encoding)
 
     return Pipeline(read, process, write)
 

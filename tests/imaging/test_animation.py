@@ -1,7 +1,9 @@
 """Moving pictures: every frame whole, for as long as it was shown."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 
 from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging import Picture, read_image, write_image
-from sr_zoo.imaging.animation import Frame, read_frames, write_frames
+from sr_zoo.imaging.animation import Frame, encode_frames, read_frames, write_frames
 
 DURATIONS = [30.0, 50.0, 100.0, 70.0, 40.0]
 
@@ -63,6 +65,32 @@ def test_frames_are_drawn_over_those_before_them() -> None:
     frames = [frame.picture.pixels for frame in animation.frames]
     np.testing.assert_array_equal(frames[0], np.asarray(first))
     np.testing.assert_array_equal(frames[1], np.asarray(second))
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_a_frame_is_let_go_of_before_the_next_comes(suffix: str) -> None:
+    alive: WeakSet[Picture] = WeakSet()
+
+    def frames() -> Iterator[Frame]:
+        for shade in range(0, 200, 20):
+            picture = Picture(np.full((9, 8, 3), shade, np.uint8))
+            alive.add(picture)
+            yield Frame(picture, 40)
+            del picture
+            assert not alive
+
+    assert encode_frames(frames(), f"a{suffix}")
+
+
+def test_frames_with_and_without_opacity_make_one_animation() -> None:
+    opaque = np.full((9, 8, 3), 100, np.uint8)
+    alpha = np.tile(np.array([0, 255], np.uint8), (9, 4))
+    data = encode_frames([Frame(Picture(opaque), 40), Frame(Picture(opaque, alpha), 40)], "a.webp")
+    animation = read_frames(data)
+    assert animation is not None
+    first, second = (frame.picture for frame in animation.frames)
+    assert first.is_opaque
+    assert np.array_equal(second.alpha, alpha)
 
 
 def test_a_gifs_uneven_durations_do_not_drift(tmp_path: Path) -> None:
