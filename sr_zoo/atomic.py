@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import platform
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+
+import psutil
 
 from sr_zoo.errors import FileWriteError, SRZooError
 
 PREFIX, SUFFIX = ".sr_zoo-", ".part"
 DIGITS = 16
+STEM = len(PREFIX) + DIGITS + 1  # characters by which the files beside one target are known
+CLOCKS_APART = 60.0  # seconds by which the times of a file and of a process may disagree
+ABANDONED = 24 * 3600.0  # seconds without a change, of what another machine was writing
 
 
 def write_atomically(
@@ -43,7 +50,7 @@ def writing_atomically(
         error: As for `write_atomically`.
     """
     target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(_stem(target) + secrets.token_hex(8) + SUFFIX)
+    partial = target.with_name(f"{_stem(target)}{_writer()}-{secrets.token_hex(4)}{SUFFIX}")
     try:
         if target.is_dir():
             raise error(f"{path}: is a folder; name a file in it")
@@ -80,14 +87,33 @@ def make_folder(folder: Path, *, error: type[SRZooError] = FileWriteError) -> No
 
 
 def remove_leftovers(targets: Iterable[Path]) -> None:
-    """Remove what killed runs left half-written beside these files; nobody else may write them."""
+    """Remove what killed runs left half-written beside these files, and nobody writes any more."""
     stems = defaultdict(set)
     for target in map(Path.resolve, targets):
         stems[target.parent].add(_stem(target))
     for folder, wanted in stems.items():
         for partial in folder.glob(f"{PREFIX}*{SUFFIX}"):
-            if partial.name[: len(PREFIX) + DIGITS + 1] in wanted:
-                partial.unlink(missing_ok=True)
+            stem, rest = partial.name[:STEM], partial.name[STEM:]
+            if stem in wanted and not _is_written(partial, *rest.split("-")[:2]):
+                with suppress(OSError):  # on Windows, while somebody has it open
+                    partial.unlink()
+
+
+def _writer() -> str:
+    """Return what tells this process from those that write the same file, here and elsewhere."""
+    return f"{sha256(platform.node().encode()).hexdigest()[:8]}-{os.getpid()}"
+
+
+def _is_written(partial: Path, machine: str, process: str = "") -> bool:
+    """Whether the process that began a file is still there, as far as can be told."""
+    try:
+        changed = partial.stat().st_mtime
+        if machine != _writer().partition("-")[0]:
+            return time.time() - changed < ABANDONED
+        # a later process can have the same number
+        return psutil.Process(int(process)).create_time() - CLOCKS_APART <= changed
+    except (OSError, ValueError, psutil.Error):
+        return False
 
 
 def _stem(target: Path) -> str:

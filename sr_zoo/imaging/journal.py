@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ class Journal:
     def complete(self) -> None:
         """End a run of which nothing is left to do: no journal stays behind."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, while another run has it open
+            self.path.unlink()
 
     def __enter__(self) -> Journal:
         return self

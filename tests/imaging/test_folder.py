@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sr_zoo.atomic import write_atomically
+from sr_zoo.atomic import remove_leftovers, write_atomically, writing_atomically
 from sr_zoo.errors import ImageReadError, ImageWriteError, OptionError
 from sr_zoo.imaging import Picture, read_image, write_image
 from sr_zoo.imaging.folder import Job, Selection, plan
@@ -209,6 +209,42 @@ def test_leftovers_of_other_files_stay(tmp_path: Path) -> None:
     list(identity().run(jobs))
     assert mine.exists()
     assert other.exists()
+
+
+WRITE_FOR_LONG = """
+import sys, time
+from sr_zoo.atomic import writing_atomically
+with writing_atomically(sys.argv[1]) as partial:
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_another_run_is_writing_stays_until_it_is_gone(tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    command = [sys.executable, "-c", WRITE_FOR_LONG, target]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        (partial,) = tmp_path.glob("*.part")
+        remove_leftovers([target])
+        assert partial.exists()
+        other.kill()
+    remove_leftovers([target])
+    assert not partial.exists()
+
+
+def test_what_another_machine_began_stays_for_a_day(tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    with writing_atomically(target) as own:
+        stem, _, pid, token = own.name.rsplit("-", 3)
+    partial = tmp_path / f"{stem}-01234567-{pid}-{token}"
+    partial.touch()
+    remove_leftovers([target])
+    assert partial.exists()
+    os.utime(partial, (0, 0))
+    remove_leftovers([target])
+    assert not partial.exists()
 
 
 def test_links_stay_links(tmp_path: Path) -> None:
