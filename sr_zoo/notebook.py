@@ -169,7 +169,7 @@ def _from_array(values: np.ndarray[Any, Any]) -> Image.Image:
 
 def _shown(image: Image.Image) -> Image.Image:
     """Return an image in a mode that every browser shows as it is."""
-    if image.mode == "I;16":
+    if image.mode in ("I;16", "F"):  # Pillow would cut off what is above 255, and fractions
         return _from_array(np.asarray(image))
     return image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGBA")
 

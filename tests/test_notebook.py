@@ -27,6 +27,13 @@ def test_pictures_of_all_kinds_and_sizes_stand_side_by_side(tmp_path):
     assert "data:image/png;base64," in (tmp_path / "page.html").read_text()
 
 
+def test_grey_in_floating_point_is_shown_as_bright_as_in_8_bits():
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+    shown = sr_zoo.compare(Image.fromarray(grey), Image.fromarray(grey.astype(np.float32) / 255))
+    first, second = (np.asarray(image.convert("L")) for image in shown.images)
+    np.testing.assert_array_equal(first, second)
+
+
 def test_labels_are_text():
     black = np.zeros((4, 4, 3), np.uint8)
     page = sr_zoo.compare(black, black, labels=["<b>", 'a"b']).to_html()
