@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageFormatError, OptionError
-from sr_zoo.imaging.pil import to_pil
+from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 
 STYLE = """
@@ -137,7 +137,7 @@ def _to_pil(image: Any) -> Image.Image:
     if isinstance(image, (str, Path, bytes)):
         return _shown(to_pil(read_image(image)))
     if isinstance(image, Image.Image):
-        return _shown(image)
+        return _shown(to_pil(from_pil(image)))  # upright, as `Upscaler` takes it
     if isinstance(image, Tensor):
         batched = image.detach().cpu()
         if batched.ndim == 4 and len(batched) == 1:

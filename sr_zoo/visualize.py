@@ -15,7 +15,7 @@ from sr_zoo.api import create_model
 from sr_zoo.blocks import LowRankExpert, MoRE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort
 from sr_zoo.errors import OptionError
-from sr_zoo.imaging.pil import to_pil
+from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.inference.budget import BudgetRunner
 from sr_zoo.network import SRNetwork
@@ -55,14 +55,15 @@ def effort(
 
 def open_rgb(image: str | Path | Image.Image) -> tuple[Image.Image, Tensor]:
     """Return an image without alpha, as a picture and as (1, 3, H, W) in [0, 1]."""
-    picture = image if isinstance(image, Image.Image) else to_pil(read_image(image))
-    rgb = picture.convert("RGB")
+    picture = from_pil(image) if isinstance(image, Image.Image) else read_image(image)
+    rgb = to_pil(picture.with_dtype(np.uint8)).convert("RGB")
     return rgb, torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None] / 255
 
 
 @torch.inference_mode()
 def measure(network: SRNetwork, image: Tensor, budget: Budget | float | str = "auto") -> Effort:
     """Return what a network spends on an image (1, 3, H, W), and where; see `effort`."""
+    image = image.to(next(network.parameters(), image).device)
     if isinstance(network, DynamicNetwork):
         share = BudgetRunner(network, budget).resolve(image.shape[-2], image.shape[-1])
         return network.spend(image, share)
@@ -123,7 +124,7 @@ def routing_statistics(network: SRNetwork, images: Iterable[str | Path]) -> dict
     chosen = []
     for file in images:
         pixels = torch.tensor(read_image(file).to_rgb()).permute(2, 0, 1)[None]
-        chosen.append(_chosen(network, pixels))
+        chosen.append(_chosen(network, pixels.to(next(network.parameters(), pixels).device)))
     if not chosen:
         raise OptionError("Routing statistics need at least one image")
     counts = torch.nn.functional.one_hot(torch.stack(chosen), len(_experts(network)[0].experts))

@@ -1,5 +1,6 @@
 """Budgets: what users write, what networks get, and what the report says."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -9,7 +10,7 @@ import sr_zoo
 from sr_zoo.dynamic import Budget
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.budget import BudgetRunner
-from sr_zoo.visualize import effort, measure, routing_statistics
+from sr_zoo.visualize import effort, measure, open_rgb, routing_statistics
 
 DYNAMIC = ("arm_carn", "arm_fsrcnn", "pcsr_carn", "pcsr_fsrcnn", "smsr")
 
@@ -105,6 +106,14 @@ def test_effort_is_painted_over_the_image(name):
     panels = len(measure(network, torch.full((1, 3, 40, 72), 0.5)).maps)
     assert sheet.width >= min(panels, 3) * 72
     assert sheet.height == -(-panels // 3) * (40 + 16) + 16
+
+
+def test_effort_is_that_of_the_image_whatever_its_depth(tmp_path):
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    _, expected = open_rgb(Image.fromarray(grey))
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    assert torch.equal(open_rgb(tmp_path / "deep.png")[1], expected)
+    assert torch.equal(open_rgb(Image.fromarray(grey.astype(np.float32) / 255))[1], expected)
 
 
 def test_effort_of_a_network_that_is_the_same_everywhere_is_refused():

@@ -225,9 +225,12 @@ def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
     assert code == 0
     assert opened(tmp_path / "effort.png")[0] == "PNG"
     assert "rank" in printed
-    for folder in ("a", "b"):  # with a file of the same name
-        (tmp_path / folder).mkdir()
+    for folder in ("a", "b/output"):  # with a file of the same name
+        (tmp_path / folder).mkdir(parents=True)
         shutil.copy(small, tmp_path / folder / "same.png")
+    code, _, error = run("effort", tmp_path / "a", "-o", tmp_path / "e.png")
+    assert code == 1
+    assert "paints one image" in error
     code, printed, _ = run("effort", tmp_path / "a", tmp_path / "b", "--routing")
     assert code == 0
     assert printed.splitlines()[0].startswith("block 1")

@@ -34,6 +34,12 @@ def test_grey_in_floating_point_is_shown_as_bright_as_in_8_bits():
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_photo_stands_upright():
+    photo = Image.new("RGB", (8, 6))
+    photo.getexif()[0x0112] = 6  # to be turned by 90 degrees
+    assert sr_zoo.compare(photo, photo).images[0].size == (6, 8)
+
+
 def test_labels_are_text():
     black = np.zeros((4, 4, 3), np.uint8)
     page = sr_zoo.compare(black, black, labels=["<b>", 'a"b']).to_html()

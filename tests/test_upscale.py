@@ -93,6 +93,14 @@ def test_pixels_brighter_than_white_stay_so(upscaler):
     np.testing.assert_allclose(bright, usual * 4095, rtol=1e-4, atol=0.5)
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_pixels_that_are_no_numbers_are_refused(upscaler, value):
+    values = np.zeros((9, 8, 3), np.float32)
+    values[4, 4] = value
+    with pytest.raises(errors.ImageFormatError, match="must be finite numbers"):
+        upscaler.picture(Picture(values))
+
+
 def test_several_jpegs_in_one_file_become_a_jpeg(upscaler, photo):
     data = io.BytesIO()
     photo.save(data, "MPO", save_all=True, append_images=[photo])

@@ -33,7 +33,7 @@ def command(
         for block, shares in routing_statistics(network, images_in(images)).items():
             typer.echo(f"{block:<10}" + "".join(f"{share:8.1%}" for share in shares.tolist()))
         return
-    if output is None or len(images) != 1:
+    if output is None or len(images) != 1 or images[0].is_dir():
         raise OptionError("sr-zoo effort paints one image: give it, and -o FILE")
     (job,) = plan(images, output)
     picture, pixels = open_rgb(job.source)

@@ -100,16 +100,17 @@ def images_in(inputs: Sequence[Path]) -> list[Path]:
         ImageReadError: A folder cannot be listed, or holds no images.
     """
     everything = Selection()
-    return [file for path in inputs for file, _ in _images(path, path / "output", everything)]
+    return [file for path in inputs for file, _ in _images(path, None, everything)]
 
 
-def _images(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
+def _images(path: Path, output: Path | None, selection: Selection) -> Iterator[tuple[Path, Path]]:
     """Yield the files that an input stands for, each with its path in the output."""
     if not path.is_dir():
         yield path, Path(path.name)
         return
     found = False
-    for file in _walk(path, identity_of(output), selection.recursive):
+    left_out = None if output is None else identity_of(output)
+    for file in _walk(path, left_out, selection.recursive):
         relative = file.relative_to(path)
         if file.suffix.lower() in READABLE_SUFFIXES and selection.takes(relative):
             found = True
@@ -136,7 +137,7 @@ def _name_on_disk(path: Path) -> str:
     return normalize("NFC", name).casefold() if sys.platform == "darwin" else name
 
 
-def _walk(folder: Path, output: tuple[int, int] | Path, recursive: bool) -> Iterator[Path]:
+def _walk(folder: Path, output: tuple[int, int] | Path | None, recursive: bool) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise ImageReadError(
             f"{error.filename}: the folder cannot be listed ({error.strerror})"

@@ -226,8 +226,13 @@ class Upscaler:
         """Upscale a decoded image file; see `sr_zoo.imaging`.
 
         Floating-point pixels brighter than 1 are scaled by the brightest, and back.
+
+        Raises:
+            ImageFormatError: A pixel is no finite number.
         """
         colors, alpha = picture.to_rgb(), picture.to_alpha()
+        if picture.pixels.dtype == np.float32 and not np.isfinite(colors).all():
+            raise ImageFormatError("Pixels must be finite numbers; replace those that are not")
         brightest = max(float(colors.max()), 1.0)
         if brightest > 1:
             colors = colors / brightest
