@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sr_zoo.cli import main
 from sr_zoo.imaging import Metadata, Picture, read_image, write_image
-from sr_zoo.imaging.animation import Frame, read_frames, write_frames
+from sr_zoo.imaging.animation import Frame, encode_frames, read_frames
 from sr_zoo.inference.files import FileOptions, upscale_files
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.network import SRNetwork
@@ -134,7 +134,8 @@ def test_animations_move_on(tmp_path: Path, suffix: str) -> None:
         Frame(Picture(np.full((6, 5, 3), level, np.uint8)), duration)
         for level, duration in ((0, 40.0), (255, 90.0), (0, 200.0))
     ]
-    write_frames(frames, tmp_path / f"a{suffix}", loop=3, quality=100)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(encode_frames(frames, path, loop=3, quality=100))
     options = FileOptions(quality=100)
     upscale_files(repeating(), [tmp_path / f"a{suffix}"], tmp_path / f"b{suffix}", options)
     large = read_frames(tmp_path / f"b{suffix}")
@@ -152,7 +153,7 @@ def test_what_a_format_cannot_hold_is_told_before_the_work(tmp_path: Path) -> No
     write_image(clear, tmp_path / "clear.png")
     write_image(Picture(np.zeros((1, 9000, 3), np.uint8)), tmp_path / "wide.png")
     frames = [Frame(Picture(np.full((4, 4, 1), v, np.uint8)), 50) for v in (0, 9)]
-    write_frames(frames, tmp_path / "moving.gif")
+    (tmp_path / "moving.gif").write_bytes(encode_frames(frames, "moving.gif"))
     upscaler = repeating()
     reasons = {
         ("clear.png", "a.jpg"): "cannot hold the transparency",

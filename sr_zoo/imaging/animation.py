@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging import tiff
 from sr_zoo.imaging.formats import Format, output_format
@@ -92,20 +91,6 @@ def _loop(image: Image.Image) -> int:
     if image.format == "GIF":
         return 1 if loop is None else loop + 1 if loop else 0
     return int(loop or 0)
-
-
-def write_frames(
-    frames: Iterable[Frame],
-    path: str | Path,
-    *,
-    loop: int = 0,
-    format: str | None = None,
-    quality: int | None = None,
-    strip: bool = False,
-) -> None:
-    """Write an animation, atomically; see `encode_frames`."""
-    data = encode_frames(frames, path, loop=loop, format=format, quality=quality, strip=strip)
-    write_atomically(path, data, error=ImageWriteError)
 
 
 def encode_frames(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sr_zoo.errors import ImageReadError
 from sr_zoo.imaging import Metadata, Picture, read_image
-from sr_zoo.imaging.animation import Frame, read_frames, write_frames
+from sr_zoo.imaging.animation import Frame, encode_frames, read_frames
 from sr_zoo.imaging.formats import FLOAT32, FORMATS, UINT8, UINT16, Format
 from sr_zoo.imaging.write import encode_image
 
@@ -111,7 +111,7 @@ def test_a_damaged_animation_gets_a_sentence(
 ) -> None:
     path = tmp_path_factory.mktemp("moving") / f"a{suffix}"
     frames = [Frame(Picture(np.full((9, 9, 3), v, np.uint8)), 50) for v in (0, 100, 200)]
-    write_frames(frames, path)
+    path.write_bytes(encode_frames(frames, path))
     generator = np.random.default_rng(0)
     messages = []
     for _ in range(2 * MUTATIONS_PER_FILE):
