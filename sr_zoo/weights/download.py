@@ -175,7 +175,25 @@ def _knock(host: str, port: int, seconds: float) -> str:
     """
     if (host, port) in _answered:
         return ""
-    answers: Queue[str] = Queue()  # what keeps an address from answering; empty if nothing
+    answers: Queue[str] = Queue()
+    Thread(target=_try_all, args=(host, port, seconds, answers), daemon=True).start()
+    try:
+        problem = answers.get(timeout=seconds)
+    except Empty:
+        return f"{host}:{port} did not answer within {seconds:g} s (SR_ZOO_TIMEOUT waits longer)"
+    if not problem:
+        _answered.add((host, port))
+    return problem
+
+
+def _try_all(host: str, port: int, seconds: float, answers: Queue[str]) -> None:
+    """Connect to all addresses of a host; put "" for each that answers, or why none does."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        answers.put(str(error))
+        return
+    problems: list[str] = []
 
     def connect(family: int, address: Any) -> None:
         try:
@@ -183,35 +201,18 @@ def _knock(host: str, port: int, seconds: float) -> str:
                 knocking.settimeout(seconds)
                 knocking.connect(address)
             answers.put("")
+        except TimeoutError:  # who waits for the answers says so
+            pass
         except OSError as error:
-            answers.put(str(error))
+            problems.append(str(error))
 
-    def resolve() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            answers.put(str(error))
-            return
-        waiting.extend([None] * (len(found) - 1))
-        for family, _, _, _, address in found:
-            Thread(target=connect, args=(family, address), daemon=True).start()
-
-    waiting: list[None] = [None]  # one for each answer to come
-    Thread(target=resolve, daemon=True).start()
-    until = time.monotonic() + seconds
-    problem = ""
-    while waiting:
-        waiting.pop()
-        try:
-            problem = answers.get(timeout=max(until - time.monotonic(), 0))
-        except Empty:
-            return (
-                f"{host}:{port} did not answer within {seconds:g} s (SR_ZOO_TIMEOUT waits longer)"
-            )
-        if not problem:
-            _answered.add((host, port))
-            return ""
-    return problem
+    threads = [Thread(target=connect, args=(f, a), daemon=True) for f, _, _, _, a in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for problem in problems[:1]:
+        answers.put(problem)
 
 
 def _request(client: Any, remote: Remote, partial: Path) -> None:
