@@ -50,7 +50,9 @@ def writing_atomically(
         error: As for `write_atomically`.
     """
     target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(f"{_stem(target)}{_writer()}-{secrets.token_hex(4)}{SUFFIX}")
+    partial = target.with_name(
+        f"{_stem(target)}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+    )
     try:
         if target.is_dir():
             raise error(f"{path}: is a folder; name a file in it")
@@ -99,16 +101,16 @@ def remove_leftovers(targets: Iterable[Path]) -> None:
                     partial.unlink()
 
 
-def _writer() -> str:
-    """Return what tells this process from those that write the same file, here and elsewhere."""
-    return f"{sha256(platform.node().encode()).hexdigest()[:8]}-{os.getpid()}"
+def _machine() -> str:
+    """Return what tells this machine from others that share its disks."""
+    return sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _is_written(partial: Path, machine: str, process: str = "") -> bool:
     """Whether the process that began a file is still there, as far as can be told."""
     try:
         changed = partial.stat().st_mtime
-        if machine != _writer().partition("-")[0]:
+        if machine != _machine():
             return time.time() - changed < ABANDONED
         # a later process can have the same number
         return psutil.Process(int(process)).create_time() - CLOCKS_APART <= changed

@@ -86,6 +86,9 @@ class Run:
         self._summed = 0
         if state:
             self._restore(state)
+        self.schedule = build_schedule(
+            recipe.schedule, self.optimizer, self.iterations, done=self.iteration
+        )
         self.record = self._open_record(state, tensorboard) if processes.is_first else None
         self._stop = False
 
@@ -115,7 +118,6 @@ class Run:
         learned = [*self.network.parameters(), *self.criterion.parameters()]
         self._learned = [parameter for parameter in learned if parameter.requires_grad]
         self.optimizer = build_optimizer(recipe.optimizer, self._learned)
-        self.schedule = build_schedule(recipe.schedule, self.optimizer, self.iterations)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
         self.ema = (
             ModelEmaV3(self.network, decay=recipe.ema, use_warmup=True) if recipe.ema else None
@@ -144,9 +146,6 @@ class Run:
         if self.ema is not None:
             self.ema.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule = build_schedule(
-            self.recipe.schedule, self.optimizer, self.iterations, done=self.iteration
-        )
         self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
         if self.processes.device.type == "cuda":
