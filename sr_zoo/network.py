@@ -122,6 +122,11 @@ class SRNetwork(nn.Module):
         return f"{PREFIX}{repo}@{push_to_hub(self, repo, facts, private=private)}"
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Return the device of a network's weights; the CPU if it has none."""
+    return next((weight.device for weight in network.parameters()), torch.device("cpu"))
+
+
 class LuminanceNetwork(SRNetwork):
     """A network that super-resolves luminance alone; chroma is enlarged bicubically.
 

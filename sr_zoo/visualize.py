@@ -18,7 +18,7 @@ from sr_zoo.errors import OptionError
 from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.inference.budget import BudgetRunner
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 
 TILE = 64  # LR pixels of the tiles that experts are shown for
 OPACITY = 0.5
@@ -63,7 +63,7 @@ def open_rgb(image: str | Path | Image.Image) -> tuple[Image.Image, Tensor]:
 @torch.inference_mode()
 def measure(network: SRNetwork, image: Tensor, budget: Budget | float | str = "auto") -> Effort:
     """Return what a network spends on an image (1, 3, H, W), and where; see `effort`."""
-    image = image.to(next(network.parameters(), image).device)
+    image = image.to(device_of(network))
     if isinstance(network, DynamicNetwork):
         share = BudgetRunner(network, budget).resolve(image.shape[-2], image.shape[-1])
         return network.spend(image, share)
@@ -124,7 +124,7 @@ def routing_statistics(network: SRNetwork, images: Iterable[str | Path]) -> dict
     chosen = []
     for file in images:
         pixels = torch.tensor(read_image(file).to_rgb()).permute(2, 0, 1)[None]
-        chosen.append(_chosen(network, pixels.to(next(network.parameters(), pixels).device)))
+        chosen.append(_chosen(network, pixels.to(device_of(network))))
     if not chosen:
         raise OptionError("Routing statistics need at least one image")
     counts = torch.nn.functional.one_hot(torch.stack(chosen), len(_experts(network)[0].experts))

@@ -24,6 +24,7 @@ from sr_zoo.evaluation.journal import Journal
 from sr_zoo.evaluation.measures import DEFAULT, Measure, measures
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.inference.upscale import Upscaler
+from sr_zoo.network import device_of
 
 Pixels = NDArray[np.uint8]
 
@@ -211,7 +212,7 @@ class _Run:
 
     def __init__(self, candidate: Candidate, options: Options) -> None:
         self.candidate = candidate
-        device = next((p.device for p in candidate.network.parameters()), torch.device("cpu"))
+        device = device_of(candidate.network)
         self._upscaler = Upscaler(
             candidate.network,
             device=device,

@@ -25,7 +25,7 @@ from sr_zoo.inference.runtimes import choose
 from sr_zoo.inference.runtimes.choice import SPEEDS
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.timing import Timed, timed
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 
 CEILING_SIDE = 1024  # of the matrices whose product shows what the processor can do
 REST = 0.03  # seconds before each turn: threads of the contender before go on spinning for a while
@@ -109,7 +109,7 @@ def contender(
     """
     if network.identity is None:
         raise OptionError("A network built by hand has no name; build it with create_model")
-    device = next(network.parameters(), torch.empty(0)).device
+    device = device_of(network)
     chosen = pick_dtype(dtype, network, device)
     runner = choose(network, runtime, chosen).whole
     name, kind = network.identity.name, str(chosen).removeprefix("torch.")

@@ -22,6 +22,7 @@ from sr_zoo.imaging.strips import PACKING, writing_strips
 from sr_zoo.inference.memory import largest_core
 from sr_zoo.inference.tiling import Tiling
 from sr_zoo.inference.upscale import Upscaler
+from sr_zoo.network import device_of
 
 STREAMED_PIXELS = 200_000_000  # of output: from here on it takes gigabytes at once
 LARGEST_SIDE = 512  # LR pixels of a tile, and so of the strips that are held
@@ -221,7 +222,7 @@ class Streamed:
     @torch.inference_mode()
     def _write(self, target: Path, strip: bool, progress: bool) -> None:
         network = self._upscaler.network
-        device = next(network.parameters(), torch.empty(0)).device
+        device = device_of(network)
         rows = Rows(self._path, device)
         tiling = self._tiling(rows)
         rows.held = tiling.side + 2 * (tiling.halo + tiling.grid)

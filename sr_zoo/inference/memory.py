@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
 CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU, at most
@@ -125,7 +125,7 @@ def largest_core(network: SRNetwork, halo: int, grid: int, *, most: float = CPU_
         most: Bytes of main memory that the features should take. A wide halo may take more, as much
             as is free, until the core is as wide: below, nearly all work would go into the halo.
     """
-    device = next(network.parameters(), torch.empty(0)).device
+    device = device_of(network)
     pixel = bytes_per_pixel(network)
     if device.type == "cuda":
         budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]

@@ -34,7 +34,7 @@ from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, runs_needed
 from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
@@ -231,9 +231,7 @@ class Upscaler:
             ImageFormatError: A pixel is no finite number.
         """
         colors, alpha = picture.to_rgb(), picture.to_alpha()
-        if picture.pixels.dtype == np.float32 and not np.isfinite(colors).all():
-            raise ImageFormatError("Pixels must be finite numbers; replace those that are not")
-        brightest = max(float(colors.max()), 1.0)
+        brightest = _brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
         if brightest > 1:
             colors = colors / brightest
         if alpha is not None:
@@ -278,7 +276,7 @@ class Upscaler:
         return out
 
     def _enlarged_one(self, rgb: Tensor, progress: bool) -> Tensor:
-        image = rgb.to(next(self.network.parameters(), torch.empty(0)).device, torch.float32)
+        image = rgb.to(device_of(self.network), torch.float32)
         if not self.self_ensemble:
             return _clamp(self._run(image, progress))
 
@@ -380,6 +378,13 @@ class Upscaler:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)
         return out if image.ndim == 4 else out[0]
+
+
+def _brightest(colors: np.ndarray[Any, Any]) -> float:
+    """Return the largest of floating-point values, at least 1."""
+    if not np.isfinite(colors).all():
+        raise ImageFormatError("Pixels must be finite numbers; replace those that are not")
+    return max(float(colors.max()), 1.0)
 
 
 def _clamp(values: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, missing, prepared_file
 from sr_zoo.inference.runtimes.runner import Guarded, Runner
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 
 RUNTIMES = ("auto", "torch", "compile", *PREPARED)
 SPEEDS = Path(__file__).with_name("speeds.json")  # `sr-zoo bench --update-speeds` writes it
@@ -122,4 +122,4 @@ def measured_speeds() -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _on_cpu(network: SRNetwork) -> bool:
-    return next(network.parameters(), torch.empty(0)).device.type == "cpu"
+    return device_of(network).type == "cpu"

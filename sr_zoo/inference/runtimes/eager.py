@@ -17,7 +17,7 @@ from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, device_of
 from sr_zoo.weights.cache import cache_folder
 
 
@@ -67,7 +67,7 @@ class CompiledRunner(TorchRunner):
     sees_views = False
 
     def __init__(self, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
-        on_cpu = next(network.parameters(), torch.empty(0)).is_cpu
+        on_cpu = device_of(network).type == "cpu"
         if on_cpu and not any(shutil.which(name) for name in _compilers()):
             raise OptionError(
                 "runtime='compile' needs a C++ compiler such as g++, and finds none; install one, "
