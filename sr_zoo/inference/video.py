@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,10 +83,15 @@ def upscale_video(
         folder = _folder(target, settings)
         segments: list[Path] = []
         times: list[int] = []
-        with tqdm(
-            total=clip.num_frames or None, unit="frame", desc=source.name, disable=not progress
-        ) as bar:
-            for frames in batches(_ahead(clip.frames()), frames_per_segment):
+        with (
+            closing(
+                _ahead(clip.frames())
+            ) as decoded,  # before the clip is, of which it still reads
+            tqdm(
+                total=clip.num_frames or None, unit="frame", desc=source.name, disable=not progress
+            ) as bar,
+        ):
+            for frames in batches(decoded, frames_per_segment):
                 segment = folder / f"{len(segments):06}{SEGMENT[1]}"
                 if segment.exists():
                     for frame in frames:
@@ -177,7 +183,7 @@ def _even(pixels: Array) -> Array:
     return pixels[: max(height // 2 * 2, 1), : max(width // 2 * 2, 1)]
 
 
-def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """Yield items that another thread prepares a few ahead."""
     end = object()
     with ThreadPoolExecutor(1) as thread:
