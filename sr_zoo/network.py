@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,17 @@ class SRNetwork(nn.Module):
 
 def device_of(network: nn.Module) -> torch.device:
     """Return the device of a network's weights; the CPU if it has none."""
-    return next((weight.device for weight in network.parameters()), torch.device("cpu"))
+    return weight_of(network).device
+
+
+def weight_of(network: nn.Module) -> Tensor:
+    """Return one of a network's tensors, which has the type and the device that images must have.
+
+    A fixed kernel counts where nothing is learned; an empty float32 on the CPU stands for nothing.
+    """
+    tensors = chain(network.parameters(), network.buffers())
+    nothing = torch.empty(0, dtype=torch.float32, device="cpu")
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), nothing)
 
 
 class LuminanceNetwork(SRNetwork):

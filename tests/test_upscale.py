@@ -12,6 +12,7 @@ import sr_zoo
 from sr_zoo import errors
 from sr_zoo.imaging import Picture
 from sr_zoo.inference.networks import default_weights
+from sr_zoo.network import device_of
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
 
@@ -83,6 +84,18 @@ def test_tensors_may_be_made_elsewhere_by_default(photo):
     expected = sr_zoo.Upscaler("bicubic", 2, device="cpu")(array)
     with torch.device("meta"):
         assert np.array_equal(sr_zoo.Upscaler("bicubic", 2, device="cpu")(array), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["bicubic", "rlfn_s"])
+def test_a_network_upscales_whatever_type_it_is_of(name, dtype):
+    network = sr_zoo.create_model(name, 2, pretrained=False, dtype=dtype)
+    assert sr_zoo.Upscaler(network, device="cpu")(torch.rand(1, 3, 8, 8)).shape == (1, 3, 16, 16)
+
+
+def test_images_go_where_a_network_is_that_learns_nothing():
+    network = sr_zoo.create_model("bicubic", 2, device="meta")
+    assert device_of(network).type == "meta"
 
 
 def test_pixels_brighter_than_white_stay_so(upscaler):

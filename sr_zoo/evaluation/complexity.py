@@ -19,7 +19,7 @@ from torch.utils.flop_counter import flop_registry
 
 from sr_zoo.inference.memory import PeakMemory
 from sr_zoo.inference.timing import timed
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, weight_of
 
 OUTPUT_SIZE = (720, 1280)
 MIN_RUNS = 3
@@ -65,7 +65,7 @@ def count_complexity(network: SRNetwork, output_size: tuple[int, int] = OUTPUT_S
     """
     abstract = deepcopy(network).to("meta").eval()
     height, width = (math.ceil(side / network.scale) for side in output_size)
-    dtype = next((p.dtype for p in network.parameters()), torch.float32)
+    dtype = weight_of(network).dtype
     image = torch.empty(1, 3, height, width, dtype=dtype, device="meta")
     with torch.no_grad(), _Counter() as counter:
         abstract(image)
@@ -88,7 +88,7 @@ def measure_speed(
         output_size: Height and width in HR pixels.
         seconds: About how long to repeat; three runs are timed even if they take longer.
     """
-    weight = next(network.parameters(), torch.empty(0))
+    weight = weight_of(network)
     cuda = weight.device.type == "cuda"
     height, width = (math.ceil(side / network.scale) for side in output_size)
     image = torch.rand(1, 3, height, width).to(weight)

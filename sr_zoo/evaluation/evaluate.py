@@ -24,7 +24,7 @@ from sr_zoo.evaluation.journal import Journal
 from sr_zoo.evaluation.measures import DEFAULT, Measure, measures
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.inference.upscale import Upscaler
-from sr_zoo.network import device_of
+from sr_zoo.network import device_of, weight_of
 
 Pixels = NDArray[np.uint8]
 
@@ -256,7 +256,7 @@ def _record(
 
 def _key(lr: Pixels, hr: Pixels, runs: Sequence[_Run], options: Options) -> str:
     """Return a digest of everything that scores depend on."""
-    weights = [next(run.candidate.network.parameters(), torch.empty(0)).dtype for run in runs]
+    weights = [weight_of(run.candidate.network).dtype for run in runs]
     facts = [
         __version__,
         [(run.candidate.label, run.candidate.fingerprint) for run in runs],

@@ -16,7 +16,7 @@ from torch.fx.experimental import _config as tracing
 
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, weight_of
 
 EXAMPLE = (2, 3, 48, 56)  # no two sides alike, so that tracing takes none for another
 
@@ -45,7 +45,7 @@ def capture(network: SRNetwork) -> ExportedProgram:
     Raises:
         ExportError: Something in the network depends on the size in a way that no graph can hold.
     """
-    weight = next(network.parameters(), torch.empty(0))
+    weight = weight_of(network)
     sizes = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
     name = network.identity.name if network.identity else type(network).__name__
     with trace_of(name, "all sizes at once"), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported

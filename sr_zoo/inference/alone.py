@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sr_zoo.blocks import TileView
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, weight_of
 from sr_zoo.registry import spec_of
 
 
@@ -25,7 +25,7 @@ def tiles_alone(network: SRNetwork) -> bool:
     if spec.wraps or not spec.tile_exact:
         return False
     side = 2 * spec.grid
-    weight = next(network.parameters(), torch.empty(0))
+    weight = weight_of(network)
     view = _AskedView((side, side), (0, 0), (side, side), (0, 0), (side, side))
     with view.active():
         network(weight.new_zeros(1, 3, side, side))

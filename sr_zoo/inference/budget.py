@@ -13,7 +13,7 @@ from sr_zoo.dynamic import Budget, DynamicNetwork, Effort
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes import Runner
 from sr_zoo.inference.timing import timed
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, weight_of
 from sr_zoo.registry import MODELS, spec_of
 
 PROBE_SIDE = 128  # LR pixels
@@ -139,7 +139,7 @@ class BudgetRunner(Runner):
     @torch.inference_mode()
     def _measure(self) -> list[tuple[float, float]]:
         """Return shares and seconds per LR pixel, both increasing."""
-        weight = next(self.network.parameters())
+        weight = weight_of(self.network)
         image = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=weight.device, dtype=weight.dtype)
         cheapest, full = self.network.costs(PROBE_SIDE, PROBE_SIDE)
         lowest = max(cheapest / full, 0.05)

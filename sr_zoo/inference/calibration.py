@@ -17,6 +17,7 @@ from sr_zoo.evaluation.datasets import read_rgb
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging.folder import READABLE_SUFFIXES
 from sr_zoo.models.arm import PATCH, SCALE, AnyTimeNetwork, cut_patches
+from sr_zoo.network import weight_of
 
 PERFECT = 80.0  # dB, of a patch without any error, as ARM's authors count it
 
@@ -142,4 +143,4 @@ def _patches(network: AnyTimeNetwork, image: NDArray[np.uint8]) -> Iterator[tupl
 
 def _tensor(pixels: NDArray[np.uint8], network: AnyTimeNetwork) -> Tensor:
     image = torch.from_numpy(np.array(pixels)).movedim(-1, 0)[None]
-    return image.to(next(network.parameters())) / 255
+    return image.to(weight_of(network)) / 255

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
-from sr_zoo.network import SRNetwork, device_of
+from sr_zoo.network import SRNetwork, device_of, weight_of
 
 PROBE_SIDE = 48  # LR pixels; enough that fixed costs do not matter
 CPU_BUDGET = 2 << 30  # bytes that the features of one tile may take on the CPU, at most
@@ -78,7 +78,7 @@ def bytes_per_pixel(network: SRNetwork) -> float:
     """Measure the memory that a network's features take per LR pixel, in bytes."""
     if isinstance(network, ExportedNetwork):
         return network.facts.bytes_per_pixel
-    weight = next(network.parameters(), torch.empty(0))
+    weight = weight_of(network)
     image = torch.rand(1, 3, PROBE_SIDE, PROBE_SIDE, device=weight.device, dtype=weight.dtype)
     with PeakMemory() as memory:
         network(image)

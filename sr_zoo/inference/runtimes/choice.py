@@ -13,10 +13,9 @@ from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.inference.alone import tiles_alone
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
-from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, missing, prepared_file
 from sr_zoo.inference.runtimes.runner import Guarded, Runner
-from sr_zoo.network import SRNetwork, device_of
+from sr_zoo.network import SRNetwork, device_of, weight_of
 
 RUNTIMES = ("auto", "torch", "compile", *PREPARED)
 SPEEDS = Path(__file__).with_name("speeds.json")  # `sr-zoo bench --update-speeds` writes it
@@ -99,7 +98,7 @@ def _guarded(runner: Runner, network: SRNetwork, dtype: torch.dtype) -> Runner:
 
 def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
     """Return the runtime that ``"auto"`` stands for, and why."""
-    if not _on_cpu(network) or dtype_of(network) != torch.float32:
+    if not _on_cpu(network) or weight_of(network).dtype != torch.float32:
         return "torch", "other runtimes are taken by themselves for float32 weights on the CPU only"
     measured = measured_speeds().get(network.identity.name, {}) if network.identity else {}
     speeds = measured.get(str(dtype).removeprefix("torch."), {})

@@ -15,9 +15,8 @@ from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
-from sr_zoo.inference.runtimes.precision import dtype_of
 from sr_zoo.inference.runtimes.runner import Runner
-from sr_zoo.network import SRNetwork, device_of
+from sr_zoo.network import SRNetwork, device_of, weight_of
 from sr_zoo.weights.cache import cache_folder
 
 
@@ -38,7 +37,7 @@ class TorchRunner(Runner):
         self._dtype = dtype
         self._limits = STRIPS if network.in_strips else WHOLE_MAPS
         self._network: Callable[[Tensor], Tensor] = _channels_last(
-            network if dtype_of(network) == dtype else deepcopy(network).to(dtype)
+            network if weight_of(network).dtype == dtype else deepcopy(network).to(dtype)
         )
 
     def __call__(self, image: Tensor, /) -> Tensor:

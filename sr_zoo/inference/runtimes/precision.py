@@ -16,7 +16,7 @@ import torch
 
 from sr_zoo.api import built_as_registered
 from sr_zoo.errors import OptionError
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import SRNetwork, weight_of
 
 MEASURED = Path(__file__).with_name("precisions.json")
 LARGEST_CHANGE = 0.01  # dB of PSNR against the original
@@ -68,7 +68,7 @@ def pick_dtype(
     Raises:
         OptionError: `asked` is no floating-point type that networks run in.
     """
-    own = dtype_of(network)
+    own = weight_of(network).dtype
     if asked is None or (asked == "auto" and own != torch.float32):
         return own
     if isinstance(asked, torch.dtype):
@@ -90,12 +90,6 @@ def pick_dtype(
         if name in losses and losses[name].harmless:
             return TYPES[name]
     return torch.float32
-
-
-def dtype_of(network: SRNetwork) -> torch.dtype:
-    """Return the floating-point type of a network's weights; float32 if it has none."""
-    weight = next(network.parameters(), None)
-    return torch.float32 if weight is None else weight.dtype
 
 
 def _native(device: torch.device) -> tuple[str, ...]:
