@@ -38,7 +38,7 @@ class Limits:
 
 WHOLE_MAPS = Limits(largest=1 << 30, free=512 << 20)
 # maps of a strip are far smaller; of the few whole ones, one kept at the wrong place costs a third
-STRIPS = Limits(largest=64 << 20, free=128 << 20)
+STRIPS = Limits(largest=32 << 20, free=128 << 20)
 
 
 class Heap:
