@@ -5,6 +5,7 @@ from PIL import Image
 from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
 from sr_zoo.evaluation.benchmarks import open_dataset, open_datasets
 from sr_zoo.evaluation.datasets import open_folder, read_rgb
+from sr_zoo.imaging import Picture, write_image
 
 
 def save(path, height=24, width=36, mode="RGB"):
@@ -101,7 +102,7 @@ def test_an_empty_folder_is_named(tmp_path):
         open_folder(tmp_path / "absent", 4)
 
 
-def test_damaged_and_deep_images_are_refused(tmp_path):
+def test_damaged_images_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(ImageReadError, match="is no image"):
         read_rgb(tmp_path / "text.png")
@@ -109,11 +110,33 @@ def test_damaged_and_deep_images_are_refused(tmp_path):
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(ImageReadError, match="damaged"):
         read_rgb(tmp_path / "cut.png")
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(ImageFormatError, match="8-bit"):
-        read_rgb(tmp_path / "deep.png")
     with pytest.raises(ImageReadError, match="does not exist"):
         read_rgb(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", ["png", "tif", "ppm"])
+def test_deep_images_are_refused(tmp_path, suffix, channels):
+    path = tmp_path / f"deep.{suffix}"
+    if suffix == "ppm":
+        path.write_bytes(b"P%d 4 4 65535\n" % (5 if channels == 1 else 6) + bytes(32 * channels))
+    else:
+        write_image(Picture(np.zeros((4, 4, channels), np.uint16)), path)
+    with pytest.raises(ImageFormatError, match=r"stored as .*16.* 8-bit RGB and grey; convert it"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        ("a.bmp", (16, 720), {}),  # rows of 2160 bytes
+        ("a.tif", (12, 36), {"compression": "tiff_lzw"}),  # 1648 bytes in all
+    ],
+)
+def test_a_files_other_numbers_are_not_taken_for_its_depth(tmp_path, name, size, options):
+    pixels = np.random.RandomState(0).randint(0, 256, (*size, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    np.testing.assert_array_equal(read_rgb(tmp_path / name), pixels)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
+from sr_zoo.evaluation.metrics import PEAK
 from sr_zoo.evaluation.resize import imresize
 
 Pixels = NDArray[np.uint8]
@@ -106,10 +108,11 @@ def read_rgb(path: Path) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            stored = f"{image.mode} {image.tile[0].args}" if image.tile else image.mode
+            stored = _stored(image)
             if image.mode not in EIGHT_BIT_MODES or "16" in stored:
                 raise ImageFormatError(
-                    f"{path} is stored as {stored}; measuring is defined on 8-bit RGB and grey."
+                    f"{path} is stored as {stored}; measuring is defined on 8-bit RGB and grey; "
+                    "convert it to that first."
                 )
             return np.array(image.convert("RGB"))
     except ImageFormatError:
@@ -120,6 +123,17 @@ def read_rgb(path: Path) -> Pixels:
         raise ImageReadError(f"{path} does not exist.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageReadError(f"{path} is damaged or unreadable: {error}.") from error
+
+
+def _stored(image: ImageFile) -> str:
+    """Return how Pillow calls an image's values as they lie in the file, such as ``RGB;16B``."""
+    if not image.tile:
+        return image.mode
+    codec, _, _, args = image.tile[0]
+    # beside it are a file's sizes and offsets, which say nothing of depth
+    mode, *others = args if isinstance(args, tuple) else (args,)
+    # but a PPM's largest value does
+    return f"{mode};16" if codec.startswith("ppm") and others[0] > PEAK else str(mode)
 
 
 def open_folder(
