@@ -162,3 +162,16 @@ def test_what_cannot_be_had_is_named(tmp_path, monkeypatch):
     assert "Did you mean 'Set14'?" in problems[0]
     assert "manga109.org" in problems[1]
     assert "HF_HUB_OFFLINE" in problems[2]
+
+
+def test_folders_of_one_name_are_told_apart_by_where_they_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "Set5/HR/a.png")
+    save(tmp_path / "Set14/HR/b.png")
+    save(tmp_path / "photos/c.png")
+    opened, _ = open_datasets(["Set5/HR", "Set14/HR", "photos", "photos/"], [2, 4])
+    assert [(found.name, found.scale) for found in opened] == [
+        *(("Set5/HR", 2), ("Set5/HR", 4)),
+        *(("Set14/HR", 2), ("Set14/HR", 4)),
+        *(("photos", 2), ("photos", 4)),
+    ]

@@ -87,6 +87,12 @@ def test_nothing_to_measure_is_an_error(folder, candidate):
         evaluate([candidate], [open_folder(folder, 3)])
 
 
+def test_data_sets_of_one_name_are_not_averaged(folder, candidate):
+    opened = open_folder(folder, 4)
+    with pytest.raises(OptionError, match="'photos' stands for 2 data sets at scale 4; open each"):
+        evaluate([candidate], [opened, opened])
+
+
 def test_a_killed_run_goes_on(folder, candidate, tmp_path, monkeypatch):
     journal = tmp_path / "journal.jsonl"
     full = evaluate([candidate], [open_folder(folder, 4)], Options(crops=True), journal=journal)

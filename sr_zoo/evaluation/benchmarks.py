@@ -11,8 +11,9 @@ import json
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -75,7 +76,8 @@ def open_datasets(
         lr_folder: LR images of the only data set.
 
     Returns:
-        The data sets, and a sentence for each that could not be had.
+        The data sets, and a sentence for each that could not be had. Folders of one name are called
+        by their paths as in `names`.
 
     Raises:
         OptionError: None could be had, for the reasons in the message.
@@ -86,15 +88,16 @@ def open_datasets(
             f"got {len(names)} data sets and {len(scales)} scales."
         )
     opened, problems = [], []
-    for name in names:
+    for name in dict.fromkeys(str(Path(name)) for name in names):
         for scale in scales:
             try:
-                opened.append(open_dataset(name, scale, folder=folder, lr_folder=lr_folder))
+                found = open_dataset(name, scale, folder=folder, lr_folder=lr_folder)
+                opened.append((name, found))
             except SRZooError as error:
                 problems.append(str(error))
     if not opened:
         raise OptionError("; ".join(dict.fromkeys(problems)) or "Name at least one data set.")
-    return opened, list(dict.fromkeys(problems))
+    return _distinct(opened), list(dict.fromkeys(problems))
 
 
 def open_dataset(
@@ -128,6 +131,17 @@ def open_dataset(
     if not path.is_dir():
         raise OptionError(f"{benchmark.name} is not in {root}. {benchmark.instead}")
     return open_folder(path, scale, lr_folder=lr_folder, name=benchmark.name)
+
+
+def _distinct(opened: Sequence[tuple[str, EvalSet]]) -> list[EvalSet]:
+    """Return data sets by names of their own, which scores go by: as they were asked for."""
+    asked_for = defaultdict(set)
+    for asked, found in opened:
+        asked_for[found.name].add(asked)
+    return [
+        replace(found, name=asked) if len(asked_for[found.name]) > 1 else found
+        for asked, found in opened
+    ]
 
 
 def _find(benchmark: Benchmark, root: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -176,12 +177,13 @@ def evaluate(
         The scores. Images that could not be measured are among its problems.
 
     Raises:
-        OptionError: A measure is unknown, needs a package that is not installed, or there is no
-            image for any candidate.
+        OptionError: A measure is unknown, needs a package that is not installed, two data sets of
+            one scale have one name, or there is no image for any candidate.
         DownloadError: A measure needs weights that cannot be fetched.
     """
     options = options or Options()
     chosen = measures(options.measures)
+    _check_names(datasets)
     _probe(chosen)
     evaluation = Evaluation(list(candidates), options)
     runs = [_Run(c, options) for c in candidates]
@@ -205,6 +207,16 @@ def evaluate(
         if time_for is not None:
             evaluation.speed[key] = measure_speed(candidate.network, seconds=time_for)
     return evaluation
+
+
+def _check_names(datasets: Sequence[EvalSet]) -> None:
+    """Refuse data sets whose scores would be averaged into one row."""
+    for (name, scale), times in Counter((d.name, d.scale) for d in datasets).items():
+        if times > 1:
+            raise OptionError(
+                f"{name!r} stands for {times} data sets at scale {scale}; open each by another "
+                "name, as open_folder takes it."
+            )
 
 
 class _Run:
