@@ -175,3 +175,24 @@ def test_folders_of_one_name_are_told_apart_by_where_they_lie(tmp_path, monkeypa
         *(("Set14/HR", 2), ("Set14/HR", 4)),
         *(("photos", 2), ("photos", 4)),
     ]
+
+
+def test_only_images_marked_as_originals_are_measured_on(tmp_path):
+    """The collection of Huang et al. has other methods' results beside each image."""
+    cropped = tmp_path / "image_SRF_4"
+    for kind in ("HR", "LR", "bicubic", "A+", "SRCNN", "SelfExSR"):
+        save(cropped / f"img_001_SRF_4_{kind}.png", *((6, 9) if kind == "LR" else ()))
+    save(cropped / "photo.png")
+    found = open_folder(tmp_path, 4)
+    assert [sample.hr.name for sample in found.samples] == ["img_001_SRF_4_HR.png"]
+    assert [sample.lr.name for sample in found.samples] == ["img_001_SRF_4_LR.png"]
+    assert len(found.problems) == 1
+    assert "photo.png left out: there is no LR image" in found.problems[0]
+
+
+def test_a_bicubic_image_is_no_original(tmp_path):
+    save(tmp_path / "baby.png")
+    save(tmp_path / "baby_bicubic.png")
+    found = open_folder(tmp_path, 4)
+    assert [sample.hr.name for sample in found.samples] == ["baby.png"]
+    assert "baby_bicubic.png left out: another file is the same image" in found.problems[0]

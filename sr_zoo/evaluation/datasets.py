@@ -33,6 +33,7 @@ CROPPED_FOLDER = re.compile(r"imagesrf(\d+)")
 
 # what mirrors add to an image's name: `babyx4`, `img_001_SRF_4_LR`, `0801_LRBI_x4`, `baby_HR`
 MARKS = r"([_-](SRF[_-]\d+|LRBI|LR|HR|GT|bicubic)|[_-]?x{scale})+$"
+HR_MARK = re.compile(r"(.+[_-])(HR|GT)([_-]?x\d+)?")
 LR_MARK = re.compile(r"[_-](LR|LRBI)([_-]|$)", re.IGNORECASE)
 
 
@@ -166,6 +167,7 @@ def open_folder(
         hr_files = [path for path in hr_files if path not in set(lr_files)]
     else:
         lr_files = _images(lr_folder)
+    hr_files = _originals(hr_files)
     if not hr_files:
         raise OptionError(
             f"{hr_folder} has no HR images. Images are recognised by their suffix: "
@@ -177,10 +179,19 @@ def open_folder(
     return EvalSet(name or folder.resolve().name, scale, samples, problems)
 
 
+def _originals(files: list[Path]) -> list[Path]:
+    """Leave out methods' results that lie beside an image marked as the original."""
+    marked = {path: match[1] for path in files if (match := HR_MARK.fullmatch(path.stem))}
+    known = tuple(marked.values())
+    return [path for path in files if path in marked or not path.stem.startswith(known)]
+
+
 def _pair(
     hr_files: list[Path], lr_files: list[Path], scale: int, *, paired: bool
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     marks = re.compile(MARKS.format(scale=scale), re.IGNORECASE)
+    # the last one stands for all of its name
+    hr_files = sorted(hr_files, key=lambda path: "bicubic" not in path.stem.lower())
     hr_names = {_bare(path.stem, marks): path for path in hr_files}
     stems = {path.stem: name for name, path in hr_names.items()}
     lr_names = {stems.get(path.stem, _bare(path.stem, marks)): path for path in lr_files}
