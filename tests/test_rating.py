@@ -1,4 +1,7 @@
+import base64
 import csv
+import json
+import re
 import shutil
 
 import numpy as np
@@ -31,6 +34,10 @@ def write_ratings(path, ratings):
     return path
 
 
+def page_data(page):
+    return json.loads(base64.b64decode(re.search(r'id="data">([^<]+)<', page)[1]))
+
+
 def test_page_is_self_contained_and_names_no_method(folders):
     page = rating_page(folders, seed=1)
     assert "http" not in page
@@ -40,6 +47,16 @@ def test_page_is_self_contained_and_names_no_method(folders):
 def test_order_is_random_unless_seeded(folders):
     assert rating_page(folders, seed=1) == rating_page(folders, seed=1)
     assert rating_page(folders) != rating_page(folders)
+
+
+def test_studies_are_told_apart_though_they_have_one_seed(folders, tmp_path):
+    """The browser keeps unfinished ratings under the page's id."""
+    ids = {page_data(rating_page(folders, seed=1))["id"]}
+    Image.new("RGB", (30, 20), "white").save(folders[0] / "cat.png")
+    ids.add(page_data(rating_page(folders, seed=1))["id"])
+    ids.add(page_data(rating_page(folders, seed=1, reference=folders[1]))["id"])
+    ids.add(page_data(rating_page(folders[:2], seed=1))["id"])
+    assert len(ids) == 4
 
 
 def test_folders_must_fit_together(folders, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import json
 import random
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from sr_zoo.evaluation.datasets import open_folder, read_rgb
 FIELDS = ("rater", "image", "method", "score", "shown_with", "side", "time")
 NORMAL_95 = 1.96  # standard errors in a 95 % interval
 SCORES = range(1, 6)
+ID_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,14 @@ def rating_page(
     pictures = {
         name: {method: _png(images[name]) for method, images in methods.items()} for name in names
     }
-    data = {
+    study = {
         "trials": trials,
         "pictures": pictures,
         "references": {name: _png(truth[name]) for name in names if name in truth},
-        "fields": FIELDS,
-        "id": f"{chance.getrandbits(64):016x}",
     }
+    # the browser keeps ratings by it, so that no other study goes on with them
+    digest = hashlib.sha256(json.dumps(study).encode()).hexdigest()
+    data = {**study, "fields": FIELDS, "id": digest[:ID_DIGITS]}
     environment = Environment(
         loader=PackageLoader("sr_zoo.evaluation", "templates"),
         autoescape=select_autoescape(default=True),
