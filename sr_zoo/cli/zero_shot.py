@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 def command(
     image: Path = typer.Argument(help="The image to enlarge."),
-    output: Path = typer.Option(..., "--output", "-o", help="The file to write."),
+    output: Path = typer.Option(..., "--output", "-o", help="The file to write, or a folder."),
     scale: int = typer.Option(2, help="Upscaling factor."),
     method: str = typer.Option("zssr", help="zssr or deep-image-prior."),
     iterations: int = typer.Option(1000, help="Steps of the optimiser."),

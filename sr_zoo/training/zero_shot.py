@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.errors import OptionError
+from sr_zoo.atomic import make_folder
+from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.inference.ensemble import self_ensemble
 
@@ -71,9 +72,9 @@ def zero_shot(
             f"The image has {image.shape[-2]}x{image.shape[-1]} pixels; to learn from it alone at "
             f"scale {scale} it needs {SMALLEST * scale}x{SMALLEST * scale}"
         )
-    if iterations < 1 or noise < 0 or scale < 2:
+    if iterations < 1 or not 0 <= noise < math.inf or scale < 2:
         raise OptionError(
-            "iterations must be at least 1, noise not negative and scale at least 2, "
+            "iterations must be at least 1, noise not negative and finite, and scale at least 2, "
             f"got {iterations}, {noise} and {scale}"
         )
     with torch.random.fork_rng(devices=[]):  # the caller's draws stay what they were
@@ -237,19 +238,24 @@ def zero_shot_file(source: Path, target: Path, scale: int, **options: Any) -> No
 
     Args:
         source: The image.
-        target: The file to write; it keeps the image's depth and metadata.
+        target: The file to write, or a folder for one of the same name; it keeps the image's depth
+            and metadata.
         scale: Upscaling factor.
         **options: Of `zero_shot`.
 
     Raises:
         ImageReadError: The image cannot be read.
         ImageWriteError: The result cannot be written.
-        OptionError: As for `zero_shot`.
+        OptionError: As for `zero_shot`; or the result would replace the image.
     """
     from sr_zoo.imaging import read_image, write_image
+    from sr_zoo.imaging.folder import plan
 
     picture = read_image(source)
+    (job,) = plan([source], target)
+    make_folder(job.target.parent, error=ImageWriteError)
     rgb = torch.from_numpy(picture.to_rgb().copy()).movedim(-1, 0).clamp(0, 1)
     result = zero_shot(rgb, scale, **options).movedim(0, -1).numpy()
     alpha = picture.to_alpha()
-    write_image(picture.with_rgb(result, None if alpha is None else imresize(alpha, scale)), target)
+    enlarged = picture.with_rgb(result, None if alpha is None else imresize(alpha, scale))
+    write_image(enlarged, job.target)

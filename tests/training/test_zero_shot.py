@@ -7,10 +7,10 @@ from PIL import Image
 from torch.nn import functional as F
 
 from sr_zoo.cli import main
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import OptionError, SRZooError
 from sr_zoo.evaluation import imresize, psnr_y
 from sr_zoo.training.degradations import filtered, gaussian_kernel
-from sr_zoo.training.zero_shot import zero_shot
+from sr_zoo.training.zero_shot import zero_shot, zero_shot_file
 
 PHOTO = Path(__file__).parents[2] / "examples" / "chelsea.png"
 
@@ -68,11 +68,43 @@ def test_the_same_seed_gives_the_same_picture_and_leaves_the_callers_draws(eye):
         ({"scale": 5}, "64x64 pixels; to learn from it alone at scale 5 it needs 80x80"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"noise": -1.0}, "noise not negative"),
+        ({"noise": float("nan")}, "noise not negative and finite, .* got 1000, nan and 2"),
+        ({"noise": float("inf")}, "noise not negative and finite"),
     ],
 )
 def test_wrong_options(eye, options, message):
     with pytest.raises(OptionError, match=message):
         zero_shot(eye, **options)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("photo.png", "is an input and would be replaced"),
+        (".", "is an input and would be replaced"),
+        ("big.xyz", "no image format known"),
+        ("notes.txt/big.png", "the folder cannot be made"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_learned(tmp_path, output, message):
+    source = tmp_path / "photo.png"
+    Image.new("RGB", (40, 32)).save(source)
+    (tmp_path / "notes.txt").touch()
+    steps = []
+    with pytest.raises(SRZooError, match=message):
+        zero_shot_file(
+            source, tmp_path / output, 2, iterations=2, progress=lambda *step: steps.append(step)
+        )
+    assert not steps
+    with Image.open(source) as image:
+        assert image.size == (40, 32)
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    Image.new("RGB", (40, 32)).save(tmp_path / "photo.png")
+    target = tmp_path / "enlarged" / "photo.png"
+    zero_shot_file(tmp_path / "photo.png", target, 2, iterations=1)
+    assert target.is_file()
 
 
 def test_command_line_keeps_transparency_and_depth(tmp_path):
