@@ -147,6 +147,18 @@ def test_candidates_are_told_apart_and_failures_named():
         find_candidates(["rlfm"])
 
 
+def test_a_models_name_is_the_model_whatever_lies_in_the_working_folder(
+    candidate, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    candidate.network.save_pretrained("seemore_t")
+    (named,), _ = find_candidates(["seemore_t"])
+    assert named.entry.id == "seemore_t_x4.sr_zoo"
+    (mine,), _ = find_candidates(["./seemore_t"])
+    assert mine.entry is None
+    assert mine.fingerprint == candidate.fingerprint
+
+
 def test_the_manifest_takes_only_the_papers_protocol(folder, candidate):
     evaluation = evaluate([candidate], [open_folder(folder, 4)], Options(self_ensemble=True))
     with pytest.raises(OptionError, match="leave out --self-ensemble"):

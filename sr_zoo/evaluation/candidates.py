@@ -109,7 +109,7 @@ def _loaders(name: str, scales: Sequence[int]) -> list[Callable[[], Candidate]]:
             partial(_from_file, model, Path(file), scale) for scale in scales or (DEFAULT_SCALE,)
         ]
     model, _, tag = name.partition(".")
-    if model in MODELS and not Path(name).exists():
+    if name in MODELS or (model in MODELS and not Path(name).exists()):
         factors = scales or (DEFAULT_SCALE,)
         return [partial(_named, name, model, tag, scale) for scale in factors]
     return [partial(_other, name)]
