@@ -164,6 +164,23 @@ def test_missing_weights_are_one_sentence(name, monkeypatch):
         MEASURES[name].function(image, image, shave=0)
 
 
+def test_a_flat_image_has_no_naturalness():
+    image = np.zeros((64, 64, 3), np.uint8)
+    with pytest.raises(OptionError, match="BRISQUE is not defined on this image: Expected image"):
+        MEASURES["brisque"].function(image, image, shave=0)
+
+
+@pytest.mark.parametrize("name", ["lpips", "dists"])
+def test_an_image_too_small_for_a_network_is_one_sentence(name, monkeypatch):
+    def refuse(*images):
+        raise RuntimeError("Output size is too small\nin pooling")
+
+    monkeypatch.setattr(module, "_network", lambda name: refuse)
+    image = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(OptionError, match=r"not defined on this image: Output size is too small$"):
+        MEASURES[name].function(image, image, shave=0)
+
+
 def test_fetched_weights_are_never_unpickled_as_code(monkeypatch):
     seen = []
     monkeypatch.setattr(

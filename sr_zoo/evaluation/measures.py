@@ -99,21 +99,28 @@ def ms_ssim_y(a: Image, b: Image, *, shave: int) -> float:
 
 def lpips(a: Image, b: Image, *, shave: int) -> float:
     """Learned perceptual distance (Zhang et al., 2018) on VGG-16 features; 0 is best."""
-    with _fetching("LPIPS"):
-        return float(_network("LPIPS")(*_unit_range(a, b, shave, torch.float32)))
+    return _distance("LPIPS", a, b, shave)
 
 
 def dists(a: Image, b: Image, *, shave: int) -> float:
     """Structure and texture distance (Ding et al., 2020) on VGG-16 features; 0 is best."""
-    with _fetching("DISTS"):
-        return float(_network("DISTS")(*_unit_range(a, b, shave, torch.float32)))
+    return _distance("DISTS", a, b, shave)
 
 
 def brisque(a: Image, b: Image, *, shave: int) -> float:
     """Naturalness of `a` alone (Mittal et al., 2012); the reference is not looked at; 0 is best."""
     image, _ = _unit_range(a, b, shave, torch.float32)
-    with _fetching("BRISQUE"):
-        return float(_piq().brisque(image, data_range=1.0))
+    function = _piq().brisque
+    with _fetching("BRISQUE"), _defined("BRISQUE"):
+        return float(function(image, data_range=1.0))
+
+
+def _distance(name: str, a: Image, b: Image, shave: int) -> float:
+    images = _unit_range(a, b, shave, torch.float32)
+    with _fetching(name):
+        network = _network(name)
+    with _defined(name):
+        return float(network(*images))
 
 
 def _unit_range(
@@ -136,6 +143,16 @@ def _piq() -> Any:
 def _network(name: str) -> Callable[..., Tensor]:
     network: Callable[..., Tensor] = getattr(_piq(), name)()
     return network
+
+
+@contextmanager
+def _defined(name: str) -> Iterator[None]:
+    """Guard what `piq` cannot compute on every image, such as a flat or a tiny one."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise OptionError(f"{name} is not defined on this image: {reason}") from error
 
 
 @contextmanager
