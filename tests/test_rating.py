@@ -83,6 +83,20 @@ def test_other_files_are_refused(tmp_path, score):
         opinions([write_ratings(tmp_path / "a.csv", [("alpha", score)])])
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_files_in_other_encodings_are_refused(tmp_path, encoding):
+    path = write_ratings(tmp_path / "a.csv", [("ästhetisch", 4)])
+    path.write_text(path.read_text(), encoding=encoding)
+    with pytest.raises(OptionError, match=r"a.csv is no file of ratings: .*save it as UTF-8"):
+        opinions([path])
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'"' + b"x" * 200_000)
+    with pytest.raises(OptionError, match="is no file of ratings"):
+        opinions([tmp_path / "a.csv"])
+
+
 def test_command_reads_ratings(tmp_path, capsys):
     path = write_ratings(tmp_path / "a.csv", [("alpha", 4), ("alpha", 5)])
     with pytest.raises(SystemExit) as stop:

@@ -125,17 +125,15 @@ def opinions(files: Sequence[Path]) -> list[Opinion]:
 def _ratings(path: Path) -> list[tuple[str, int]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
+            ratings = [(line["method"], int(line["score"])) for line in csv.DictReader(file)]
     except OSError as error:
         raise ImageReadError(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        ratings = [(line["method"], int(line["score"])) for line in lines]
-    except (KeyError, TypeError, ValueError):
+    except (csv.Error, KeyError, TypeError, ValueError):  # also of text in another encoding
         ratings = [("", 0)]
     if any(score not in SCORES for _, score in ratings):
         raise OptionError(
             f"{path} is no file of ratings: it needs the columns {', '.join(FIELDS)}, with scores "
-            "from 1 to 5."
+            "from 1 to 5; save it as UTF-8."
         )
     return ratings
 
