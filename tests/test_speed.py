@@ -52,19 +52,45 @@ def test_bench_writes_a_table_and_a_file_that_recommend_reads(tmp_path, capsys):
     assert best.weights.startswith("rlfn_s_x4.")
 
 
-def test_a_wish_that_nothing_fulfils_is_told_with_what_comes_closest(tmp_path):
-    facts = {
-        "model": "rlfn_s",
-        "scale": 4,
-        "runtime": "torch",
-        "dtype": "float32",
-        "cpu_seconds": 0.2,
-    }
-    (tmp_path / "bench.json").write_text(json.dumps({"timings": [facts]}))
-    with pytest.raises(OptionError, match=r"at most 1 ms .* the fastest is rlfn_s.* \(200 ms\)"):
-        sr_zoo.recommend(4, max_ms=1, bench=tmp_path / "bench.json")
+@pytest.fixture
+def bench(tmp_path):
+    """What was measured of one network at two sizes."""
+    facts = {"model": "rlfn_s", "scale": 4, "runtime": "torch", "dtype": "float32"}
+    timings = [
+        {**facts, "width": 320, "height": 180, "cpu_seconds": 0.2},
+        {**facts, "width": 16, "height": 16, "cpu_seconds": 0.001},
+    ]
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps({"timings": timings}))
+    return path
+
+
+def test_a_wish_that_nothing_fulfils_is_told_with_what_comes_closest(bench):
+    told = r"320x180 in at most 1 ms .* the fastest is rlfn_s.* \(200 ms\)"
+    with pytest.raises(OptionError, match=told):
+        sr_zoo.recommend(4, max_ms=1, bench=bench)
     with pytest.raises(OptionError, match="Nothing with known scores was measured at scale 3"):
-        sr_zoo.recommend(3, bench=tmp_path / "bench.json")
+        sr_zoo.recommend(3, bench=bench)
+
+
+def test_advice_goes_by_one_size_of_image(bench):
+    assert {(r.size, r.milliseconds) for r in sr_zoo.recommend(4, bench=bench)} == {
+        ((320, 180), 200)
+    }
+    assert {(r.size, r.milliseconds) for r in sr_zoo.recommend(4, size=(16, 16), bench=bench)} == {
+        ((16, 16), 1)
+    }
+    with pytest.raises(OptionError, match="8x8 was not measured at scale 4, but 16x16, 320x180"):
+        sr_zoo.recommend(4, size=(8, 8), bench=bench)
+
+
+def test_advice_needs_a_file_of_timings(tmp_path):
+    with pytest.raises(OptionError, match=r"absent.json cannot be read \(No such file"):
+        sr_zoo.recommend(4, bench=str(tmp_path / "absent.json"))
+    for content in ("{}", "[]", "text", '{"timings": [{"scale": 4}]}'):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(OptionError, match=r"other.json holds no timings; .* sr-zoo bench -o"):
+            sr_zoo.recommend(4, bench=tmp_path / "other.json")
 
 
 def test_the_package_brings_a_measurement():

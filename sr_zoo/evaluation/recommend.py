@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sr_zoo.weights.manifest import load_manifest
 
 MEASURED = Path(__file__).with_name("bench.json")
 DATASET, MEASURE = "Set5", "psnr_y"
+ADVICE = "name a bench.json that sr-zoo bench -o wrote"
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Recommendation:
         weights: Manifest id, as `Upscaler` takes it.
         runtime: As `Upscaler` takes it.
         dtype: As `Upscaler` takes it.
-        milliseconds: Of the processor's time for the measured image size, median.
+        milliseconds: Of the processor's time for an image of `size`, median.
         psnr: On the luminance of Set5, in dB.
+        size: Width and height of what was measured, in LR pixels.
     """
 
     weights: str
@@ -32,6 +35,7 @@ class Recommendation:
     dtype: str
     milliseconds: float
     psnr: float
+    size: tuple[int, int]
 
 
 def recommend(
@@ -39,24 +43,25 @@ def recommend(
     *,
     max_ms: float | None = None,
     min_psnr: float | None = None,
-    bench: Path | None = None,
+    size: tuple[int, int] | None = None,
+    bench: str | Path | None = None,
 ) -> list[Recommendation]:
     """Return what reaches the wishes, the best pictures first.
 
     Args:
         scale: Upscaling factor.
-        max_ms: Most milliseconds of the processor's time for an image of the measured size,
-            320x180 in the library's own measurement.
+        max_ms: Most milliseconds of the processor's time for an image of `size`.
         min_psnr: Least PSNR on the luminance of Set5 in dB.
+        size: Width and height of the measured image in LR pixels; None for the largest, which is
+            320x180 in the library's own measurement.
         bench: A file that ``sr-zoo bench -o`` wrote on the machine in question; None for what was
             measured for the library's own documentation.
 
     Raises:
-        OptionError: Nothing that was measured is fast and good enough; the message says what comes
-            closest.
+        OptionError: Nothing that was measured is fast and good enough, and the message says what
+            comes closest; nothing of this size was measured; or `bench` is no such file.
     """
-    timings = json.loads((bench or MEASURED).read_text(encoding="utf-8"))["timings"]
-    known = scored([timing for timing in timings if timing["scale"] == scale])
+    known = _of_size(_read(MEASURED if bench is None else Path(bench), scale), scale, size)
     fitting = [
         r
         for r in known
@@ -76,11 +81,40 @@ def scored(timings: Sequence[Mapping[str, Any]]) -> list[Recommendation]:
             timing["dtype"],
             timing["cpu_seconds"] * 1e3,
             entry.metrics[DATASET][MEASURE],
+            (timing["width"], timing["height"]),
         )
         for timing in timings
         for entry in load_manifest().of_model(timing["model"])
         if entry.scale == timing["scale"] and MEASURE in entry.metrics.get(DATASET, {})
     ]
+
+
+def _read(path: Path, scale: int) -> list[Recommendation]:
+    """Return everything with known scores that a file holds of a scale."""
+    try:
+        timings = json.loads(path.read_text(encoding="utf-8"))["timings"]
+        return scored([timing for timing in timings if timing["scale"] == scale])
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read ({error.strerror}); {ADVICE}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise OptionError(f"{path} holds no timings; {ADVICE}") from error
+
+
+def _of_size(
+    known: list[Recommendation], scale: int, size: tuple[int, int] | None
+) -> list[Recommendation]:
+    """Return what was measured of one size; times of several do not compare."""
+    measured = sorted({r.size for r in known}, key=prod)
+    if size is not None and measured and size not in measured:
+        raise OptionError(
+            f"{_text(size)} was not measured at scale {scale}, but "
+            f"{', '.join(map(_text, measured))}; choose one of these"
+        )
+    return [r for r in known if r.size == (size or measured[-1])]
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 def _nothing(
@@ -91,7 +125,7 @@ def _nothing(
     fastest = min(known, key=lambda r: r.milliseconds)
     best = max(known, key=lambda r: r.psnr)
     return (
-        f"Nothing at scale {scale} takes at most {max_ms} ms and reaches {min_psnr} dB; the "
-        f"fastest is {fastest.weights} ({fastest.milliseconds:.0f} ms), the best {best.weights} "
-        f"({best.psnr:.2f} dB)"
+        f"Nothing at scale {scale} enlarges {_text(best.size)} in at most {max_ms} ms and reaches "
+        f"{min_psnr} dB; the fastest is {fastest.weights} ({fastest.milliseconds:.0f} ms), the "
+        f"best {best.weights} ({best.psnr:.2f} dB)"
     )
