@@ -55,6 +55,11 @@ def test_it_is_refused_where_images_of_any_size_come(exported, tmp_path):
         main(["upscale", str(photo), "--model", str(exported.path)])
 
 
+def test_a_name_that_nothing_would_open_is_refused(network, tmp_path):
+    with pytest.raises(ExportError, match=r"small.onnx does not end in .pt2"):
+        export_coreml_ready(network, tmp_path / "small.onnx", size=(40, 24))
+
+
 def test_a_size_is_asked_for_and_checked(network, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["export", "espcn", "--untrained", "--scale", "2"]

@@ -149,6 +149,15 @@ def test_file_that_differs_is_not_kept(small, tmp_path, monkeypatch):
     assert kept.read_text() == "before"
 
 
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_name_that_nothing_would_open_is_refused(small, tmp_path, to):
+    suffix = import_module(FORMATS[to]).SUFFIX
+    told = rf"small.pth does not end in {suffix}, .*; name it small{suffix}"
+    with pytest.raises(ExportError, match=told):
+        export_model(small, tmp_path / "small.pth", to=to)
+    assert not any(tmp_path.iterdir())
+
+
 def test_what_cannot_be_exported_is_said(small, tmp_path):
     with pytest.raises(OptionError, match=r"Unknown format 'onxn'. Did you mean 'onnx'\?"):
         export_model(small, tmp_path / "small.onnx", to="onxn")

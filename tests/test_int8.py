@@ -48,6 +48,11 @@ def test_an_int8_file_stands_for_its_network_and_tells_its_loss(network, folder,
     assert sr_zoo.Upscaler(done.path, tile=16)(image).shape == exact.shape
 
 
+def test_a_name_that_nothing_would_open_is_refused(network, folder, tmp_path):
+    with pytest.raises(ExportError, match=r"small.int8 does not end in .onnx"):
+        export_int8(network, tmp_path / "small.int8", folder)
+
+
 def test_networks_that_are_not_plain_are_refused(folder, tmp_path):
     rlfn = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
     with pytest.raises(OptionError, match=r"int8 is for plain .* rlfn_s has the tags attention"):

@@ -14,7 +14,7 @@ import torch
 
 from sr_zoo.errors import OptionError
 from sr_zoo.export import torch_export
-from sr_zoo.export.exporting import ONE_SIZE, Exported, write_compared
+from sr_zoo.export.exporting import ONE_SIZE, Exported, checked_name, write_compared
 from sr_zoo.export.program import Source, trace_of
 from sr_zoo.network import SRNetwork
 
@@ -37,8 +37,8 @@ def export_coreml_ready(
 
     Raises:
         OptionError: A side is not positive.
-        ExportError: The network cannot be traced, the folder is missing, or the file does not
-            compute what the network does.
+        ExportError: The network cannot be traced, the file is named otherwise, the folder is
+            missing, or the file does not compute what the network does.
         FileWriteError: The folder is not writable, or the disk is full.
     """
     width, height = size
@@ -46,7 +46,7 @@ def export_coreml_ready(
         raise OptionError(f"size must be a width and a height of at least 1, got {size}")
     return write_compared(
         network,
-        Path(path),
+        checked_name(path, SUFFIX),
         partial(_write, height=height, width=width),
         torch_export.open_file,
         to=ONE_SIZE,

@@ -81,7 +81,7 @@ def export_model(
 
     Args:
         network: Of `create_model` or `load_model`; it is not changed.
-        path: File to write; replaced if it is there.
+        path: File to write, with the format's ending; replaced if it is there.
         to: ``"onnx"``, ``"openvino"``, ``"torch-export"`` or ``"ncnn"``.
         sizes: Batches, heights and widths to compare at; none to leave that out.
 
@@ -90,8 +90,8 @@ def export_model(
 
     Raises:
         OptionError: `to` is no known format.
-        ExportError: The network cannot be written in this format, the folder is missing, or the
-            file does not compute what the network does.
+        ExportError: The network cannot be written in this format, the file is named otherwise, the
+            folder is missing, or the file does not compute what the network does.
         FileWriteError: The folder is not writable, or the disk is full.
     """
     if to not in FORMATS:
@@ -100,7 +100,23 @@ def export_model(
             f"Formats: {', '.join(FORMATS)}; and {ONE_SIZE}, with --size or export_coreml_ready"
         )
     form: Any = import_module(FORMATS[to])
-    return write_compared(network, Path(path), form.write, form.open_file, to=to, sizes=sizes)
+    target = checked_name(path, form.SUFFIX)
+    return write_compared(network, target, form.write, form.open_file, to=to, sizes=sizes)
+
+
+def checked_name(path: str | Path, suffix: str) -> Path:
+    """Return the path of a file to write, whose ending tells its format when it is opened.
+
+    Raises:
+        ExportError: It ends otherwise.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(suffix):
+        raise ExportError(
+            f"{path.name} does not end in {suffix}, by which such files are known; "
+            f"name it {path.stem}{suffix}"
+        )
+    return path
 
 
 def write_compared(

@@ -24,7 +24,7 @@ from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.export import onnx
-from sr_zoo.export.exporting import export_model
+from sr_zoo.export.exporting import checked_name, export_model
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
@@ -74,8 +74,8 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
     """
     network = deepcopy(network).cpu().float().eval()
     _check_plain(network)
+    target = checked_name(path, onnx.SUFFIX)
     pairs = _pairs(Path(folder), network.scale)
-    target = Path(path)
     with TemporaryDirectory() as temporary:
         exact = export_model(network, Path(temporary) / "exact.onnx", to="onnx").path
         partial = Path(temporary) / "int8.onnx"

@@ -33,14 +33,8 @@ def write(source: Source, path: Path) -> None:
     """Write a network to `path`, which ends in .ncnn.param, and its weights beside it.
 
     Raises:
-        ExportError: Something in the network has no layer in ncnn, the file is named otherwise, or
-            a package is missing.
+        ExportError: Something in the network has no layer in ncnn, or a package is missing.
     """
-    if not path.name.lower().endswith(SUFFIX):
-        raise ExportError(
-            f"{path.name} does not end in {SUFFIX}, as an ncnn file shall: its weights go beside "
-            "it in a file that ends in .ncnn.bin"
-        )
     facts = replace(source.facts, least_side=source.network.least_side)
     with TemporaryDirectory() as folder:
         traced = Path(folder) / "network.pt"
