@@ -158,6 +158,17 @@ def test_a_name_that_nothing_would_open_is_refused(small, tmp_path, to):
     assert not any(tmp_path.iterdir())
 
 
+def test_what_lies_beside_is_not_taken_for_the_files_weights(small, tmp_path):
+    (tmp_path / "small.bin").write_text("of another program")
+    with pytest.raises(ExportError, match=r"small.bin is there already .* choose another name"):
+        export_model(small, tmp_path / "small.xml", to="openvino", sizes=())
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of another program"]
+    path = export_model(small, tmp_path / "other.xml", to="openvino", sizes=()).path
+    for _ in range(2):
+        assert export_model(small, path, to="openvino", sizes=()).path == path
+        path.unlink()  # as a run that is killed between the two files leaves it
+
+
 def test_what_cannot_be_exported_is_said(small, tmp_path):
     with pytest.raises(OptionError, match=r"Unknown format 'onxn'. Did you mean 'onnx'\?"):
         export_model(small, tmp_path / "small.onnx", to="onxn")

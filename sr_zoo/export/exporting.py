@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from filecmp import cmp
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -131,8 +132,8 @@ def write_compared(
     """Write a network beside where it belongs, compare, and put it there if it is right.
 
     Raises:
-        ExportError: The network cannot be written, the folder is missing, or the file does not
-            compute what the network does.
+        ExportError: The network cannot be written, the folder is missing, the file does not compute
+            what the network does, or its weights would replace a file that is not of its own.
         FileWriteError: The folder is not writable, or the disk is full.
     """
     if not target.parent.is_dir():
@@ -145,13 +146,26 @@ def write_compared(
             write(Source(fuse(network), facts), partial)
             comparisons = tuple(compare(network, open_file(partial), sizes))
             _check(comparisons, to, facts.model)
-            for file in sorted(Path(folder).iterdir()):
+            files = sorted(Path(folder).iterdir())
+            _check_beside(target, files)
+            for file in files:
                 file.replace(target.parent / file.name)
     except OSError as error:
         raise FileWriteError(
             f"{target}: cannot be written ({error.strerror or error}); nothing was changed"
         ) from error
     return Exported(target, comparisons)
+
+
+def _check_beside(target: Path, files: Sequence[Path]) -> None:
+    """Refuse to replace what neither an earlier file nor a run that was killed has left."""
+    for file in files:
+        beside = target.with_name(file.name)
+        if not target.exists() and beside.exists() and not cmp(file, beside, shallow=False):
+            raise ExportError(
+                f"{beside} is there already without {target.name}, whose weights it would be "
+                "replaced by; choose another name"
+            )
 
 
 def compare(
