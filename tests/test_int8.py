@@ -48,6 +48,23 @@ def test_an_int8_file_stands_for_its_network_and_tells_its_loss(network, folder,
     assert sr_zoo.Upscaler(done.path, tile=16)(image).shape == exact.shape
 
 
+def test_images_that_come_out_exact_tell_no_loss(folder, tmp_path):
+    black = sr_zoo.create_model("espcn", 2, pretrained=False)
+    *_, weight, bias = black.parameters()
+    torch.nn.init.zeros_(weight)
+    torch.nn.init.constant_(bias, -20)  # before a sigmoid
+    photos = shutil.copytree(folder, tmp_path / "photos")
+    (tmp_path / "dark").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "dark" / "dark.png")
+    shutil.copy(tmp_path / "dark" / "dark.png", photos)
+    done = export_int8(black, tmp_path / "small.onnx", photos)
+    assert done.images == 2
+    assert str(done).startswith("int8 loses 0.00 dB: ")
+    with pytest.raises(OptionError, match=r"dark: .* flat ones do; name a folder of photographs"):
+        export_int8(black, tmp_path / "other.onnx", tmp_path / "dark")
+    assert not (tmp_path / "other.onnx").exists()
+
+
 def test_a_name_that_nothing_would_open_is_refused(network, folder, tmp_path):
     with pytest.raises(ExportError, match=r"small.int8 does not end in .onnx"):
         export_int8(network, tmp_path / "small.int8", folder)

@@ -7,11 +7,13 @@ such files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -41,7 +43,7 @@ class Quantised:
 
     Attributes:
         path: Where it is.
-        images: How many there were.
+        images: How many there were whose PSNR is finite both ways, the others left out.
         float_psnr: Of the network in float32 against the originals, luminance, in dB.
         int8_psnr: Of the file.
     """
@@ -69,7 +71,8 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
             LR images are looked for and made as `sr-zoo eval` does.
 
     Raises:
-        OptionError: The network is not plain, or the folder holds no images.
+        OptionError: The network is not plain, or the folder holds no images, or only such as come
+            out exact.
         ExportError: See `export_model`; or onnxruntime is not installed.
     """
     network = deepcopy(network).cpu().float().eval()
@@ -80,9 +83,15 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
         exact = export_model(network, Path(temporary) / "exact.onnx", to="onnx").path
         partial = Path(temporary) / "int8.onnx"
         _quantise(exact, partial, [_batch(lr) for lr, _ in pairs])
-        scores = [_score(file, pairs, network.scale) for file in (exact, partial)]
+        scores = [_scores(file, pairs, network.scale) for file in (exact, partial)]
+        finite = [both for both in zip(*scores, strict=True) if max(both) < math.inf]
+        if not finite:
+            raise OptionError(
+                f"{folder}: no loss can be told of images that come out exact, as flat ones do; "
+                "name a folder of photographs"
+            )
         write_atomically(target, partial.read_bytes(), error=ExportError)
-    return Quantised(target, len(pairs), *scores)
+    return Quantised(target, len(finite), *map(fmean, zip(*finite, strict=True)))
 
 
 def _check_plain(network: SRNetwork) -> None:
@@ -170,11 +179,11 @@ def _silent() -> Iterator[None]:
         logging.disable(before)
 
 
-def _score(file: Path, pairs: list[Pair], scale: int) -> float:
-    """Return the mean PSNR of a file's outputs, in dB."""
+def _scores(file: Path, pairs: list[Pair], scale: int) -> list[float]:
+    """Return the PSNR of each of a file's outputs, in dB."""
     run = onnx.open_file(file).run
     scores = []
     for lr, hr in pairs:
         output = run(torch.from_numpy(_batch(lr)))[0].clamp(0, 1)
         scores.append(psnr_y(output, hr, shave=scale))
-    return sum(scores) / len(scores)
+    return scores
