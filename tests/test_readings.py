@@ -5,6 +5,7 @@ import torch
 from thin import build_thin
 from torch.nn import functional as F
 
+from sr_zoo import create_model
 from sr_zoo.blocks import low_frequencies
 from sr_zoo.models.dgsr import MessagePassing
 from sr_zoo.models.lden import HighPassStrips
@@ -43,6 +44,14 @@ def test_a_few_training_steps_lower_the_loss(name):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", READINGS)
+@torch.inference_mode()
+def test_an_untrained_network_gives_values_like_its_inputs(name):
+    torch.manual_seed(0)
+    network = create_model(name, 2, pretrained=False)
+    assert network(random(1, 3, 16, 20)).abs().max() < 10
 
 
 @pytest.mark.parametrize("size", [(16, 20), (9, 17), (1, 1)])

@@ -47,8 +47,10 @@ class AssembledConv(nn.Module):
 
     def __init__(self, channels: int, num_candidates: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(num_candidates, channels, channels, 3, 3))
-        self.bias = nn.Parameter(torch.randn(num_candidates, channels))
+        self.weight = nn.Parameter(torch.empty(num_candidates, channels, channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(num_candidates, channels))
+        for kernel in self.weight:  # the implementation's normal draws make values of hundreds
+            nn.init.kaiming_uniform_(kernel)
 
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
