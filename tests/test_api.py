@@ -86,6 +86,29 @@ def test_checkpoint_with_a_tensor_too_few_or_too_many(tmp_path):
         sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "many.pth")
 
 
+@pytest.mark.parametrize(
+    ("model", "saved", "asked", "said"),
+    [
+        ("fsrcnn", {"scale": 4}, {"scale": 2}, "of fsrcnn with scale=4, but .* has scale=2"),
+        ("vdsr", {"scale": 2}, {"scale": 3}, "scale=2, but .* scale=3"),
+        ("esrt", {"num_heads": 4}, {"num_heads": 8}, "num_heads=4, but .* num_heads=8"),
+    ],
+)
+def test_checkpoint_that_says_it_is_of_another_network(tmp_path, model, saved, asked, said):
+    sr_zoo.create_model(model, pretrained=False, **saved).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    with pytest.raises(errors.CheckpointError, match=rf"{said}.*load_model\(FILE\)"):
+        sr_zoo.create_model(model, checkpoint=file, **asked)
+    own = sr_zoo.create_model(model, checkpoint=file, **saved).identity
+    assert own == sr_zoo.load_model(file).identity
+
+
+def test_checkpoint_for_arguments_given_as_a_list(tmp_path):
+    arguments = {"shared_scales": [2, 4]}
+    sr_zoo.create_model("carn_m", 2, pretrained=False, **arguments).save_pretrained(tmp_path)
+    sr_zoo.create_model("carn_m", 2, checkpoint=tmp_path / "model.safetensors", **arguments)
+
+
 def test_checkpoint_that_does_not_exist(tmp_path):
     with pytest.raises(errors.WeightsNotFoundError, match="does not exist"):
         sr_zoo.create_model("rdan_s", 2, checkpoint=tmp_path / "none.pth")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import tarfile
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,15 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Constructor arguments that the metadata state; empty if they state none."""
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(self.metadata.get("arguments", ""))
+            if isinstance(arguments, dict):  # constructors take tuples, which JSON has not
+                return {name: as_tuple(value) for name, value in arguments.items()}
+        return {}
+
     def readings(self) -> Iterator[dict[str, Tensor]]:
         """Yield the tensors, then without the prefix of a class that may have held the network."""
         yield self.tensors
@@ -60,6 +71,11 @@ class Checkpoint:
             }
             if inside:
                 yield _unwrap(inside)
+
+
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple, and anything else as it is."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:

@@ -7,7 +7,6 @@ by asking the network's constructor (`sr_zoo.weights.solve`).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -162,12 +161,12 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
     """Believe what a file of ours says of itself, if its tensors agree."""
     name, text = checkpoint.metadata["architecture"], checkpoint.metadata["arguments"]
     fused = checkpoint.metadata.get("fused") == "true"  # shapes are then compared after fusing
-    spec, arguments = spec_of(name), _arguments_in(text)
+    spec, arguments = spec_of(name), checkpoint.arguments
     tensors = shapes(checkpoint.tensors)
     limit = max([LARGEST, *(size for shape in tensors.values() if prod(shape) for size in shape)])
     own = None
     if arguments and _largest(arguments) <= limit:
-        own = shapes_of(spec.network, _as_tuples(arguments), most=FUSING * len(tensors))
+        own = shapes_of(spec.network, arguments, most=FUSING * len(tensors))
     fits = _numbers(own or {}) <= FUSING * _numbers(tensors) if fused else own == tensors
     if not own or not fits:
         shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
@@ -175,15 +174,7 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
             f"The file's metadata say {name} with the arguments {shown}, "
             "but its tensors are not those of such a network."
         )
-    return Detection(name, spec, _as_tuples(arguments), "ours", fused)
-
-
-def _arguments_in(text: str) -> dict[str, Any]:
-    """Return the arguments that metadata state; empty if they state none."""
-    with suppress(ValueError, RecursionError):
-        arguments = json.loads(text)
-        return arguments if isinstance(arguments, dict) else {}
-    return {}
+    return Detection(name, spec, arguments, "ours", fused)
 
 
 def _numbers(tensors: Shapes) -> int:
@@ -194,14 +185,9 @@ def _largest(value: Any) -> float:
     """Return the largest number or length anywhere in JSON data."""
     if isinstance(value, dict):
         value = list(value.values())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return max([len(value), *map(_largest, value)])
     return abs(value) if isinstance(value, int | float) else 0
-
-
-def _as_tuples(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as constructors take them: JSON has no tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
 
 
 @cache

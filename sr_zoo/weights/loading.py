@@ -13,9 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import family_of
+from sr_zoo.registry import MODELS, family_of, spec_of
 from sr_zoo.weights.cache import Converted, locate, path_of
-from sr_zoo.weights.checkpoint import Checkpoint, read_checkpoint
+from sr_zoo.weights.checkpoint import Checkpoint, as_tuple, read_checkpoint
 from sr_zoo.weights.convert import layouts_of, version_of
 from sr_zoo.weights.manifest import Bundled, Entry
 
@@ -49,11 +49,31 @@ def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = No
 
     Raises:
         WeightsNotFoundError: There is no such file.
-        CheckpointError: The file cannot be read, or a tensor is missing, unexpected or misshapen.
+        CheckpointError: The file cannot be read, says that it is of another network, or a tensor is
+            missing, unexpected or misshapen.
     """
     checkpoint = read_checkpoint(path, key=key)
+    _check_stated(network, checkpoint, str(path))
     network.load_state_dict(fit(network, checkpoint, str(path)), strict=True)
     calibrate(network, checkpoint, str(path))
+
+
+def _check_stated(network: SRNetwork, checkpoint: Checkpoint, source: str) -> None:
+    """Refuse weights of another scale, or of other arguments, that leave no trace in shapes."""
+    name, stated = checkpoint.metadata.get("architecture"), checkpoint.arguments
+    if network.identity is None or name not in MODELS or spec_of(name).network is not type(network):
+        return
+    own = network.identity.arguments
+    differing = [key for key in stated if key in own and stated[key] != as_tuple(own[key])]
+    if differing:
+        theirs, ours = (
+            ", ".join(f"{key}={arguments[key]!r}" for key in differing)
+            for arguments in (stated, own)
+        )
+        raise CheckpointError(
+            f"{source} says that it is of {name} with {theirs}, but this network has {ours}; "
+            "sr_zoo.load_model(FILE) builds the file's own."
+        )
 
 
 def calibrate(network: SRNetwork, checkpoint: Checkpoint, source: str) -> None:
