@@ -175,7 +175,9 @@ def create_model(
         CheckpointError: A weight file does not fit the network.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
+        OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments.
     """
+    _check_pretrained(pretrained)
     if name not in MODELS and (name.startswith("hf-hub:") or Path(name).exists()):
         _check_only_source(name, pretrained, checkpoint, overrides)
         network = load_model(name)
@@ -186,6 +188,14 @@ def create_model(
 
         network = fused_form(network)
     return _place(network, device, dtype)
+
+
+def _check_pretrained(pretrained: object) -> None:
+    if not isinstance(pretrained, bool | str) or pretrained == "":
+        raise OptionError(
+            f"pretrained={pretrained!r} names no weights; it is True, False or a tag such as "
+            "'official'. A file goes into checkpoint=FILE"
+        )
 
 
 def _named(
@@ -311,7 +321,7 @@ def _load_pretrained(
 ) -> None:
     from sr_zoo.weights.loading import load_entry_into
 
-    if not any(True for _ in network.parameters()):
+    if pretrained is True and not any(True for _ in network.parameters()):
         return  # interpolation: there is nothing to load
     entry = load_manifest().find(name, scale, _tag(pretrained))
     if overrides and not _same_shapes(network, name, scale):

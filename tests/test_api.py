@@ -1,5 +1,7 @@
 """Models by name: what is found, what is built, and what is said when it cannot be."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -65,6 +67,17 @@ def test_missing_weights_say_what_exists():
         sr_zoo.create_model("seemore_l", 4)
     with pytest.raises(errors.WeightsNotFoundError, match=r"ecbsr_rgb_m4c16 x4.*some for x2"):
         sr_zoo.create_model("ecbsr_rgb_m4c16", 4)
+
+
+@pytest.mark.parametrize("pretrained", [None, "", 1, Path("file.pth")])
+def test_pretrained_that_is_neither_yes_nor_no_nor_a_tag(pretrained):
+    with pytest.raises(errors.OptionError, match=r"pretrained=.*True, False or a tag.*checkpoint="):
+        sr_zoo.create_model("rlfn_s", 4, pretrained=pretrained)
+
+
+def test_interpolation_has_no_weights_to_name():
+    with pytest.raises(errors.WeightsNotFoundError, match="bicubic x4 with the tag 'official'"):
+        sr_zoo.create_model("bicubic", 4, pretrained="official")
 
 
 def test_checkpoint_in_our_layout(tmp_path):
