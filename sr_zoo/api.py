@@ -410,7 +410,8 @@ def load_model(
     Args:
         source: A manifest id (``"rlfn_x4.official"``), the path of a weight file or of a folder
             that `save_pretrained` wrote, or ``"hf-hub:owner/repo"``.
-        scale: Which upscaling factor to take where a file fits several; None where it fits one.
+        scale: Which upscaling factor to take where a file fits several, and refuse any other; None
+            where it fits one.
         device: As for `create_model`.
         dtype: As for `create_model`.
 
@@ -419,7 +420,9 @@ def load_model(
 
     Raises:
         WeightsNotFoundError: Neither a known id nor an existing file.
-        CheckpointError: The file is unsafe, damaged, or of no architecture in the library.
+        ScaleNotAvailableError: The weights of this id are not of `scale`.
+        CheckpointError: The file is unsafe, damaged, of no architecture in the library, or not of
+            `scale`.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
     """
@@ -432,6 +435,12 @@ def load_model(
     known = [entry.id for entry in load_manifest().entries]
     if text in known:
         entry = load_manifest().by_id(text)
+        if scale not in (None, entry.scale):
+            others = ", ".join(e.id for e in load_manifest().of_model(entry.model))
+            raise ScaleNotAvailableError(
+                f"{text} is of scale {entry.scale}, not {scale!r}; "
+                f"weights of {entry.model}: {others}"
+            )
         return create_model(
             entry.model, entry.scale, pretrained=entry.tag, device=device, dtype=dtype
         )

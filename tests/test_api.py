@@ -150,6 +150,18 @@ def test_a_saved_network_comes_back_by_its_folder(tmp_path):
         sr_zoo.create_model(str(tmp_path / "mine"), num_blocks=2)
 
 
+def test_what_is_of_one_scale_is_not_loaded_at_another(tmp_path):
+    sr_zoo.create_model("fsrcnn", 2, pretrained=False).save_pretrained(tmp_path)
+    assert sr_zoo.load_model(tmp_path, scale=2).scale == 2
+    with pytest.raises(errors.CheckpointError, match="not of scale 3, they fit fsrcnn x2"):
+        sr_zoo.load_model(tmp_path, scale=3)
+    assert sr_zoo.load_model("rlfn_s_x4.sr_zoo", scale=4).scale == 4
+    with pytest.raises(
+        errors.ScaleNotAvailableError, match=r"rlfn_s_x4\.sr_zoo is of scale 4, not 2"
+    ):
+        sr_zoo.load_model("rlfn_s_x4.sr_zoo", scale=2)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_without_cuda():
     with pytest.raises(errors.DeviceError, match="no CUDA device; use device='cpu'"):

@@ -117,7 +117,7 @@ def detect(
             or several do.
     """
     if checkpoint.metadata.get("architecture") in MODELS and "arguments" in checkpoint.metadata:
-        return _from_metadata(checkpoint)
+        return _only([_from_metadata(checkpoint)], scale)
     readings = sorted(_readings(checkpoint), key=lambda r: (r.known, r.used), reverse=True)
     whole = [reading for reading in readings if reading.known == 1]
     found = [detection for reading in whole for detection in _named(reading)]
