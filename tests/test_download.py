@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import socket
+import sys
 import threading
 import time
 from functools import partial
@@ -93,9 +94,10 @@ def test_another_file_is_refused_and_removed(served, tmp_path):
     assert not list((tmp_path / "here").iterdir())
 
 
-def test_offline_is_obeyed(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_offline_is_obeyed(tmp_path, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(DownloadError, match=f"is not on this machine and {variable} is set"):
         fetch("https://example.invalid/a.png", tmp_path / "a.png")
 
 
@@ -132,6 +134,26 @@ def test_an_address_that_leads_nowhere_does_not_stand_in_the_way(black_hole, ser
 def test_a_proxy_for_everything_is_asked_in_place_of_the_host(black_hole, served, monkeypatch):
     monkeypatch.setenv("all_proxy", served["url"])
     assert obstacle("https://photos.invalid/a.png") == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "scheme", "said"),
+    [("all_proxy", "socks5", "pip install socksio"), ("http_proxy", "socks", "Unknown scheme")],
+)
+def test_a_proxy_that_the_client_cannot_use_is_an_error_with_a_remedy(
+    served, monkeypatch, tmp_path, variable, scheme, said
+):
+    monkeypatch.setitem(sys.modules, "socksio", None)  # which may be installed
+    monkeypatch.setenv(variable, served["url"].replace("http", scheme))
+    huggingface_hub.close_session()  # it reads these variables once
+    with pytest.raises(DownloadError, match=rf"no connection can be made.*{said}"):
+        fetch("http://somewhere.invalid/image.png", tmp_path / "image.png")
+
+
+def test_a_proxy_without_a_valid_port_is_an_error_with_a_remedy(monkeypatch, tmp_path):
+    monkeypatch.setenv("https_proxy", "http://proxy:abc")
+    with pytest.raises(DownloadError, match=r"proxy for https has no.*'abc'.*HTTPS_PROXY and"):
+        fetch("https://somewhere.invalid/image.png", tmp_path / "image.png")
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch, tmp_path):

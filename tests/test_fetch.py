@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import sr_zoo
-from sr_zoo.errors import DownloadError, WeightsIntegrityError
+from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
 from sr_zoo.models.rlfn import RLFN
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import locate, path_of, put
@@ -191,6 +191,28 @@ def test_a_damaged_file_in_the_cache_is_fetched_anew(server):
     entry = entry_for()
     locate(entry).write_bytes(b"damaged")
     assert locate(entry).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "address", ["mirror.local", "/mnt/mirror", "https://mirror.local:abc", "ftp://mirror.local"]
+)
+@pytest.mark.parametrize(
+    ("variable", "source"),
+    [
+        ("SR_ZOO_MIRROR", Url("https://example.org/x/file.pth")),
+        ("HF_ENDPOINT", Hub("some/repo", COMMIT, "model.safetensors")),
+    ],
+)
+def test_a_mirror_that_is_no_address_is_named(monkeypatch, variable, source, address):
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(OptionError, match=rf"{variable}='{address}' is no .*form https://host"):
+        locate(entry_for(source=source))
+
+
+def test_an_empty_variable_names_no_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("SR_ZOO_CACHE", "")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert path_of(entry_for()).is_relative_to(tmp_path / "sr_zoo")
 
 
 @pytest.mark.parametrize(

@@ -32,15 +32,16 @@ def sha256_of(path: Path) -> str:
 
 def cache_folder() -> Path:
     """Return the folder that fetched files are kept in; it may not exist yet."""
-    if "SR_ZOO_CACHE" in os.environ:
-        return Path(os.environ["SR_ZOO_CACHE"]).expanduser()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
-    return Path(os.environ.get("HF_HOME", cache / "huggingface")).expanduser() / "sr_zoo"
+    named = os.environ.get("SR_ZOO_CACHE")
+    if named:
+        return Path(named).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser() / "sr_zoo"
 
 
 def hub_cache() -> Path | None:
     """Return the folder for repositories of the Hub; None for the one all of its users share."""
-    return cache_folder() / "hub" if "SR_ZOO_CACHE" in os.environ else None
+    return cache_folder() / "hub" if os.environ.get("SR_ZOO_CACHE") else None
 
 
 def path_of(entry: Entry) -> Path:

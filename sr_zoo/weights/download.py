@@ -1,8 +1,8 @@
 """Files from the web: to a temporary name, verified, and only then to their place.
 
-`HF_HUB_OFFLINE` and the usual proxy variables are obeyed. Without a network the error comes in less
-than a second, also where packets just vanish; `SR_ZOO_TIMEOUT` is the seconds to wait for a server
-that is far away.
+`HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE` and the usual proxy variables are obeyed. Without a network
+the error comes in less than a second, also where packets just vanish; `SR_ZOO_TIMEOUT` is the
+seconds to wait for a server that is far away.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ TIMEOUT = (5.0, 20.0, 20.0, 5.0)  # seconds to connect, read, write, wait for a 
 LIMIT = 1 << 34  # bytes, where neither the caller nor the server says how many there are
 PAUSES = (0.2, 0.6)  # seconds before another attempt, where one can help
 BUSY = {429, 500, 502, 503, 504}
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # the first that is set counts, as for the Hub
+PROXIES = (
+    "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY have the form http://host:port, or socks5://host:port "
+    "after `pip install socksio`"
+)
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -57,9 +62,10 @@ class _BusyError(Exception):
     """The server cannot answer now, or broke off."""
 
 
-def is_offline() -> bool:
-    """Return whether the user forbids to use the network."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in TRUE
+def offline() -> str:
+    """Return the variable by which the user forbids to use the network; empty if none does."""
+    variable = next((name for name in OFFLINE if os.environ.get(name)), "")
+    return variable if os.environ.get(variable, "").upper() in TRUE else ""
 
 
 def download(remote: Remote, target: Path) -> None:
@@ -91,9 +97,9 @@ def _lock(remote: Remote) -> Path:
 
 
 def _fetch(remote: Remote, target: Path) -> None:
-    if is_offline():
+    if variable := offline():
         raise DownloadError(
-            f"{remote.name} is not on this machine and HF_HUB_OFFLINE is set. {remote.advice}"
+            f"{remote.name} is not on this machine and {variable} is set. {remote.advice}"
         )
     partial = target.with_name(f".{target.name}.part")
     resumed = partial.exists()
@@ -147,10 +153,24 @@ def obstacle(url: str) -> str:
     parts = urlsplit(url)
     proxies = {} if proxy_bypass(parts.netloc) else getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    host = urlsplit(proxy if "://" in proxy else f"//{proxy}") if proxy else parts
-    port = host.port or (443 if host.scheme == "https" else 80)
+    try:
+        host = urlsplit(proxy if "://" in proxy else f"//{proxy}") if proxy else parts
+        port = host.port or (443 if host.scheme == "https" else 80)
+    except ValueError as error:  # the proxy itself is not shown: a password may be in it
+        return f"the proxy for {parts.scheme} has no valid address ({error}); {PROXIES}"
     problem = _knock(host.hostname or "", port, _patience())
-    return f"{url} cannot be reached ({problem})" if problem else ""
+    return f"{url} cannot be reached ({problem})" if problem else _no_client()
+
+
+def _no_client() -> str:
+    """Return why the environment lets no connection be made, or an empty string."""
+    from huggingface_hub import get_session
+
+    try:
+        get_session()
+    except Exception as error:  # it looks at nothing but the environment
+        return f"no connection can be made ({str(error).partition('. ')[0]}); {PROXIES}"
+    return ""
 
 
 def _patience() -> float:

@@ -22,7 +22,7 @@ from sr_zoo.errors import (
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import hub_cache, sha256_of
 from sr_zoo.weights.card import Facts, model_card
-from sr_zoo.weights.download import is_offline, obstacle
+from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
 
 PREFIX = "hf-hub:"
@@ -88,8 +88,8 @@ def push_to_hub(network: SRNetwork, repo: str, facts: Facts, *, private: bool = 
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    if is_offline():
-        raise UploadError(f"{repo} cannot be uploaded while HF_HUB_OFFLINE is set.")
+    if variable := offline():
+        raise UploadError(f"{repo} cannot be uploaded while {variable} is set.")
     problem = obstacle(endpoint())
     if problem:
         raise UploadError(
@@ -151,7 +151,8 @@ def _from_hub(repo: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    unreachable = "HF_HUB_OFFLINE is set" if is_offline() else obstacle(endpoint())
+    variable = offline()
+    unreachable = f"{variable} is set" if variable else obstacle(endpoint())
     for name in (FILE, FOREIGN):
         try:
             path = hf_hub_download(
