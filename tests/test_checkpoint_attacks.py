@@ -14,6 +14,7 @@ from io import BytesIO
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sr_zoo.errors import CheckpointError
 from sr_zoo.weights.checkpoint import read_checkpoint
@@ -254,3 +255,10 @@ def test_two_members_on_the_same_bytes_are_refused(watched, tmp_path):
             archive.NameToInfo[twin.filename] = twin
         archive._didModify = True
     assert "compressed archive" in watched(tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "net."])
+def test_prefixes_without_end_are_not_followed(tmp_path, prefix):
+    save_file({f"{prefix * 100_000}w": torch.zeros(1)}, tmp_path / "file.safetensors")
+    checkpoint = read_checkpoint(tmp_path / "file.safetensors")
+    assert len(list(checkpoint.readings())) < 10

@@ -49,7 +49,8 @@ def test_bundled_weights_load(entry):
     "container",
     [
         *("plain", "params_ema", "state_dict", "beside scores", "module"),
-        *("lightning", "lightning in parallel"),
+        *("lightning", "lightning in parallel", "lightning around a wrapper"),
+        *("averaged", "averaged by timm", "averaged beside the model"),
     ],
 )
 def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
@@ -75,6 +76,15 @@ def test_either_layout_loads_from_any_container(small, target, tmp_path, layout,
                 "loss.weight": torch.zeros(1),
             },
         },
+        "lightning around a wrapper": {
+            "state_dict": {f"model.net.{name}": tensor for name, tensor in state.items()},
+        },
+        "averaged": {
+            "n_averaged": torch.tensor(7),
+            **{f"module.{name}": tensor for name, tensor in state.items()},
+        },
+        "averaged by timm": {"state_dict": {"x": torch.zeros(1)}, "state_dict_ema": state},
+        "averaged beside the model": {"model": {"x": torch.zeros(1)}, "model_ema": state},
     }[container]
     torch.save(content, tmp_path / "file.pth")
     load_file_into(target, tmp_path / "file.pth")
@@ -107,6 +117,17 @@ def test_a_file_that_does_not_fit_changes_nothing(small, target, tmp_path, layou
         load_file_into(target, tmp_path / "file.pth")
     assert words in str(caught.value)
     assert all(torch.equal(before[name], t) for name, t in target.state_dict().items())
+
+
+def test_a_file_without_a_network_says_what_it_holds(target, tmp_path):
+    torch.save({"epoch": 3, "student": {"lr": 0.1}}, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="holds no state dict; it holds epoch, student"):
+        load_file_into(target, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="has no 'teacher'; it holds epoch, student"):
+        load_file_into(target, tmp_path / "file.pth", key="teacher")
+    torch.save([1, 2], tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="holds no state dict; it holds a list"):
+        load_file_into(target, tmp_path / "file.pth")
 
 
 def test_a_missing_file_is_named(target, tmp_path):

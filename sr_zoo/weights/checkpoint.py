@@ -23,6 +23,8 @@ from sr_zoo.weights.screen import check_claims
 # where training frameworks put the network in a file of theirs; the first that is there counts
 NETWORK_KEYS = (
     "params_ema",
+    "state_dict_ema",
+    "model_ema",
     "ema",
     "params",
     "state_dict",
@@ -36,7 +38,10 @@ NETWORK_KEYS = (
     "sd",
 )
 WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
+COUNTER = "n_averaged"  # of torch's AveragedModel, beside the network that it wraps
 HOLDERS = ("model.", "net_g.", "net.", "network.", "generator.")  # attributes of training classes
+NESTED = 3  # how often one wrapper or holder may be inside another
+SHOWN = 4  # names that a message lists
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,20 @@ class Checkpoint:
         return {}
 
     def readings(self) -> Iterator[dict[str, Tensor]]:
-        """Yield the tensors, then without the prefix of a class that may have held the network."""
-        yield self.tensors
-        for holder in HOLDERS:
-            inside = {
-                name.removeprefix(holder): tensor
-                for name, tensor in self.tensors.items()
-                if name.startswith(holder)
-            }
-            if inside:
-                yield _unwrap(inside)
+        """Yield the tensors, then without the prefixes of classes that may hold the network."""
+        yield from _readings(self.tensors)
+
+
+def _readings(tensors: dict[str, Tensor], nested: int = NESTED) -> Iterator[dict[str, Tensor]]:
+    yield tensors
+    for holder in HOLDERS if nested else ():
+        inside = {
+            name.removeprefix(holder): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(holder)
+        }
+        if inside:
+            yield from _readings(_unwrap(inside), nested - 1)
 
 
 def as_tuple(value: Any) -> Any:
@@ -155,10 +164,11 @@ def _why_refused(path: Path, message: str) -> str:
 
 
 def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor]:
+    found = f"it holds {_contents(content)}"
     if key is not None:
         for part in key.split("."):
             if not isinstance(content, Mapping) or part not in content:
-                raise CheckpointError(f"{path} has no {key!r}")
+                raise CheckpointError(f"{path} has no {key!r}; {found}")
             content = content[part]
     while isinstance(content, Mapping):
         # first: a loss or a score beside the network is a tensor, too
@@ -169,11 +179,24 @@ def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor
                 return tensors
             break
         content = content[inner]
-    raise CheckpointError(f"{path} holds no state dict")
+    raise CheckpointError(f"{path} holds no state dict; {found}")
+
+
+def _contents(content: Any) -> str:
+    """Name what is in a file, for a message."""
+    if not isinstance(content, Mapping) or not content:
+        return f"a {type(content).__name__} without names"
+    return first([str(name) for name in content])
+
+
+def first(names: list[str]) -> str:
+    """Return the first few names, for a message."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _unwrap(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for wrapper in WRAPPERS:
+    tensors = {name: tensor for name, tensor in tensors.items() if name != COUNTER}
+    for wrapper in WRAPPERS * NESTED:
         if tensors and all(name.startswith(wrapper) for name in tensors):
-            return _unwrap({name.removeprefix(wrapper): t for name, t in tensors.items()})
+            tensors = {name.removeprefix(wrapper): t for name, t in tensors.items()}
     return tensors

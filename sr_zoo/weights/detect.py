@@ -21,9 +21,9 @@ from torch import Tensor
 from sr_zoo.errors import CheckpointError
 from sr_zoo.registry import MODELS, spec_of, specs_of
 from sr_zoo.spec import ArchSpec
-from sr_zoo.weights.checkpoint import Checkpoint
+from sr_zoo.weights.checkpoint import Checkpoint, first
 from sr_zoo.weights.convert import Converter, layouts_of
-from sr_zoo.weights.loading import Shapes, differences, first, shapes
+from sr_zoo.weights.loading import Shapes, differences, shapes
 from sr_zoo.weights.manifest import Entry
 from sr_zoo.weights.solve import Arguments, Builds, defaults_of, reachable, shapes_of, solve
 

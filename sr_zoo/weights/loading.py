@@ -15,13 +15,11 @@ from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS, family_of, spec_of
 from sr_zoo.weights.cache import Converted, locate, path_of
-from sr_zoo.weights.checkpoint import Checkpoint, as_tuple, read_checkpoint
+from sr_zoo.weights.checkpoint import Checkpoint, as_tuple, first, read_checkpoint
 from sr_zoo.weights.convert import layouts_of, version_of
 from sr_zoo.weights.manifest import Bundled, Entry
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
-
-SHOWN = 4  # names that a message lists
 
 
 class Uninitialised(TorchFunctionMode):
@@ -146,11 +144,6 @@ def differences(state: Shapes, own: Shapes) -> str:
     ]
     groups = (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
     return "; ".join(f"{len(names)} {kind}: {first(names)}" for kind, names in groups if names)
-
-
-def first(names: list[str]) -> str:
-    """Return the first few names, for a message."""
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def have(entry: Entry) -> None:
