@@ -11,11 +11,13 @@ import tracemalloc
 import zipfile
 from collections import OrderedDict
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+import sr_zoo
 from sr_zoo.errors import CheckpointError
 from sr_zoo.weights.checkpoint import read_checkpoint
 
@@ -146,6 +148,35 @@ def test_what_is_no_weight_file_is_refused(watched, tmp_path, content):
     assert "file.pth" in watched(tmp_path / "file.pth")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`"),
+        (b"<!DOCTYPE html>\n<html lang=en>", "is a web page, not a weight file"),
+        (b"\n  <html><body>Sign in</body></html>", "is a web page, not a weight file"),
+    ],
+)
+def test_what_often_lies_in_the_place_of_weights_is_named(watched, tmp_path, content, said):
+    (tmp_path / "file.pth").write_bytes(content)
+    assert said in watched(tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize("read", [read_checkpoint, sr_zoo.load_model])
+def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, read):
+    right = Path.open
+
+    def denied(path, *arguments, **options):
+        if path.name == "file.pth":
+            raise PermissionError(13, "Permission denied", str(path))
+        return right(path, *arguments, **options)
+
+    (tmp_path / "file.pth").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(CheckpointError, match=r"file\.pth cannot be read: Permission denied"):
+        read(tmp_path / "file.pth")
+
+
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.999])
 @pytest.mark.parametrize("write", [torch.save, legacy])
 def test_a_truncated_file_is_refused(watched, tmp_path, write, keep):
@@ -238,6 +269,13 @@ def test_claims_of_more_than_there_is_are_refused(watched, tmp_path, content, wr
     ids=["memo", "bytearray", "bytes", "frame", "number"],
 )
 def test_pickles_that_claim_length_are_refused(watched, tmp_path, content):
+    (tmp_path / "file.pth").write_bytes(content)
+    watched(tmp_path / "file.pth")
+
+
+def test_calls_inside_calls_without_end_are_refused(watched, tmp_path):
+    call, depth = b"ctorch._tensor\n_rebuild_from_type_v2\nq\x00", 50_000
+    content = b"\x80\x02" + call + b"h\x00N" * depth + b")" + b"\x87" * depth + b"R."
     (tmp_path / "file.pth").write_bytes(content)
     watched(tmp_path / "file.pth")
 

@@ -81,6 +81,15 @@ def test_archives_without_weights_are_not_imported(tmp_path, capsys):
     assert "none of the files" in capsys.readouterr().err
 
 
+def test_a_damaged_archive_is_one_line(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "file.zip", "w") as archive:
+        archive.writestr("weights.pth", b"weights")
+    content = (tmp_path / "file.zip").read_bytes()
+    (tmp_path / "file.zip").write_bytes(content.replace(b"PK\x01\x02", b"PK\0\0"))
+    assert run("import", tmp_path / "file.zip") == 1
+    assert "file.zip is a damaged zip archive: " in capsys.readouterr().err
+
+
 def test_a_fetch_that_fails_is_one_line_for_each(capsys, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert run("fetch", "rlfn_x?.official") == 1

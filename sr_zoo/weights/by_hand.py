@@ -7,10 +7,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sr_zoo.errors import WeightsNotFoundError
-from sr_zoo.weights.cache import put, sha256_of
+from sr_zoo.errors import CheckpointError, WeightsNotFoundError
+from sr_zoo.weights.cache import keep, put, sha256_of
 from sr_zoo.weights.manifest import Entry, load_manifest
 
 
@@ -25,6 +24,7 @@ def import_file(file: Path) -> list[tuple[Entry, Path]]:
 
     Raises:
         WeightsNotFoundError: It does not exist, or is none that the manifest names.
+        CheckpointError: It cannot be read, or is a damaged archive.
         FileWriteError: The cache cannot be written to, or the disk is full.
     """
     if not file.is_file():
@@ -42,20 +42,25 @@ def import_file(file: Path) -> list[tuple[Entry, Path]]:
 
 def _import_members(archive: Path) -> list[tuple[Entry, Path]]:
     found = []
-    with TemporaryDirectory() as folder:
-        for content in _members(archive):
-            entries = load_manifest().by_sha256(hashlib.sha256(content).hexdigest())
-            unpacked = Path(folder) / "weights"
-            if entries:
-                unpacked.write_bytes(content)
-            found += [(entry, put(entry, unpacked)) for entry in entries]
+    for content in _members(archive):
+        entries = load_manifest().by_sha256(hashlib.sha256(content).hexdigest())
+        found += [(entry, keep(entry, content)) for entry in entries]
     return found
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is a damaged zip archive: {error}; download it again"
+        ) from error
 
 
 def _members(path: Path) -> Iterator[bytes]:
     """Yield what an archive holds, of the sizes that weights have alone: others cost nothing."""
     sizes = {entry.bytes for entry in load_manifest().entries}
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         for member in archive.infolist():
             if member.file_size not in sizes:
                 continue

@@ -9,22 +9,42 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
+from typing import BinaryIO
 
 from sr_zoo.atomic import make_folder, write_atomically
-from sr_zoo.errors import DownloadError, FileWriteError, WeightsIntegrityError
+from sr_zoo.errors import CheckpointError, DownloadError, FileWriteError, WeightsIntegrityError
 from sr_zoo.weights.manifest import Bundled, Entry, Manual
 
 BUNDLED = Path(__file__).parent / "bundled"
 CHUNK = 1 << 20
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """Open a weight file.
+
+    Raises:
+        CheckpointError: It cannot be opened, or not be read within the context.
+    """
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with reading(path) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
@@ -98,9 +118,18 @@ def put(entry: Entry, file: Path) -> Path:
     """
     if not _matches(file, entry):
         raise WeightsIntegrityError(f"{file} is not the file of {entry.id}: its SHA-256 differs.")
+    return keep(entry, file.read_bytes())
+
+
+def keep(entry: Entry, content: bytes) -> Path:
+    """Write the content of an entry's file, verified before, to the cache.
+
+    Raises:
+        FileWriteError: The cache cannot be written to, or the disk is full.
+    """
     path = path_of(entry)
     make_folder(path.parent)
-    write_atomically(path, file.read_bytes())
+    write_atomically(path, content)
     return path
 
 

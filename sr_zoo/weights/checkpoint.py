@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
+from sr_zoo.weights.cache import reading
 from sr_zoo.weights.screen import check_claims
 
 # where training frameworks put the network in a file of theirs; the first that is there counts
@@ -40,6 +41,12 @@ NETWORK_KEYS = (
 WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
 COUNTER = "n_averaged"  # of torch's AveragedModel, beside the network that it wraps
 HOLDERS = ("model.", "net_g.", "net.", "network.", "generator.")  # attributes of training classes
+HEAD = 64  # bytes by which the kinds of files are told apart
+NO_WEIGHTS = (  # what often lies in the place of weights, by how it starts
+    (rb"\Z", "is empty: fetch it again"),
+    (rb"version https://git-lfs", "is a pointer of Git LFS to the weights: run `git lfs pull`"),
+    (rb"\s*<[!?A-Za-z]", "is a web page, not a weight file: fetch the file that the page links to"),
+)
 NESTED = 3  # how often one wrapper or holder may be inside another
 SHOWN = 4  # names that a message lists
 
@@ -102,8 +109,11 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise WeightsNotFoundError(f"No weight file at {path}.")
-    with path.open("rb") as file:
-        head = file.read(16)
+    with reading(path) as file:
+        head = file.read(HEAD)
+    for start, what in NO_WEIGHTS:
+        if re.match(start, head):
+            raise CheckpointError(f"{path} {what}.")
     if _is_safetensors(head, path.stat().st_size):
         return _read_safetensors(path)
     content = _read_pickled(path)

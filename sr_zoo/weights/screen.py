@@ -62,13 +62,13 @@ def check_claims(path: Path) -> None:
                 _Claims(path, size).check(_Bounded(file, size))
     except CheckpointError:
         raise
-    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, *_DAMAGED) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, *_DAMAGED) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(f"{path} cannot be read as a weight file: {reason}") from error
 
 
 # all that the interpreter may raise on a pickle whose parts do not fit together
-_DAMAGED = (AttributeError, ImportError, IndexError, MemoryError, OSError, TypeError, ValueError)
+_DAMAGED = (AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError)
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path, size: int) -> None:
