@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from inspect import Parameter, signature
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ def model_info(name: str) -> ModelInfo:
 
 
 def create_model(
-    name: str,
+    name: str | Path,
     scale: int = 4,
     *,
     pretrained: bool | str = True,
@@ -175,8 +176,10 @@ def create_model(
         CheckpointError: A weight file does not fit the network.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
-        OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments.
+        OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments;
+            or `dtype` is no floating-point type.
     """
+    name = str(name)
     _check_pretrained(pretrained)
     if name not in MODELS and (name.startswith("hf-hub:") or Path(name).exists()):
         _check_only_source(name, pretrained, checkpoint, overrides)
@@ -206,6 +209,11 @@ def _named(
     overrides: dict[str, Any],
 ) -> SRNetwork:
     """Build a model of the registry, with the weights asked for."""
+    if name not in MODELS and (Path(name).suffix or len(Path(name).parts) > 1):
+        raise WeightsNotFoundError(
+            f"{name!r} is no model, and there is no such file or folder. sr_zoo.list_models() "
+            "names the models; sr_zoo.load_model takes the id of weights"
+        )
     if pretrained and checkpoint is None and not overrides:
         _have_weights(name, scale, pretrained)
     if pretrained or checkpoint is not None:
@@ -242,8 +250,12 @@ def variant_arguments(name: str, scale: int) -> dict[str, Any]:
     """
     spec = spec_of(name)
     variant = spec.variants[name]
+    scales = ", ".join(map(str, variant.scales))
+    if not isinstance(scale, Integral):  # 4.0 equals 4, but no layer can be built with it
+        raise ScaleNotAvailableError(
+            f"scale={scale!r} is no whole number; {name} is defined at scales {scales}"
+        )
     if scale not in variant.scales:
-        scales = ", ".join(map(str, variant.scales))
         raise ScaleNotAvailableError(
             f"{name} is not defined at scale {scale!r}; its scales: {scales}. "
             f"sr_zoo.list_models(scale={scale!r}) names models that are."
@@ -254,7 +266,7 @@ def variant_arguments(name: str, scale: int) -> dict[str, Any]:
         for key, parameter in parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
     }
-    return {**defaults, **variant.resolve(scale)}
+    return {**defaults, **variant.resolve(int(scale))}
 
 
 def built_as_registered(identity: Identity) -> bool:
@@ -346,6 +358,13 @@ def _same_shapes(network: SRNetwork, name: str, scale: int) -> bool:
 def _place(
     network: SRNetwork, device: str | torch.device | None, dtype: torch.dtype | None
 ) -> SRNetwork:
+    import torch
+
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise OptionError(
+            f"dtype={dtype!r} is no type for weights; it is a floating-point type such as "
+            "torch.bfloat16, or None for float32"
+        )
     return network.to(device=None if device is None else pick_device(device), dtype=dtype)
 
 
@@ -361,7 +380,7 @@ def pick_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise DeviceError(f"Unknown device {device!r}; use auto, cpu, cuda or cuda:0") from None
     present = torch.cuda.device_count() if chosen.type == "cuda" else 1
     if chosen.type == "cuda" and (chosen.index or 0) >= present:
@@ -369,7 +388,22 @@ def pick_device(device: str | torch.device) -> torch.device:
         raise DeviceError(f"Device {device!r} asked for, but torch finds {has}; use device='cpu'")
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError(f"Device {device!r} asked for, but torch finds no MPS; use device='cpu'")
+    if chosen.type not in ("cuda", "mps"):
+        _try(chosen)
     return chosen
+
+
+def _try(device: torch.device) -> None:
+    """Find out whether a device of the many that torch has names for can be used."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DeviceError(
+            f"Device '{device}' cannot be used here ({reason}); use device='cpu'"
+        ) from error
 
 
 def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
@@ -425,6 +459,7 @@ def load_model(
             `scale`.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
+        OptionError: `dtype` is no floating-point type.
     """
     text = str(source)
     from sr_zoo.weights.hub import locate_saved

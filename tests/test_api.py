@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -45,6 +46,24 @@ def test_scale_that_a_model_does_not_have():
         errors.ScaleNotAvailableError, match=r"rlfn is not defined at scale 3; .*2, 4"
     ):
         sr_zoo.create_model("rlfn", 3)
+
+
+@pytest.mark.parametrize("scale", [4.0, "4", None])
+def test_scale_that_is_no_whole_number(scale):
+    with pytest.raises(errors.ScaleNotAvailableError, match=r"is no whole number; .* 2, 3, 4"):
+        sr_zoo.create_model("rlfn_s", scale, pretrained=False)
+
+
+def test_scale_of_numpy_is_saved_as_any_other(tmp_path):
+    network = sr_zoo.create_model("rdan_s", np.int64(2), pretrained=False)
+    network.save_pretrained(tmp_path)
+    assert sr_zoo.load_model(tmp_path).scale == 2
+
+
+@pytest.mark.parametrize("name", ["nofile.pth", Path("nofile.pth"), Path("no", "folder")])
+def test_name_of_a_file_that_does_not_exist(name):
+    with pytest.raises(errors.WeightsNotFoundError, match="there is no such file or folder"):
+        sr_zoo.create_model(name)
 
 
 def test_unknown_argument_suggests_and_names_what_exists():
@@ -168,9 +187,24 @@ def test_cuda_without_cuda():
         sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device="cuda")
 
 
-def test_unknown_device():
-    with pytest.raises(errors.DeviceError, match="Unknown device 'gpu'"):
-        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device="gpu")
+@pytest.mark.parametrize("device", ["gpu", 1.5])
+def test_unknown_device(device):
+    with pytest.raises(errors.DeviceError, match=f"Unknown device {device!r}"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device=device)
+
+
+@pytest.mark.parametrize("device", ["xpu", "hpu"])
+def test_device_that_this_torch_cannot_use(device):
+    with pytest.raises(errors.DeviceError, match=rf"'{device}' cannot .*; use device='cpu'"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", device=device)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.int8, torch.complex64])
+def test_dtype_that_weights_cannot_have(dtype):
+    with pytest.raises(errors.OptionError, match=rf"dtype={dtype!r} .*torch\.bfloat16"):
+        sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", dtype=dtype)
+    with pytest.raises(errors.OptionError, match=rf"dtype={dtype!r} .*torch\.bfloat16"):
+        sr_zoo.load_model("rlfn_s_x4.sr_zoo", dtype=dtype)
 
 
 def test_dtype():
