@@ -42,6 +42,25 @@ def test_a_card_states_what_its_writer_knows(tmp_path):
     assert [r.metric_value for r in data.eval_results] == [38.1, 0.9611, 30.0]
 
 
+def test_a_card_needs_no_psnr(tmp_path):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    network.save_pretrained(tmp_path, metrics={"Set5": {"ssim_y": 0.9611}})
+    assert "| Set5 | - | 0.9611 |" in (tmp_path / "README.md").read_text()
+
+
+def test_a_measure_that_cards_do_not_state_is_refused_before_anything_is_written(tmp_path):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    with pytest.raises(ModelArgumentError, match=r"states no 'psnr' of Set5; .* psnr_y, ssim_y"):
+        network.save_pretrained(tmp_path / "saved", metrics={"Set5": {"psnr": 30.0}})
+    assert not (tmp_path / "saved").exists()
+
+
+def test_interpolation_comes_back_though_it_has_no_weights(tmp_path):
+    network = sr_zoo.create_model("bicubic", 3)
+    network.save_pretrained(tmp_path)
+    assert sr_zoo.load_model(tmp_path).identity == network.identity
+
+
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"holds no model\.safetensors"):
         sr_zoo.load_model(tmp_path)

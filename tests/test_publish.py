@@ -84,6 +84,20 @@ def test_a_damaged_file_in_the_cache_is_not_loaded(hub, tmp_path):
     sr_zoo.load_model("hf-hub:someone/rlfn")
 
 
+def test_a_damaged_file_in_a_cache_of_others_is_named(hub, tmp_path, monkeypatch):
+    small().push_to_hub("someone/rlfn")
+    sr_zoo.load_model("hf-hub:someone/rlfn")
+    (blob,) = (tmp_path / "cache").rglob("blobs/*")
+    blob.write_bytes(blob.read_bytes()[:-4] + b"evil")
+
+    def denied(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(WeightsIntegrityError, match=rf"is damaged .*Permission .*remove {blob}"):
+        sr_zoo.load_model("hf-hub:someone/rlfn")
+
+
 def test_without_a_hub_the_error_comes_at_once(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     started = time.monotonic()

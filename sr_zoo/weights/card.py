@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sr_zoo.errors import ModelArgumentError
 from sr_zoo.network import Identity
 from sr_zoo.registry import spec_of
 from sr_zoo.spec import Paper
@@ -48,9 +49,13 @@ def model_card(identity: Identity, facts: Facts, source: str) -> str:
         identity: Which network it is.
         facts: About its weights.
         source: What `sr_zoo.create_model` takes to load it.
+
+    Raises:
+        ModelArgumentError: The facts have a measure that is none of `MEASURES`.
     """
     from huggingface_hub import EvalResult, ModelCardData
 
+    _check_measures(facts.metrics)
     scale = identity.arguments["scale"]
     title = f"{identity.name} x{scale}"
     results = [
@@ -76,6 +81,14 @@ def model_card(identity: Identity, facts: Facts, source: str) -> str:
         eval_results=results or None,
     )
     return f"---\n{data.to_yaml()}\n---\n\n{_text(title, identity, facts, source)}"
+
+
+def _check_measures(metrics: Mapping[str, Score]) -> None:
+    for dataset, scores in metrics.items():
+        for measure in scores.keys() - MEASURES.keys():
+            raise ModelArgumentError(
+                f"A model card states no {measure!r} of {dataset}; it states {', '.join(MEASURES)}"
+            )
 
 
 def _text(title: str, identity: Identity, facts: Facts, source: str) -> str:
@@ -120,11 +133,11 @@ def _citation(paper: Paper) -> str:
 
 def _table(metrics: Mapping[str, Score]) -> str:
     rows = [
-        f"| {dataset} | {scores['psnr_y']:.2f} | {_ssim(scores)} |"
+        f"| {dataset} | {_cell(scores, 'psnr_y', 2)} | {_cell(scores, 'ssim_y', 4)} |"
         for dataset, scores in metrics.items()
     ]
     return "\n".join(["| Data set | PSNR (dB) | SSIM |", "|---|---|---|", *rows])
 
 
-def _ssim(scores: Score) -> str:
-    return f"{scores['ssim_y']:.4f}" if "ssim_y" in scores else "-"
+def _cell(scores: Score, measure: str, digits: int) -> str:
+    return f"{scores[measure]:.{digits}f}" if measure in scores else "-"

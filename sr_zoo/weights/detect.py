@@ -168,7 +168,7 @@ def _from_metadata(checkpoint: Checkpoint) -> Detection:
     if arguments and _largest(arguments) <= limit:
         own = shapes_of(spec.network, arguments, most=FUSING * len(tensors))
     fits = _numbers(own or {}) <= FUSING * _numbers(tensors) if fused else own == tensors
-    if not own or not fits:
+    if own is None or not fits:  # interpolation has no tensors
         shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
         raise CheckpointError(
             f"The file's metadata say {name} with the arguments {shown}, "

@@ -42,7 +42,8 @@ def save_pretrained(
         source: What the model card loads; None for the folder.
 
     Raises:
-        ModelArgumentError: The network does not know which model it is.
+        ModelArgumentError: The network does not know which model it is, or `facts` have a measure
+            that model cards do not state.
         FileWriteError: The folder cannot be written to, or the disk is full.
     """
     identity = network.identity
@@ -52,7 +53,7 @@ def save_pretrained(
             "not known; build it with sr_zoo.create_model."
         )
     folder = Path(folder)
-    make_folder(folder)
+    card = model_card(identity, facts, source or folder.as_posix())
     config: dict[str, Any] = {
         "architecture": identity.name,
         "arguments": identity.arguments,
@@ -64,10 +65,10 @@ def save_pretrained(
     }
     state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     weights = save(state, metadata={k: _as_text(value) for k, value in config.items()})
+    make_folder(folder)
     write_atomically(folder / FILE, weights)
     config = {"library_name": "sr_zoo", "library_version": sr_zoo.__version__, **config}
     write_atomically(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
-    card = model_card(identity, facts, source or folder.as_posix())
     write_atomically(folder / "README.md", card.encode())
 
 
@@ -163,7 +164,6 @@ def _from_hub(repo: str, revision: str | None) -> Path:
                 cache_dir=hub_cache(),
                 local_files_only=bool(unreachable),
             )
-            return _verified(Path(path))
         except LocalEntryNotFoundError as error:
             if not unreachable:  # the Hub answers, but not with the file
                 raise _missing(repo, _first_line(error.__cause__ or error)) from error
@@ -176,6 +176,8 @@ def _from_hub(repo: str, revision: str | None) -> Path:
                 f"{repo} could not be fetched from {endpoint()}: {_first_line(error)}. Check the "
                 "name; a private or gated repository needs its terms accepted and HF_TOKEN."
             ) from error
+        else:
+            return _verified(Path(path))
     if unreachable:
         way_out = "Load it once where there is a network, or name a mirror in HF_ENDPOINT"
         raise _missing(repo, f"{unreachable}. {way_out}")
@@ -190,6 +192,12 @@ def _verified(path: Path) -> Path:
     """Compare a large file with its name in the Hub's cache, which is its SHA-256."""
     blob = path.resolve()
     if re.fullmatch("[0-9a-f]{64}", blob.name) and sha256_of(blob) != blob.name:
-        blob.unlink()
+        try:
+            blob.unlink()
+        except OSError as error:
+            raise WeightsIntegrityError(
+                f"{path} is damaged and could not be removed ({error.strerror or error}): "
+                f"remove {blob} and try again."
+            ) from error
         raise WeightsIntegrityError(f"{path} was damaged and has been removed; try again.")
     return path
