@@ -30,7 +30,7 @@ class MeanShift(nn.Module):
 
     def __init__(self, mean: Sequence[float] = DIV2K_MEAN) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return x - self.mean
