@@ -17,7 +17,7 @@ flowchart LR
 Paper: Ahn, Kang and Sohn, ECCV 2018, arXiv:1803.08664. RGB in [0, 1], mean-shifted inside.
 
 The authors' weights serve x2, x3 and x4 at once: a network of any scale holds the upsamplers of all
-of them and runs its own, so that one file loads whole at each scale. The others get no gradient.
+of them and runs its own, so that one file loads whole at each scale. The others do not learn.
 The `carn_single` and `carn_m_single` forms, trained for one scale, hold one upsampler.
 `carn_m_pcsr` is the static network that PCSR is compared with (Jeong et al., ECCV 2024).
 """
@@ -35,11 +35,13 @@ from sr_zoo.spec import ArchSpec, Paper, Variant
 
 
 class MultiScaleUpsampler(nn.ModuleDict):
-    """One upsampler per scale, of which one runs."""
+    """One upsampler per scale, of which one runs; the others are frozen."""
 
     def __init__(self, upsamplers: dict[int, nn.Module], scale: int) -> None:
         super().__init__({f"x{s}": upsampler for s, upsampler in upsamplers.items()})
         self.scale = scale
+        self.requires_grad_(False)  # processes wait for the gradients of all that learns
+        self.fuse().requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fuse()(x)

@@ -165,7 +165,7 @@ class IPT(SRNetwork):
         num_heads: Of all attention.
         task_scales: Upscaling factor of each task that the network has a head, a tail and an
             embedding for; None for one task of `scale`. The paper's has (2, 3, 4, 1, 1, 1).
-        task: Which of them runs; None for the first of `scale`.
+        task: Which of them runs and learns; None for the first of `scale`.
 
     Raises:
         ValueError: `task` is no task of `scale`, or there is none.
@@ -206,6 +206,9 @@ class IPT(SRNetwork):
             nn.Sequential(StagedUpsampler(channels, factor), nn.Conv2d(channels, 3, 3, padding=1))
             for factor in task_scales
         )
+        for ends in (self.heads, self.tails):
+            ends.requires_grad_(False)  # processes wait for the gradients of all that learns
+            ends[self.task].requires_grad_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
