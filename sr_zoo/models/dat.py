@@ -199,6 +199,10 @@ def dual_block(channels: int, hidden: int, attention: AggregatingAttention) -> T
 class DualNetwork(SRNetwork):
     """Groups of dual aggregation under one skip, without what makes pixels of features.
 
+    Attributes:
+        least_batch: Images that a process trains on at once; one number per image and channel is
+            normalised over the batch.
+
     Args:
         scale: Upscaling factor.
         channels: Feature width.
@@ -209,6 +213,7 @@ class DualNetwork(SRNetwork):
         bias: Builds what gives the position bias of windows of one shape.
     """
 
+    least_batch: int = 2
     upsampler: nn.Module
 
     def __init__(

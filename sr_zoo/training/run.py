@@ -22,6 +22,7 @@ from tqdm import tqdm
 from sr_zoo.api import create_model, variant_arguments
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.network import SRNetwork
+from sr_zoo.registry import spec_of
 from sr_zoo.training.adversarial import GAN
 from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.degradations import build_degradation
@@ -68,12 +69,8 @@ class Run:
         self.recipe, self.folder, self.processes = recipe, folder, processes
         self.timer = Timer(processes.device)
         self.quiet = quiet or not processes.is_first
-        if recipe.data.batch_size % processes.world:
-            raise OptionError(
-                f"data.batch_size {recipe.data.batch_size} cannot be shared by "
-                f"{processes.world} processes; it counts over all of them"
-            )
         _check_names(recipe)  # before thousands of images are decoded
+        _check_batch(recipe, processes.world)
         state = load_state(folder)
         _check_same(recipe, state, folder)
         self.images = self._open_images()
@@ -371,6 +368,22 @@ def _check_names(recipe: Recipe) -> None:
         find_loss(loss.name)
     for degradation in recipe.data.degradations:
         build_degradation(degradation.name, recipe.scale, degradation.arguments)
+
+
+def _check_batch(recipe: Recipe, world: int) -> None:
+    """Raise OptionError if a batch cannot be shared evenly, or leaves a process too few images."""
+    size = recipe.data.batch_size
+    if size % world:
+        raise OptionError(
+            f"data.batch_size {size} cannot be shared by {world} processes; "
+            "it counts over all of them"
+        )
+    least = getattr(spec_of(recipe.model).network, "least_batch", 1)
+    if size // world < least:
+        raise OptionError(
+            f"data.batch_size {size} is {size // world} per process; "
+            f"{recipe.model} needs {least} or more, so at least {least * world} in all"
+        )
 
 
 def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path) -> None:

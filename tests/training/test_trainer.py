@@ -136,6 +136,17 @@ def test_a_batch_must_be_shared_evenly(tiny, tmp_path):
         Run(tiny(), tmp_path / "run", three)
 
 
+def test_a_batch_holds_as_many_images_per_process_as_the_network_needs(tiny, tmp_path):
+    from sr_zoo.training.distributed import Processes
+
+    recipe = tiny(model="dat_light", arguments={}, data__batch_size=2)
+    two = Processes(0, 2, torch.device("cpu"))
+    with pytest.raises(
+        OptionError, match="is 1 per process; dat_light needs 2 or more, so at least 4"
+    ):
+        Run(recipe, tmp_path / "run", two)
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_path):
     recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
     with pytest.raises(TrainingError, match=r"is not finite at iteration 2 .*bad_batch_1_0"):
