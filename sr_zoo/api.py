@@ -276,6 +276,8 @@ def built_as_registered(identity: Identity) -> bool:
 
 def _build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
     """Build a network with random weights and note in it how it was built."""
+    import torch
+
     from sr_zoo.network import Identity
 
     network_class = spec_of(name).network
@@ -285,12 +287,26 @@ def _build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
             raise ModelArgumentError(_unknown_argument(name, key, defaults))
     arguments = {**defaults, **overrides}
     try:
+        _check_not_negative(overrides, defaults)
+        if overrides:  # what does not fit together may show only where the network runs
+            with torch.device("meta"), torch.no_grad():
+                network_class(**arguments).eval()(torch.empty(1, 3, 64, 64))
         network = network_class(**arguments)
-    except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
-        raise ModelArgumentError(f"{name} cannot be built with {given}: {error}") from error
+        reason = str(error).partition("\n")[0]  # behind it torch lists what its functions take
+        raise ModelArgumentError(f"{name} cannot be built with {given}: {reason}") from error
     network.identity = Identity(name, arguments)
     return network.eval()
+
+
+def _check_not_negative(overrides: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Raise ValueError for whole numbers below zero, which Python takes for none of something."""
+    for key, value in overrides.items():
+        numbers = value if isinstance(value, (list, tuple)) else (value,)
+        measured = isinstance(defaults[key], float)  # rather than counted
+        if not measured and any(isinstance(n, int) and n < 0 for n in numbers):
+            raise ValueError(f"{key} must not be negative")
 
 
 def _unknown_argument(name: str, key: str, defaults: dict[str, Any]) -> str:

@@ -76,6 +76,39 @@ def test_argument_that_a_network_cannot_use():
         sr_zoo.create_model("rdan", 4, pretrained=False, reduction=99)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("dgsr", {"num_heads": 5}),
+        ("fiwhn", {"channels": 20}),
+        ("imdn", {"channels": 66}),
+        ("dlgsanet_tiny", {"window_size": 0}),
+        ("seemore_t", {"context_depth": 0}),
+        ("ramit", {"num_heads": (1,)}),
+        ("abpn_m4c28", {"num_blocks": -1}),
+        ("swinir_light", {"depths": (6, -1)}),
+    ],
+)
+def test_arguments_that_do_not_fit_together_are_refused_before_the_network_runs(name, arguments):
+    with pytest.raises(
+        errors.ModelArgumentError, match=f"{name} cannot be built with .*: "
+    ) as info:
+        sr_zoo.create_model(name, 4, pretrained=False, **arguments)
+    assert "\n" not in str(info.value)
+
+
+def test_trying_arguments_out_leaves_the_random_weights_as_they_would_be():
+    torch.manual_seed(0)
+    plain = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
+    torch.manual_seed(0)
+    tried = sr_zoo.create_model("rlfn_s", 4, pretrained=False, num_blocks=6)
+    assert torch.equal(plain.head.weight, tried.head.weight)
+
+
+def test_a_weight_of_costs_may_be_negative():
+    assert sr_zoo.create_model("pcsr_fsrcnn", 4, pretrained=False, k=-1).k == -1
+
+
 def test_overrides_that_change_shapes_refuse_pretrained_weights():
     with pytest.raises(errors.ModelArgumentError, match="num_blocks=3 changes the shape of rlfn_s"):
         sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", num_blocks=3)
