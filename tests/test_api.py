@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo import errors
+from sr_zoo.registry import spec_of
 
 
 def test_list_models_by_pattern_scale_tag_and_weights():
@@ -95,6 +96,28 @@ def test_arguments_that_do_not_fit_together_are_refused_before_the_network_runs(
     ) as info:
         sr_zoo.create_model(name, 4, pretrained=False, **arguments)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "rule"),
+    [
+        ("craft", {"num_heads": 3}, "num_heads must be even, .*; got 3"),
+        ("dat_light", {"num_heads": 5}, "num_heads must be even, .*; got 5"),
+        ("dat_light", {"channels": 96}, "channels must be less than 64, .*; got 96"),
+        ("carn", {"residual_blocks": 4}, "a cascade takes 1 to 3 steps, got 4"),
+        ("ipt_small", {"patch_size": 26}, "patch_size must be a multiple of 12, got 26"),
+        ("ramit", {"channels": 40}, r"channels \(=40\) must be a multiple of 16"),
+        ("ramit", {"channels": 48}, "in_channels must be divisible by groups"),
+    ],
+)
+def test_arguments_that_a_network_would_bend_are_refused(name, arguments, rule):
+    with pytest.raises(errors.ModelArgumentError, match=rule):
+        sr_zoo.create_model(name, 4, pretrained=False, **arguments)
+
+
+def test_a_network_without_colour_statistics_for_a_scale_names_the_scales():
+    with pytest.raises(ValueError, match=r"scale must be one of \(2, 3, 4\), got 8"):
+        spec_of("ramit").network(scale=8)
 
 
 def test_trying_arguments_out_leaves_the_random_weights_as_they_would_be():

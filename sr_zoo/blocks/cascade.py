@@ -42,15 +42,15 @@ class CascadeResidualBlock(nn.Module):
 class Cascade(nn.Module):
     """Steps in a chain; behind each a 1x1 sums up the input and what all steps so far gave.
 
-    A single step is taken again and again, with the same weights. Source: Ahn et al., CARN, ECCV
-    2018, section 3.1: the network's blocks are wired like this, and the residual blocks inside
+    Fewer than three steps are taken in turn again, with the same weights. Source: Ahn et al., CARN,
+    ECCV 2018, section 3.1: the network's blocks are wired like this, and the residual blocks inside
     them too.
 
     Shape: (N, channels, H, W) to the same.
 
     Args:
         channels: Width of the input, of every step and of the output.
-        steps: Three steps, or one that is applied three times.
+        steps: Three steps, or fewer; a single one, as published, is applied three times.
         conv: Builds the 1x1 that sums up; called like `nn.Conv2d`.
     """
 
@@ -63,6 +63,8 @@ class Cascade(nn.Module):
     ) -> None:
         super().__init__()
         self.steps = nn.ModuleList(steps)
+        if not 1 <= len(self.steps) <= CASCADE:
+            raise ValueError(f"a cascade takes 1 to {CASCADE} steps, got {len(self.steps)}")
         self.mix = nn.ModuleList(conv((i + 2) * channels, channels, 1) for i in range(CASCADE))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class CARN(SRNetwork):
         channels: Feature width.
         groups: Of all 3x3 convolutions between the first and the last.
         residual_blocks: Residual blocks of each inner cascade that have weights of their own; 3, or
-            1 that is applied three times.
+            fewer that are applied in turn, such as 1 three times.
         shared_scales: All scales that the weights serve; empty if they serve `scale` alone.
 
     Raises:

@@ -227,6 +227,10 @@ class DualNetwork(SRNetwork):
         bias: Callable[[tuple[int, int]], nn.Module],
     ) -> None:
         super().__init__(scale)
+        if num_heads % 2:
+            raise ValueError(
+                f"num_heads must be even, half of them for each shape of windows; got {num_heads}"
+            )
 
         def block(group: int, index: int) -> TransformerLayer:
             if index % 2:
@@ -282,6 +286,11 @@ class DATLight(DualNetwork):
         num_heads: int = 6,
         expansion: int = 2,
     ) -> None:
+        if channels >= 64:
+            raise ValueError(
+                "channels must be less than 64, since wider networks need the position bias; "
+                f"got {channels}"
+            )
         super().__init__(
             scale, channels, depths, num_heads, expansion, bottleneck_conv, lambda _: NoBias()
         )

@@ -168,7 +168,8 @@ class IPT(SRNetwork):
         task: Which of them runs and learns; None for the first of `scale`.
 
     Raises:
-        ValueError: `task` is no task of `scale`, or there is none.
+        ValueError: `task` is no task of `scale`, or there is none; or patches cannot be cut into
+            tokens and quarters.
     """
 
     def __init__(
@@ -190,6 +191,8 @@ class IPT(SRNetwork):
                 f"task={task} is no task of scale {scale}; with task_scales={task_scales} these "
                 f"are: {fitting or 'none'}"
             )
+        if patch_size % (4 * TOKEN):  # tokens, and steps of a quarter
+            raise ValueError(f"patch_size must be a multiple of {4 * TOKEN}, got {patch_size}")
         self.task = fitting[0] if task is None else task
         self.patch_size = self.least_side = patch_size
         self.mean_shift = MeanShift()

@@ -248,7 +248,8 @@ class RAMiT(SRNetwork):
 
     Args:
         scale: Upscaling factor; 2, 3 or 4, for which the authors give colour statistics.
-        channels: Feature width; a multiple of 16, and of all heads together.
+        channels: Feature width; a multiple of 16, and of all heads together; where mixers expand,
+            it and 21/16 of it are multiples of `fusion_groups`.
         depths: Blocks per stage.
         num_heads: Heads of spatial and of channel attention.
         expansion: Inner width of the mixers; None for mixers that do not expand.
@@ -271,6 +272,8 @@ class RAMiT(SRNetwork):
         fusion_groups: int = 4,
     ) -> None:
         super().__init__(scale)
+        if scale not in DEVIATION:
+            raise ValueError(f"scale must be one of {tuple(DEVIATION)}, got {scale}")
         multiple = max(STAGE_STRIDES) ** 2  # channels become pixels of full size
         if channels % multiple or channels % sum(num_heads):
             raise ValueError(
@@ -282,9 +285,8 @@ class RAMiT(SRNetwork):
         if expansion is not None:
             mixer = partial(ExpandingMixer, expansion=expansion)
             fusion_mixer = partial(ExpandingMixer, expansion=fusion_expansion, groups=fusion_groups)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        deviation = torch.tensor(DEVIATION[scale]).view(1, 3, 1, 1)
-        self.register_buffer("deviation", deviation, persistent=False)
+        for name, color in {"mean": MEAN, "deviation": DEVIATION[scale]}.items():
+            self.register_buffer(name, torch.tensor(color).view(3, 1, 1), persistent=False)
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.stages = nn.ModuleList(
             Stage(channels, depth, (num_heads[0], num_heads[1]), mixer, stride)
