@@ -45,6 +45,15 @@ def test_skipping_gives_what_the_dense_form_gives(name, k):
     assert difference.quantile(0.99) <= 1e-5  # a pixel between two classes may fall to either
 
 
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_skipping_works_in_mixed_precision(name):
+    network, image = network_of(name), torch.rand(1, 3, 19, 23)
+    with torch.autocast("cpu", torch.bfloat16):
+        difference = (network.spend(image, Budget("k", 0.0)).output - network(image)).abs()
+    assert difference.mean() <= 0.01
+
+
 @torch.inference_mode()
 def test_a_share_of_the_pixels_is_heavy_as_the_budget_allows():
     network = network_of("pcsr_carn")

@@ -35,6 +35,30 @@ def test_a_budget_computes_as_many_pixels_as_it_pays_for(network):
         network.spend(image, Budget("share", 0.01))
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.77])
+@torch.inference_mode()
+def test_a_budget_is_never_exceeded(network, share):
+    cheapest, full = network.costs(6, 6)
+    budget = cheapest / full + (1 - cheapest / full) * share
+    effort = network.spend(torch.rand(1, 3, 6, 6), Budget("share", budget))
+    assert effort.macs <= budget * full
+
+
+def test_skipping_needs_no_inference_mode(network):
+    image = torch.rand(1, 3, 16, 20)
+    torch.testing.assert_close(
+        network.spend(image, Budget("auto")).output, network(image), atol=5e-6, rtol=0
+    )
+
+
+@torch.inference_mode()
+def test_skipping_works_in_mixed_precision(network):
+    image = torch.rand(1, 3, 16, 20)
+    with torch.autocast("cpu", torch.bfloat16):
+        difference = (network.spend(image, Budget("auto")).output - network(image)).abs()
+    assert difference.mean() <= 0.01
+
+
 @torch.inference_mode()
 def test_masked_convolution_equals_a_convolution_that_is_masked():
     x, weight = torch.randn(1, 6, 7, 9), torch.randn(5, 6, 3, 3)

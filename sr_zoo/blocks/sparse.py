@@ -1,10 +1,17 @@
-"""Convolutions that compute chosen pixels only."""
+"""Convolutions that compute chosen pixels only, and the choice of a share of them."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 ROWS = 4096  # pixels gathered at a time: their patches stay in the cache
+
+
+def highest(scores: Tensor, share: float) -> Tensor:
+    """Return where scores are highest, as booleans: at most this share of all places."""
+    best = scores.flatten().topk(int(share * scores.numel())).indices
+    chosen = torch.zeros_like(scores, dtype=torch.bool).flatten()
+    return chosen.index_fill(0, best, True).view_as(scores)
 
 
 def masked_conv3x3(
@@ -25,6 +32,7 @@ def masked_conv3x3(
         (1, O, H, W), channels last, and what it holds at the chosen pixels, (len(chosen), O).
     """
     _, channels, height, width = x.shape
+    weight = weight.to(x.dtype)  # which autocast chose
     out = x.new_zeros(height * width, weight.shape[0])
     if len(dense_in) and len(dense_out):
         inputs = x if len(dense_in) == channels else x[:, dense_in]

@@ -35,6 +35,7 @@ from torch.nn import functional as F
 from sr_zoo.blocks import DIV2K_MEAN, CARNTrunk, FSRCNNTrunk, MeanShift, channels_last
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.blocks.clustering import two_means
+from sr_zoo.blocks.sparse import highest
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -223,13 +224,14 @@ class PCSR(DynamicNetwork):
         cheapest, full = self.costs(height, width)
         shifted, features, hardness = self._scored(image)
         if budget.kind == "share":
-            hard = _hardest(hardness, affordable(budget.value, cheapest, full))
+            hard = highest(hardness, affordable(budget.value, cheapest, full))
         else:
             hard = self.decide(hardness, None if budget.kind == "auto" else budget.value)
         tokens = image.new_empty(hard.numel(), 3)
         for sampler, mine in ((self.heavy, hard), (self.light, ~hard)):
             index = mine.flatten().nonzero().flatten()
-            tokens[index] = sampler.chosen(features.flatten(0, 2), self.places, index)
+            computed = sampler.chosen(features.flatten(0, 2), self.places, index)
+            tokens[index] = computed.to(tokens.dtype)  # autocast may have chosen another
         pixels = self._pixels(tokens.view(*hard.shape, 3)) + self._enlarge(shifted)
         mask = self._pixels(hard[..., None])
         output = self.mean_shift.restore(self._refined(pixels, mask))
@@ -250,13 +252,6 @@ class PCSR(DynamicNetwork):
 
     def _macs_of_pixel(self, sampler: Perceptron) -> int:
         return (sampler.macs() - sampler.macs_of_feature()) * self.scale**2
-
-
-def _hardest(hardness: Tensor, share: float) -> Tensor:
-    """Return the share of pixels that the classifier finds hardest."""
-    count = int(share * hardness.numel())
-    chosen = torch.zeros_like(hardness, dtype=torch.bool).flatten()
-    return chosen.index_fill(0, hardness.flatten().topk(count).indices, True).view_as(hardness)
 
 
 class PCSRFSRCNN(PCSR):

@@ -32,7 +32,7 @@ from sr_zoo.blocks import (
     crop,
     pad_to_minimum,
 )
-from sr_zoo.blocks.sparse import masked_conv3x3
+from sr_zoo.blocks.sparse import highest, masked_conv3x3
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -134,7 +134,7 @@ class SparseMaskModule(nn.Module):
         chosen = mask.flatten().nonzero().flatten()
         channels = x.shape[1]
         dense = [kinds.nonzero().flatten() for kinds in self.dense[0].unbind(-1)]
-        weights = self.collect.weight.flatten(1).t().split(channels)  # one per layer
+        weights = self.collect.weight.flatten(1).t().to(x.dtype).split(channels)  # one per layer
         everywhere = x.new_zeros(x.shape[-2] * x.shape[-1], channels)
         important = x.new_zeros(len(chosen), channels)
         current, before = x, torch.arange(channels, device=x.device)
@@ -198,6 +198,7 @@ class SMSR(DynamicNetwork):
         enlarged = F.interpolate(shifted, scale_factor=float(self.scale), mode="bicubic")
         return self.mean_shift.restore((self.upsampler(deep) + enlarged) / PIXEL_MAX)
 
+    @torch.no_grad()
     def spend(self, image: Tensor, budget: Budget) -> Effort:
         height, width = image.shape[-2:]
         cheapest, full = self.costs(height, width)
@@ -254,16 +255,7 @@ def _important(logits: Tensor, share: float | None) -> Tensor:
     margin = logits[:, 1:] - logits[:, :1]
     if share is None:
         return margin > 0
-    count = round(share * margin.numel())
-    if count == margin.numel():
-        return torch.ones_like(margin, dtype=torch.bool)
-    best = margin.flatten().topk(count).indices
-    return (
-        torch.zeros_like(margin, dtype=torch.bool)
-        .flatten()
-        .index_fill(0, best, True)
-        .view_as(margin)
-    )
+    return highest(margin, share)
 
 
 SPEC = ArchSpec(
