@@ -89,6 +89,15 @@ def test_narrow_networks_share_the_weights_and_their_gradients():
     assert weight.grad[16:].abs().sum() == 0
 
 
+@pytest.mark.parametrize("name", ["arm_carn", "arm_fsrcnn"])
+def test_a_narrow_network_draws_no_weights_and_lives_where_the_full_one_does(name):
+    network = spec_of(name).network(scale=4).double()
+    before = torch.get_rng_state()
+    narrow = network.at(36)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert narrow(torch.rand(1, 3, 8, 8, dtype=torch.float64)).isfinite().all()
+
+
 def test_a_width_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="width must be from 1 to 56, got 60"):
         spec_of("arm_fsrcnn").network(scale=4, width=60)

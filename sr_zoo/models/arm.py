@@ -29,6 +29,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -89,8 +90,10 @@ class AnyTimeNetwork(DynamicNetwork):
         full: Feature width that the weights are of.
         width: Feature width that `forward` runs at.
         widths: Those that patches may take, smallest first; 0 is bicubic interpolation.
+        sizes: Constructor arguments that are the same at all widths, besides the scale.
     """
 
+    sizes: dict[str, Any]
     knob: ClassVar = ("eta", "what one dB is worth, in multiply-adds of a full-width patch")
     tiles_itself: ClassVar = True
 
@@ -154,18 +157,19 @@ class AnyTimeNetwork(DynamicNetwork):
         reach = "on each patch the cheapest width expected to reach this PSNR in dB"
         return super().budgets() | {"psnr": reach}
 
-    @abstractmethod
     def at(self: Self, width: int) -> Self:
         """Return the network of a smaller width; it shares this one's weights."""
+        with torch.device("meta"):  # what is drawn costs time, and the caller random numbers
+            narrow = type(self)(scale=self.scale, width=width, **self.sizes)
+        for ours, theirs in zip(self.modules(), narrow.modules(), strict=True):
+            held = (ours.named_parameters(recurse=False), ours.named_buffers(recurse=False))
+            for name, tensor in chain(*held):
+                setattr(theirs, name, tensor)
+        return narrow.train(self.training)
 
     @abstractmethod
     def macs_per_pixel(self, width: int) -> float:
         """Return the multiply-adds of an LR pixel at a width."""
-
-    def _share_weights(self: Self, narrow: Self) -> Self:
-        narrow.to(next(self.parameters())).train(self.training)
-        narrow.load_state_dict(self.state_dict(keep_vars=True), assign=True)
-        return narrow
 
     def costs(self, height: int, width: int) -> tuple[float, float]:
         rows, columns = (len(patch_starts(side)) for side in (height, width))
@@ -261,11 +265,7 @@ class ARMFSRCNN(AnyTimeNetwork):
     ) -> None:
         super().__init__(scale, full=channels, width=width, widths=widths, published="arm_fsrcnn")
         conv = partial(SlimConv2d, width=self.width, full=channels)
-        self.sizes: dict[str, Any] = {
-            "channels": channels,
-            "hidden": hidden,
-            "num_layers": num_layers,
-        }
+        self.sizes = {"channels": channels, "hidden": hidden, "num_layers": num_layers}
         if hidden % channels == 0:
             raise ValueError(f"hidden (={hidden}) must be no multiple of channels (={channels})")
         self.trunk = FSRCNNTrunk(channels, hidden, num_layers, conv=conv)
@@ -277,9 +277,6 @@ class ARMFSRCNN(AnyTimeNetwork):
         deep = self.trunk(x)
         weight = self.upsampler.weight[: self.width]
         return F.conv_transpose2d(deep, weight, self.upsampler.bias, SCALE, 3, 1)
-
-    def at(self, width: int) -> ARMFSRCNN:
-        return self._share_weights(ARMFSRCNN(scale=self.scale, width=width, **self.sizes))
 
     def macs_per_pixel(self, width: int) -> float:
         hidden, num_layers = self.sizes["hidden"], self.sizes["num_layers"]
@@ -309,7 +306,7 @@ class ARMCARN(AnyTimeNetwork):
     ) -> None:
         super().__init__(scale, full=channels, width=width, widths=widths, published="arm_carn")
         conv = partial(SlimConv2d, width=self.width, full=channels)
-        self.sizes: dict[str, Any] = {"channels": channels, "groups": groups}
+        self.sizes = {"channels": channels, "groups": groups}
         self.mean_shift = MeanShift()
         self.trunk = CARNTrunk(channels, groups, conv=conv, mix=conv)
         self.upsampler = StagedUpsampler(
@@ -320,9 +317,6 @@ class ARMCARN(AnyTimeNetwork):
     def forward(self, x: Tensor) -> Tensor:
         deep = self.trunk(self.mean_shift(x))
         return self.mean_shift.restore(self.tail(self.upsampler(deep)))
-
-    def at(self, width: int) -> ARMCARN:
-        return self._share_weights(ARMCARN(scale=self.scale, width=width, **self.sizes))
 
     def macs_per_pixel(self, width: int) -> float:
         grouped = 3**2 * width**2 / self.sizes["groups"]
