@@ -103,6 +103,13 @@ def test_a_width_that_the_network_does_not_have_is_refused():
         spec_of("arm_fsrcnn").network(scale=4, width=60)
 
 
+def test_widths_that_groups_do_not_divide_are_refused_and_not_taken_unasked():
+    network = spec_of("arm_carn").network
+    with pytest.raises(ValueError, match=r"widths must be multiples of groups \(=4\), got .*30"):
+        network(scale=4, widths=(30, 64))
+    assert network(scale=4, groups=8).widths == (0, 64)  # the authors' 36 and 52 do not fit
+
+
 def test_widths_increase_up_to_the_full_one():
     for widths in ((56, 16), (16, 36), (0, 56)):
         with pytest.raises(ValueError, match="widths must increase, from 1 or more to 56"):

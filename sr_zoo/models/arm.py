@@ -105,12 +105,14 @@ class AnyTimeNetwork(DynamicNetwork):
         width: int | None,
         widths: Sequence[int] | None,
         published: str,
+        groups: int = 1,
     ) -> None:
         if scale != SCALE:
             raise ValueError(f"scale must be {SCALE}, got {scale}")
         theirs = published_table(published)
         if widths is None:
-            widths = theirs.widths[1:] if theirs.widths[-1] == full else (full,)
+            fits = theirs.widths[-1] == full and not any(w % groups for w in theirs.widths)
+            widths = theirs.widths[1:] if fits else (full,)
         self.full = full
         self.width = full if width is None else width
         self.widths = (0, *widths)
@@ -118,6 +120,9 @@ class AnyTimeNetwork(DynamicNetwork):
             raise ValueError(f"width must be from 1 to {full}, got {self.width}")
         if list(self.widths) != sorted({*self.widths}) or self.widths[-1] != full:
             raise ValueError(f"widths must increase, from 1 or more to {full}, got {list(widths)}")
+        used = [self.width, *self.widths[1:]]
+        if any(w % groups for w in used):
+            raise ValueError(f"widths must be multiples of groups (={groups}), got {used}")
         self._published = theirs if self.widths == theirs.widths else None
         self._table: PatchTable | None = self._published
         super().__init__(scale)
@@ -292,7 +297,7 @@ class ARMCARN(AnyTimeNetwork):
         channels: Full feature width.
         groups: Of all 3x3 convolutions between the first and the last.
         width: Feature width that `forward` runs at, a multiple of `groups`; None for the full one.
-        widths: As for `ARMFSRCNN`.
+        widths: As for `ARMFSRCNN`; where `groups` do not divide the authors', the full one alone.
     """
 
     def __init__(
@@ -304,7 +309,9 @@ class ARMCARN(AnyTimeNetwork):
         width: int | None = None,
         widths: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(scale, full=channels, width=width, widths=widths, published="arm_carn")
+        super().__init__(
+            scale, full=channels, width=width, widths=widths, published="arm_carn", groups=groups
+        )
         conv = partial(SlimConv2d, width=self.width, full=channels)
         self.sizes = {"channels": channels, "groups": groups}
         self.mean_shift = MeanShift()
