@@ -94,6 +94,16 @@ def test_auto_takes_a_type_that_is_native_and_harmless_only(network, monkeypatch
     assert pick_dtype("auto", network, CPU) == torch.float32
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "ncnn"])
+def test_auto_keeps_to_the_types_of_the_runtime_that_was_asked_for(network, runtime, monkeypatch):
+    monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
+    monkeypatch.setattr(
+        precision, "measured_losses", lambda: {("rlfn_s", 4): {"bfloat16": Loss(0.0, 60.0)}}
+    )
+    assert sr_zoo.Upscaler(network, runtime=runtime).dtype == "float32"
+    assert sr_zoo.Upscaler(network, runtime="torch").dtype == "bfloat16"
+
+
 def test_a_network_of_other_widths_or_scale_is_not_what_was_measured(network, monkeypatch):
     monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
     monkeypatch.setattr(

@@ -110,7 +110,7 @@ def contender(
     if network.identity is None:
         raise OptionError("A network built by hand has no name; build it with create_model")
     device = device_of(network)
-    chosen = pick_dtype(dtype, network, device)
+    chosen = pick_dtype(dtype, network, device, runtime)
     runner = choose(network, runtime, chosen).whole
     name, kind = network.identity.name, str(chosen).removeprefix("torch.")
     label = f"{name} x{network.scale}, {runner.name}, {kind}"

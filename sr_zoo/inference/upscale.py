@@ -128,7 +128,7 @@ class Upscaler:
         network = fuse(network).to(chosen_device)
         if budget is not None:
             network = network.float()
-        chosen_dtype = pick_dtype(dtype, network, chosen_device)
+        chosen_dtype = pick_dtype(dtype, network, chosen_device, runtime)
         self.network = network
         self.size = size
         self._spender = None if budget is None else BudgetRunner(network, budget)

@@ -16,6 +16,7 @@ import torch
 
 from sr_zoo.api import built_as_registered
 from sr_zoo.errors import OptionError
+from sr_zoo.inference.runtimes.prepared import computes_in
 from sr_zoo.network import SRNetwork, weight_of
 
 MEASURED = Path(__file__).with_name("precisions.json")
@@ -54,16 +55,17 @@ def measured_losses() -> dict[tuple[str, int], dict[str, Loss]]:
 
 
 def pick_dtype(
-    asked: torch.dtype | str | None, network: SRNetwork, device: torch.device
+    asked: torch.dtype | str | None, network: SRNetwork, device: torch.device, runtime: str = "auto"
 ) -> torch.dtype:
     """Return the type to compute in.
 
     Args:
-        asked: ``"auto"`` for the fastest that the device computes natively and that was measured to
-            be harmless for this model at this scale, built with its own arguments; a type or its
-            name for that one; None for float32.
+        asked: ``"auto"`` for the fastest that device and runtime compute natively and that was
+            measured to be harmless for this model at this scale, built with its own arguments; a
+            type or its name for that one; None for float32.
         network: Known to the table by its `identity`.
         device: Where it will run.
+        runtime: By what.
 
     Raises:
         OptionError: `asked` is no floating-point type that networks run in.
@@ -87,7 +89,7 @@ def pick_dtype(
     if identity and built_as_registered(identity):
         losses = measured_losses().get((identity.name, network.scale), {})
     for name in _native(device):
-        if name in losses and losses[name].harmless:
+        if name in losses and losses[name].harmless and computes_in(runtime, TYPES[name]):
             return TYPES[name]
     return torch.float32
 

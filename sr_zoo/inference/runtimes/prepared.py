@@ -57,7 +57,7 @@ class PreparedRunner(Runner):
             raise OptionError(
                 f"runtime={name!r} needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
             )
-        if dtype not in (torch.float32, LOWER.get(name)):
+        if not computes_in(name, dtype):
             raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
         self.name = name
         self.scale = network.scale
@@ -72,6 +72,11 @@ class PreparedRunner(Runner):
         if self._program is not None:
             self._program.settle(tuple(image.shape))
         super().settle(image)
+
+
+def computes_in(name: str, dtype: torch.dtype) -> bool:
+    """Whether a runtime computes in a floating-point type; PyTorch's own do in all."""
+    return name not in PREPARED or dtype in (torch.float32, LOWER.get(name))
 
 
 def missing(name: str) -> list[str]:
