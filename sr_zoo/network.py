@@ -42,12 +42,14 @@ class SRNetwork(nn.Module):
     Attributes:
         scale: Upscaling factor.
         least_side: Shorter sides are first made this long by repeating the last row and column.
+        least_batch: Images that a process needs to train on at once.
         in_strips: Whether nearly all layers run strip by strip, so that few maps exist as a whole.
         identity: Name and resolved arguments; set by `sr_zoo.create_model`, None on a network that
             was built by calling its class.
     """
 
     least_side: int = 1
+    least_batch: int = 1
     in_strips: bool = False
 
     def __init__(self, scale: int) -> None:
@@ -87,7 +89,8 @@ class SRNetwork(nn.Module):
             metrics: Data set to ``{"psnr_y": dB, "ssim_y": ...}``; the model card states them.
 
         Raises:
-            ModelArgumentError: The network does not know which model it is.
+            ModelArgumentError: The network does not know which model it is, or a measure is none
+                that model cards state.
             FileWriteError: The folder cannot be written to, or the disk is full.
         """
         from sr_zoo.weights.card import Facts

@@ -199,10 +199,6 @@ def dual_block(channels: int, hidden: int, attention: AggregatingAttention) -> T
 class DualNetwork(SRNetwork):
     """Groups of dual aggregation under one skip, without what makes pixels of features.
 
-    Attributes:
-        least_batch: Images that a process trains on at once; one number per image and channel is
-            normalised over the batch.
-
     Args:
         scale: Upscaling factor.
         channels: Feature width.
@@ -213,7 +209,7 @@ class DualNetwork(SRNetwork):
         bias: Builds what gives the position bias of windows of one shape.
     """
 
-    least_batch: int = 2
+    least_batch = 2  # one number per image and channel is normalised over the batch
     upsampler: nn.Module
 
     def __init__(

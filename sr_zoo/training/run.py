@@ -378,7 +378,7 @@ def _check_batch(recipe: Recipe, world: int) -> None:
             f"data.batch_size {size} cannot be shared by {world} processes; "
             "it counts over all of them"
         )
-    least = getattr(spec_of(recipe.model).network, "least_batch", 1)
+    least = spec_of(recipe.model).network.least_batch
     if size // world < least:
         raise OptionError(
             f"data.batch_size {size} is {size // world} per process; "
