@@ -88,6 +88,35 @@ def test_frames_times_colours_and_sound_are_kept(clip, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.mp4", "clip.mp4"]
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_every_codec_goes_into_usual_containers(clip, tmp_path, codec, suffix):
+    target = tmp_path / f"b{suffix}"
+    upscale_video(sr_zoo.Upscaler("nearest", 2), clip, target, Encoding(codec), progress=False)
+    with av.open(str(target)) as container:
+        video = container.streams.video[0]
+        packets = [packet for packet in container.demux(video) if packet.pts is not None]
+        assert (video.width, video.height, len(packets)) == (64, 48, len(TIMES))
+
+
+def test_webm_is_written_in_av1(clip, tmp_path):
+    silent = tmp_path / "silent.mkv"
+    with av.open(str(clip)) as source, av.open(str(silent), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    assert upscale_video(upscaler, silent, tmp_path / "b.webm", progress=False) == len(TIMES)
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert len([p for p in container.demux(video=0) if p.pts is not None]) == len(TIMES)
+    for codec, name in (("h264", "c.webm"), ("av1", "c.mov")):
+        with pytest.raises(errors.ImageWriteError, match=f"such files hold no {codec}; use codec"):
+            upscale_video(upscaler, silent, tmp_path / name, Encoding(codec), progress=False)
+    assert not list(tmp_path.glob(".sr_zoo*"))
+
+
 def test_a_stopped_run_continues_with_the_next_segment(clip, tmp_path, monkeypatch):
     upscaler = sr_zoo.Upscaler("nearest", 2)
     done = []
@@ -163,7 +192,7 @@ def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):
     for source, target, error, message in wrong:
         with pytest.raises(error, match=message):
             upscale_video(upscaler, source, tmp_path / target, progress=False)
-    with pytest.raises(errors.OptionError, match="codec must be one of h264, hevc, av1"):
+    with pytest.raises(errors.OptionError, match="codec must be one of auto, h264, hevc, av1"):
         Encoding(codec="divx")
     with pytest.raises(errors.OptionError, match="quality must be from 1 to 100, got 0"):
         Encoding(quality=0)

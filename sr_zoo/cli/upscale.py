@@ -54,7 +54,9 @@ def command(
     keep_metadata: bool = typer.Option(
         True, "--keep-metadata/--strip", help="Keep EXIF and XMP, or leave them out."
     ),
-    codec: str = typer.Option("h264", help="Of videos: h264, hevc or av1."),
+    codec: str = typer.Option(
+        "auto", help="Of videos: h264, hevc or av1; auto is av1 for .webm, else h264."
+    ),
     preset: str | None = typer.Option(
         None, help="Of videos: the encoder's own name for how much time it takes, such as veryfast."
     ),

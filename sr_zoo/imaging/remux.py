@@ -5,15 +5,18 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from sr_zoo.atomic import writing_atomically
 from sr_zoo.errors import ImageWriteError
-from sr_zoo.imaging.video import import_av
+from sr_zoo.imaging.video import CODECS, Encoding, import_av
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+# codecs, the usual one first, of containers that do not hold all
+HELD = {"webm": ("av1",), "mov": ("h264", "hevc")}
 SUFFIXES = (*CONTAINERS, ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
@@ -49,7 +52,8 @@ def join(
             ):
                 if not strip:
                     output.metadata.update(original.metadata)
-                video = output.add_stream_from_template(first.streams.video[0])
+                # packets alone: there may be no decoder of what was encoded
+                video = output.add_stream_from_template(first.streams.video[0], opaque=True)
                 video.time_base = time_base
                 copies = _copies(original, output)
                 _mux(output, _video(segments, times, video), _others(original, copies))
@@ -99,6 +103,21 @@ def container_of(target: Path) -> str:
             f"{', '.join(CONTAINERS)}"
         )
     return CONTAINERS[suffix]
+
+
+def encoding_for(target: Path, encoding: Encoding) -> Encoding:
+    """Return an encoding with the name of a codec that a file's container holds.
+
+    Raises:
+        ImageWriteError: The container is unknown, or does not hold the codec.
+    """
+    held = HELD.get(container_of(target), tuple(CODECS))
+    codec = held[0] if encoding.codec == "auto" else encoding.codec
+    if codec not in held:
+        raise ImageWriteError(
+            f"{target}: such files hold no {codec}; use codec {' or '.join(held)}, or .mkv"
+        )
+    return replace(encoding, codec=codec)
 
 
 def _mux(output: Any, *tracks: Iterator[Any]) -> None:

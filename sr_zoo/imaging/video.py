@@ -6,6 +6,7 @@ encoded in segments, so that what is finished survives whatever stops a run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Encoding:
     """How frames are compressed.
 
     Attributes:
-        codec: One of `CODECS`.
+        codec: One of `CODECS`, or ``"auto"`` for the usual one of the container.
         quality: 1 to 100.
         preset: The encoder's own name for how much time it takes; None for its usual.
 
@@ -136,13 +137,13 @@ class Encoding:
         OptionError: There is no such codec, or the quality is out of range.
     """
 
-    codec: str = "h264"
+    codec: str = "auto"
     quality: int = USUAL_QUALITY
     preset: str | None = None
 
     def __post_init__(self) -> None:
-        if self.codec not in CODECS:
-            raise OptionError(f"codec must be one of {', '.join(CODECS)}, got {self.codec!r}")
+        if self.codec not in ("auto", *CODECS):
+            raise OptionError(f"codec must be one of auto, {', '.join(CODECS)}, got {self.codec!r}")
         if not 1 <= self.quality <= 100:
             raise OptionError(f"quality must be from 1 to 100, got {self.quality}")
 
@@ -161,7 +162,7 @@ class SegmentWriter:
         path: Where; whatever stands there is replaced.
         clip: Whose colours, aspect and time base are kept.
         size: Height and width of the frames.
-        encoding: How to compress.
+        encoding: How to compress, by a codec with a name.
 
     Raises:
         ImageWriteError: The encoder is missing, or refuses the size.
@@ -169,6 +170,7 @@ class SegmentWriter:
 
     def __init__(self, path: Path, clip: Clip, size: tuple[int, int], encoding: Encoding) -> None:
         self._av = import_av()
+        os.environ.setdefault("SVT_LOG", "1")  # errors alone, of the AV1 encoder
         self._clip = clip
         self._container = self._av.open(str(path), "w", format=SEGMENT[0])
         stream = self._container.add_stream(

@@ -19,7 +19,7 @@ from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging.folder import identity_of
 from sr_zoo.imaging.picture import Array
-from sr_zoo.imaging.remux import check_streams, container_of, join
+from sr_zoo.imaging.remux import check_streams, encoding_for, join
 from sr_zoo.imaging.video import (
     SEGMENT,
     Clip,
@@ -70,8 +70,7 @@ def upscale_video(
         ImageWriteError: The output cannot be written.
         OptionError: The output would replace the input.
     """
-    encoding = encoding or Encoding()
-    container_of(target)
+    encoding = encoding_for(target, encoding or Encoding())
     if identity_of(target) == identity_of(source):
         raise OptionError(f"{target} is the input and would be replaced; choose another name")
     with open_clip(source) as clip:
