@@ -77,12 +77,15 @@ def plan(
     Raises:
         ImageReadError: A folder cannot be listed, or holds no image that the selection takes.
         ImageWriteError: There is no such format, or the output's ending is of none.
-        OptionError: Two inputs would be written to one file, or an output would replace an input.
+        OptionError: Two inputs would be written to one file, an output would replace an input, or
+            several would go into a folder that is named as an image is.
     """
     suffix = named_format(format).suffixes[0] if format else None
     if len(inputs) == 1 and not inputs[0].is_dir() and output.suffix and not output.is_dir():
         output_format(output, format)  # an ending that is no image's is a slip, not a folder's name
         jobs = [Job(inputs[0], output)]
+    elif output.suffix.lower() in READABLE_SUFFIXES and not output.is_dir():
+        raise OptionError(f"Several images go into a folder, and {output} is named as an image is")
     else:
         jobs = [
             Job(source, output / _output_name(relative, suffix))

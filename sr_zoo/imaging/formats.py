@@ -65,11 +65,15 @@ def output_format(path: str | Path, format: str | None = None) -> Format:
         format: A name or an ending in any case, such as ``png``, ``.jpg`` or ``WEBP``.
 
     Raises:
-        ImageWriteError: There is no such format, or the ending says none.
+        ImageWriteError: There is no such format, the ending says none, or the two contradict.
     """
-    if format is not None:
-        return named_format(format)
     suffix = Path(path).suffix.lower()
+    if format is not None:
+        named = named_format(format)
+        if BY_SUFFIX.get(suffix, named) != named:
+            right = Path(path).with_suffix(named.suffixes[0]).name
+            raise ImageWriteError(f"{path} does not end as {format} files do; name it {right}")
+        return named
     if suffix in BY_SUFFIX:
         return BY_SUFFIX[suffix]
     said = f"ends in {suffix!r}, which is no image format known" if suffix else "has no ending"

@@ -75,6 +75,10 @@ def test_plan_refuses_what_would_lose_something(tmp_path: Path) -> None:
         plan([tmp_path / "texts"], tmp_path / "out")
     with pytest.raises(ImageWriteError, match="unknown image format 'xyz'"):
         plan([tmp_path / "in"], tmp_path / "out", format="xyz")
+    with pytest.raises(OptionError, match=r"Several images go into a folder, and .*out\.png is"):
+        plan([tmp_path / "in"], tmp_path / "out.png")
+    with pytest.raises(ImageWriteError, match=r"does not end as jpg files do; name it b\.jpg"):
+        plan([tmp_path / "in/a.png"], tmp_path / "b.png", format="jpg")
 
 
 def test_a_file_is_known_by_all_of_its_names(
