@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.training.losses import ImageLoss
+from sr_zoo.weights.hub import from_hub
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as VGG was trained
 PREFIX = "features."
@@ -98,13 +99,10 @@ def _locate(network: str, weights: str | None) -> Path:
         if not Path(weights).is_file():
             raise WeightsNotFoundError(f"{weights} is no file with the weights of {network}")
         return Path(weights)
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     repository = f"timm/{network}.tv_in1k"
     try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        return from_hub(repository)
+    except DownloadError as error:
         raise DownloadError(
             f"A perceptual loss needs the weights of {network} (model.safetensors of "
             f"https://huggingface.co/{repository}), which cannot be fetched. Fetch the file where "

@@ -137,7 +137,7 @@ def locate_saved(source: str | Path) -> Path | None:
     text = str(source)
     if text.startswith(PREFIX):
         repo, _, revision = text.removeprefix(PREFIX).partition("@")
-        return _from_hub(repo, revision or None)
+        return from_hub(repo, revision or None)
     folder = Path(source)
     if not folder.is_dir():
         return None
@@ -147,8 +147,14 @@ def locate_saved(source: str | Path) -> Path | None:
     raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
 
 
-def _from_hub(repo: str, revision: str | None) -> Path:
-    """Return a file of a repository, from the cache where there is no network."""
+def from_hub(repo: str, revision: str | None = None) -> Path:
+    """Return a repository's weight file, from the cache where there is no network.
+
+    Raises:
+        WeightsNotFoundError: The repository holds none.
+        DownloadError: The Hub is out of reach or refuses, and nothing is in its cache.
+        WeightsIntegrityError: The file in the cache is damaged.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 

@@ -155,10 +155,8 @@ def test_perceptual_losses_say_what_they_need(vgg, tmp_path, monkeypatch):
     with pytest.raises(WeightsNotFoundError, match="is no file with the weights"):
         Content(weights=str(tmp_path / "none.safetensors"))
 
-    def offline(*_):
-        raise ConnectionError("no network")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")  # where nobody answers
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path))
     with pytest.raises(DownloadError, match=r"huggingface\.co/timm/vgg19\.tv_in1k"):
         Content()
 
