@@ -112,6 +112,12 @@ def test_export_gives_the_authors_names(tmp_path, name):
     assert all(torch.equal(returned[n], t) for n, t in shipped.items())
 
 
+def test_export_writes_no_weights_under_a_program_s_ending(tmp_path, capsys):
+    assert run("export", "rlfn_s_x4.sr_zoo", "-o", tmp_path / "x.onnx") == 1
+    assert "does not end in .safetensors or .pth" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_id_is_one_line(capsys):
     assert run("path", "rlfn_x4.offical") == 1
     assert "Did you mean 'rlfn_x4.official'" in capsys.readouterr().err

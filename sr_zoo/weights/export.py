@@ -15,20 +15,27 @@ from sr_zoo.weights.convert import converter_of
 from sr_zoo.weights.loading import load_entry_into
 from sr_zoo.weights.manifest import Entry
 
+SUFFIXES = (".safetensors", ".pth")
+
 
 def export_entry(entry: Entry, path: Path, layout: str) -> None:
     """Write the weights of a manifest entry to a file.
 
     Args:
         entry: Fetched when it is not on this machine.
-        path: ``.safetensors``, or anything else for a file as `torch.save` writes it; never there
-            in part.
+        path: ``.safetensors``, or ``.pth`` for a file as `torch.save` writes it; never there in
+            part.
         layout: ``"official"`` or ``"ours"``.
 
     Raises:
-        CheckpointError: The model has no layout but ours.
+        CheckpointError: The model has no layout but ours, or the file ends otherwise.
         FileWriteError: The file cannot be written.
     """
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(
+            f"{path} does not end in {' or '.join(SUFFIXES)}; sr-zoo export writes ONNX and other "
+            "programs"
+        )
     spec = spec_of(entry.model)
     network = spec.network(**spec.variants[entry.model].resolve(entry.scale))
     load_entry_into(network, entry)
