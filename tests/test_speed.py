@@ -66,9 +66,12 @@ def bench(tmp_path):
 
 
 def test_a_wish_that_nothing_fulfils_is_told_with_what_comes_closest(bench):
-    told = r"320x180 in at most 1 ms .* the fastest is rlfn_s.* \(200 ms\)"
+    told = r"320x180 in at most 1 ms; the fastest is rlfn_s.* \(200 ms\)"
     with pytest.raises(OptionError, match=told):
         sr_zoo.recommend(4, max_ms=1, bench=bench)
+    told = "320x180 in at most 1 ms and to at least 30 dB; the fastest"
+    with pytest.raises(OptionError, match=told):
+        sr_zoo.recommend(4, max_ms=1, min_psnr=30, bench=bench)
     with pytest.raises(OptionError, match="Nothing with known scores was measured at scale 3"):
         sr_zoo.recommend(3, bench=bench)
 

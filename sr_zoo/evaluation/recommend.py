@@ -124,8 +124,12 @@ def _nothing(
         return f"Nothing with known scores was measured at scale {scale}; run sr-zoo bench"
     fastest = min(known, key=lambda r: r.milliseconds)
     best = max(known, key=lambda r: r.psnr)
+    wishes = [
+        *([] if max_ms is None else [f"in at most {max_ms} ms"]),
+        *([] if min_psnr is None else [f"to at least {min_psnr} dB"]),
+    ]
     return (
-        f"Nothing at scale {scale} enlarges {_text(best.size)} in at most {max_ms} ms and reaches "
-        f"{min_psnr} dB; the fastest is {fastest.weights} ({fastest.milliseconds:.0f} ms), the "
-        f"best {best.weights} ({best.psnr:.2f} dB)"
+        f"Nothing at scale {scale} enlarges {_text(best.size)} {' and '.join(wishes)}; the fastest "
+        f"is {fastest.weights} ({fastest.milliseconds:.0f} ms), the best {best.weights} "
+        f"({best.psnr:.2f} dB)"
     )
