@@ -496,5 +496,6 @@ def load_model(
             entry.model, entry.scale, pretrained=entry.tag, device=device, dtype=dtype
         )
     raise WeightsNotFoundError(
-        f"{text!r} is neither a weight file nor a known id.{did_you_mean(text, known)}"
+        f"{text!r} is neither a weight file nor a known id.{did_you_mean(text, known)} "
+        "sr-zoo weights list shows all ids."
     )

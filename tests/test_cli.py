@@ -148,6 +148,7 @@ def test_output_below_a_file(run, small, tmp_path):
     ("options", "message"),
     [
         (["--model", "rlfm"], "Did you mean 'rlfn'"),
+        (["--model", "rlfn_s_x4.srzoo"], "Did you mean 'rlfn_s_x4.sr_zoo'"),
         (["--model", "rlfn", "--scale", "99"], "at most 64, got 99"),
         (["--fit", "wide"], "--fit must be width x height such as 320x180, got 'wide'"),
         (["--fit", "90x90", "--width", "90"], "width and fit contradict each other"),
@@ -182,6 +183,7 @@ def test_list(run):
 
 def test_info_names_paper_weights_and_where_it_is_the_default(run):
     code, out, _ = run("info", "rlfn_s")
+    assert run("info", "rlfn_s_x4.sr_zoo") == (code, out, "")
     assert code == 0
     assert "arXiv:2205.07514" in out
     assert "rlfn_s_x4.sr_zoo" in out

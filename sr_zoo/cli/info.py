@@ -5,21 +5,22 @@ from __future__ import annotations
 import typer
 
 from sr_zoo.api import ModelInfo, model_info
-from sr_zoo.weights.manifest import Entry
+from sr_zoo.weights.manifest import Entry, load_manifest
 
 UPSCALE_SCALES = (2, 3, 4)
 
 
-def command(name: str = typer.Argument(help="A model name; `sr-zoo list` shows them.")) -> None:
+def command(name: str = typer.Argument(help="A model name, or the id of weights.")) -> None:
     """Say what is known of a model: publication, tiling, and every known weight file."""
-    info = model_info(name)
+    models = {entry.id: entry.model for entry in load_manifest().entries}
+    info = model_info(models.get(name, name))
     for label, value in _facts(info):
         typer.echo(f"{label:<11}{value}")
     for entry in info.weights:
         typer.echo(f"{'weights':<11}{_weights(entry)}")
     for kind, meaning in info.budgets.items():
         typer.echo(f"{'budget':<11}{kind}: {meaning}")
-    for line in _default_of(name):
+    for line in _default_of(info.name):
         typer.echo(f"{'upscale':<11}{line}")
 
 

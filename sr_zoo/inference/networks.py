@@ -103,9 +103,9 @@ def locality(network: SRNetwork) -> Locality:
 
 
 def _names_weights(model: str) -> bool:
-    """Whether a string names weights (an id, file, folder or Hub repository) and not a model."""
-    known = (entry.id for entry in load_manifest().entries)
-    return model.startswith("hf-hub:") or model in known or Path(model).exists()
+    """Whether a string means weights (an id, file, folder or Hub repository) and not a model."""
+    path = Path(model)
+    return model.startswith("hf-hub:") or "." in model or len(path.parts) > 1 or path.exists()
 
 
 def _nearest(scales: set[int] | tuple[int, ...], wanted: float) -> int:
