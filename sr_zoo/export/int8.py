@@ -54,7 +54,7 @@ class Quantised:
     int8_psnr: float
 
     def __str__(self) -> str:
-        loss = self.float_psnr - self.int8_psnr
+        loss = round(self.float_psnr - self.int8_psnr, 2) or 0.0  # not minus zero
         return (
             f"int8 loses {loss:.2f} dB: {self.int8_psnr:.2f} dB in place of "
             f"{self.float_psnr:.2f} dB on {self.images} images"
