@@ -193,6 +193,10 @@ def create_model(
     return _place(network, device, dtype)
 
 
+def _ids() -> list[str]:
+    return [entry.id for entry in load_manifest().entries]
+
+
 def _check_pretrained(pretrained: object) -> None:
     if not isinstance(pretrained, bool | str) or pretrained == "":
         raise OptionError(
@@ -211,8 +215,9 @@ def _named(
     """Build a model of the registry, with the weights asked for."""
     if name not in MODELS and (Path(name).suffix or len(Path(name).parts) > 1):
         raise WeightsNotFoundError(
-            f"{name!r} is no model, and there is no such file or folder. sr_zoo.list_models() "
-            "names the models; sr_zoo.load_model takes the id of weights"
+            f"{name!r} is no model, and there is no such file or folder."
+            f"{did_you_mean(name, _ids())} sr_zoo.list_models() names the models; "
+            "sr_zoo.load_model takes the id of weights"
         )
     if pretrained and checkpoint is None and not overrides:
         _have_weights(name, scale, pretrained)
@@ -483,7 +488,7 @@ def load_model(
     path = Path(source) if Path(source).is_file() else locate_saved(source)
     if path is not None:
         return _place(_load_unnamed(path, scale), device, dtype)
-    known = [entry.id for entry in load_manifest().entries]
+    known = _ids()
     if text in known:
         entry = load_manifest().by_id(text)
         if scale not in (None, entry.scale):

@@ -211,8 +211,9 @@ def test_load_model_by_id_and_what_it_says_of_unknown_ones():
     network = sr_zoo.load_model("rlfn_s_x4.sr_zoo")
     assert network.identity.name == "rlfn_s"
     assert not network.training
-    with pytest.raises(errors.WeightsNotFoundError, match=r"Did you mean 'rlfn_s_x4\.sr_zoo'"):
-        sr_zoo.load_model("rlfn_s_x4.srzoo")
+    for build in (sr_zoo.load_model, sr_zoo.create_model):
+        with pytest.raises(errors.WeightsNotFoundError, match=r"Did you mean 'rlfn_s_x4\.sr_zoo'"):
+            build("rlfn_s_x4.srzoo")
 
 
 def test_a_saved_network_comes_back_by_its_folder(tmp_path):

@@ -220,6 +220,8 @@ def test_data_sets_lie_in_the_cache_if_not_elsewhere(tmp_path, monkeypatch):
     monkeypatch.delenv("SR_ZOO_CACHE")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     assert data_folder() == tmp_path / "hub" / "sr_zoo" / "datasets"
+    monkeypatch.setenv("SR_ZOO_DATA", "")  # as if it were not set
+    assert data_folder() == tmp_path / "hub" / "sr_zoo" / "datasets"
     monkeypatch.setenv("SR_ZOO_DATA", str(tmp_path / "mine"))
     assert data_folder() == tmp_path / "mine"
 

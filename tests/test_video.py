@@ -117,6 +117,15 @@ def test_webm_is_written_in_av1(clip, tmp_path):
     assert not list(tmp_path.glob(".sr_zoo*"))
 
 
+def test_an_encoder_that_is_missing_is_told_before_the_first_frame(clip, tmp_path, monkeypatch):
+    monkeypatch.setitem(files.CODECS, "av1", "libnone")
+    with pytest.raises(errors.ImageWriteError, match=r"no encoder of av1 \(libnone\)"):
+        upscale_video(
+            sr_zoo.Upscaler("nearest", 2), clip, tmp_path / "b.mp4", Encoding("av1"), progress=False
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
 def test_a_stopped_run_continues_with_the_next_segment(clip, tmp_path, monkeypatch):
     upscaler = sr_zoo.Upscaler("nearest", 2)
     done = []

@@ -55,8 +55,8 @@ class Benchmark:
 
 def data_folder() -> Path:
     """Return where data sets are kept: SR_ZOO_DATA, or a folder in the cache."""
-    if "SR_ZOO_DATA" in os.environ:
-        return Path(os.environ["SR_ZOO_DATA"]).expanduser()
+    if named := os.environ.get("SR_ZOO_DATA"):
+        return Path(named).expanduser()
     return cache_folder() / "datasets"
 
 

@@ -57,9 +57,10 @@ def join(
                 video.time_base = time_base
                 copies = _copies(original, output)
                 _mux(output, _video(segments, times, video), _others(original, copies))
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, ValueError) as error:
+            reason = getattr(error, "strerror", error)
             raise ImageWriteError(
-                f"{target}: cannot be written ({error.strerror}); .mkv holds every kind of stream"
+                f"{target}: cannot be written ({reason}); .mkv holds every kind of stream"
             ) from error
 
 
@@ -109,7 +110,7 @@ def encoding_for(target: Path, encoding: Encoding) -> Encoding:
     """Return an encoding with the name of a codec that a file's container holds.
 
     Raises:
-        ImageWriteError: The container is unknown, or does not hold the codec.
+        ImageWriteError: The container is unknown, does not hold the codec, or nothing encodes it.
     """
     held = HELD.get(container_of(target), tuple(CODECS))
     codec = held[0] if encoding.codec == "auto" else encoding.codec
@@ -117,6 +118,8 @@ def encoding_for(target: Path, encoding: Encoding) -> Encoding:
         raise ImageWriteError(
             f"{target}: such files hold no {codec}; use codec {' or '.join(held)}, or .mkv"
         )
+    if CODECS[codec] not in import_av().codecs_available:
+        raise ImageWriteError(f"{target}: this PyAV has no encoder of {codec} ({CODECS[codec]})")
     return replace(encoding, codec=codec)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.training.losses import ImageLoss
-from sr_zoo.weights.hub import from_hub
+from sr_zoo.weights.hub import FILE, from_hub
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as VGG was trained
 PREFIX = "features."
@@ -101,12 +101,12 @@ def _locate(network: str, weights: str | None) -> Path:
         return Path(weights)
     repository = f"timm/{network}.tv_in1k"
     try:
-        return from_hub(repository)
+        return from_hub(repository, names=(FILE,))
     except DownloadError as error:
         raise DownloadError(
-            f"A perceptual loss needs the weights of {network} (model.safetensors of "
-            f"https://huggingface.co/{repository}), which cannot be fetched. Fetch the file where "
-            "there is a network, and name it as the loss's argument `weights`"
+            f"A perceptual loss needs the weights of {network} ({FILE} of "
+            f"https://huggingface.co/{repository}): {error} Or name the file as the loss's "
+            "argument `weights`"
         ) from error
 
 

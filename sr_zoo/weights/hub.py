@@ -147,8 +147,15 @@ def locate_saved(source: str | Path) -> Path | None:
     raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
 
 
-def from_hub(repo: str, revision: str | None = None) -> Path:
+def from_hub(
+    repo: str, revision: str | None = None, names: tuple[str, ...] = (FILE, FOREIGN)
+) -> Path:
     """Return a repository's weight file, from the cache where there is no network.
+
+    Args:
+        repo: ``"owner/name"``.
+        revision: Branch, tag or commit; None for the main one.
+        names: Files to look for, the first that is there counts.
 
     Raises:
         WeightsNotFoundError: The repository holds none.
@@ -160,7 +167,7 @@ def from_hub(repo: str, revision: str | None = None) -> Path:
 
     variable = offline()
     unreachable = f"{variable} is set" if variable else obstacle(endpoint())
-    for name in (FILE, FOREIGN):
+    for name in names:
         try:
             path = hf_hub_download(
                 repo,
@@ -187,7 +194,7 @@ def from_hub(repo: str, revision: str | None = None) -> Path:
     if unreachable:
         way_out = "Load it once where there is a network, or name a mirror in HF_ENDPOINT"
         raise _missing(repo, f"{unreachable}. {way_out}")
-    raise WeightsNotFoundError(f"{repo} holds neither {FILE} nor {FOREIGN}.")
+    raise WeightsNotFoundError(f"{repo} holds no {' and no '.join(names)}.")
 
 
 def _missing(repo: str, reason: str) -> DownloadError:
