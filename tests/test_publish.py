@@ -123,7 +123,7 @@ def test_who_may_not_write_is_told_so(hub, monkeypatch):
 
 def test_a_repository_without_weights_is_named(hub):
     hub.repos["someone/empty"], hub.commits["someone/empty"] = {"a.txt": b"a"}, "1" * 40
-    with pytest.raises(WeightsNotFoundError, match=r"neither model\.safetensors nor pytorch"):
+    with pytest.raises(WeightsNotFoundError, match=r"no model\.safetensors or pytorch_model\.bin"):
         sr_zoo.load_model("hf-hub:someone/empty")
 
 

@@ -194,7 +194,7 @@ def from_hub(
     if unreachable:
         way_out = "Load it once where there is a network, or name a mirror in HF_ENDPOINT"
         raise _missing(repo, f"{unreachable}. {way_out}")
-    raise WeightsNotFoundError(f"{repo} holds no {' and no '.join(names)}.")
+    raise WeightsNotFoundError(f"{repo} holds no {' or '.join(names)}.")
 
 
 def _missing(repo: str, reason: str) -> DownloadError:
