@@ -13,7 +13,7 @@ from sr_zoo.blocks import ESA
 from sr_zoo.cli import main
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import export_model, exporting, ncnn, onnx
-from sr_zoo.export.channel_sums import sum_by_convolution
+from sr_zoo.export.bfloat16 import sum_by_convolution
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
 from sr_zoo.export.program import Source, capture, trace_of

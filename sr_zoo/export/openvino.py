@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sr_zoo.errors import ExportError
 from sr_zoo.export import onnx
-from sr_zoo.export.channel_sums import sum_by_convolution
+from sr_zoo.export.bfloat16 import sum_by_convolution
 from sr_zoo.export.facts import PREFIX, Facts, read_facts
 from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened, package

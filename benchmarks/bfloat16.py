@@ -1,10 +1,10 @@
 """What sums over channels by convolutions save in OpenVINO's bfloat16, and cost in float32.
 
 A network is compiled for one size as it is exported, and with its means and norms over channels
-replaced (`sr_zoo.export.channel_sums`); both take turns. Weights are random, which costs the same
+replaced (`sr_zoo.export.bfloat16`); both take turns. Weights are random, which costs the same
 time. To be run where the processor multiplies bfloat16 itself. Prints a table of
 docs/benchmarks.md:
-``python benchmarks/channel_sums.py MODEL... > docs/measured/channel_sums.md``
+``python benchmarks/bfloat16.py MODEL... > docs/measured/bfloat16.md``
 """
 
 import sys
@@ -19,7 +19,7 @@ from torch import Tensor
 import sr_zoo
 from sr_zoo.evaluation.speed import Contender, machine_line, race
 from sr_zoo.export import export_model
-from sr_zoo.export.channel_sums import sum_by_convolution
+from sr_zoo.export.bfloat16 import sum_by_convolution
 from sr_zoo.export.openvino import HINTS
 
 SCALE = 4

@@ -18,7 +18,7 @@ def sum_by_convolution(model: Any) -> int:
 
     A convolution by ones multiplies in bfloat16 and adds in float32, as the processor does it by
     itself; the reductions that it takes the place of convert every value first. In float32 nothing
-    is gained: `benchmarks/channel_sums.py`.
+    is gained: `benchmarks/bfloat16.py`.
 
     Args:
         model: An `openvino.Model`, changed in place.
