@@ -3,6 +3,7 @@
 import sys
 from importlib import import_module
 
+import numpy as np
 import pytest
 import torch
 from shared_data import shared
@@ -13,7 +14,7 @@ from sr_zoo.blocks import ESA
 from sr_zoo.cli import main
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.export import export_model, exporting, ncnn, onnx
-from sr_zoo.export.bfloat16 import sum_by_convolution
+from sr_zoo.export.bfloat16 import approximate_erf, sum_by_convolution
 from sr_zoo.export.exporting import FORMATS, SIZES, compare, open_exported
 from sr_zoo.export.facts import Facts, facts_of
 from sr_zoo.export.program import Source, capture, trace_of
@@ -65,6 +66,20 @@ def test_openvino_sums_channels_by_convolutions_to_the_same_numbers(tmp_path):
         expected = network(image)
     output = torch.from_numpy(compiled(image.numpy())[0])
     torch.testing.assert_close(output, expected, atol=1e-4, rtol=0)
+
+
+def test_openvino_approximates_gelu_to_what_bfloat16_can_tell_apart():
+    openvino = pytest.importorskip("openvino")
+    ops = openvino.opset13
+    given = ops.parameter([4001], np.float32)
+    model = openvino.Model([ops.erf(given)], [given], "erf")
+    assert approximate_erf(model) == 1
+    assert approximate_erf(model) == 0
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    x = torch.linspace(-100, 100, 4001)
+    erf = torch.from_numpy(compiled((x / 2**0.5).numpy())[0])
+    gelu = x / 2 * (1 + erf)
+    torch.testing.assert_close(gelu, torch.nn.functional.gelu(x), atol=6e-4, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", QUICK)

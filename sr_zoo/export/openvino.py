@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from sr_zoo.errors import ExportError
-from sr_zoo.export import onnx
-from sr_zoo.export.bfloat16 import sum_by_convolution
+from sr_zoo.export import bfloat16, onnx
 from sr_zoo.export.facts import PREFIX, Facts, read_facts
 from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened, package
@@ -130,7 +129,7 @@ class Program:
     def _read(self) -> Any:
         model = self._core.read_model(self._path)
         if self._lower:
-            sum_by_convolution(model)
+            bfloat16.rewrite(model)
         return model
 
     def _run(self, compiled: Any, images: Tensor) -> Tensor:
