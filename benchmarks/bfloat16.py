@@ -26,7 +26,7 @@ SCALE = 4
 SIZE = (320, 180)
 ROUNDS = 9
 REWRITTEN = {
-    "as exported": lambda program: None,
+    "as exported": lambda _: None,
     "sums by convolutions": sum_by_convolution,
     "erf by a polynomial": approximate_erf,
     "both": rewrite,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sr_zoo.errors import (
-    DeviceError,
     ModelArgumentError,
     OptionError,
     ScaleNotAvailableError,
@@ -21,7 +20,7 @@ from sr_zoo.errors import (
     did_you_mean,
 )
 from sr_zoo.registry import MODELS, family_of, spec_of
-from sr_zoo.weights.manifest import Entry, load_manifest
+from sr_zoo.weights.manifest import ON_HUB, Entry, load_manifest
 
 if TYPE_CHECKING:
     import torch
@@ -181,7 +180,8 @@ def create_model(
     """
     name = str(name)
     _check_pretrained(pretrained)
-    if name not in MODELS and (name.startswith("hf-hub:") or Path(name).exists()):
+    if means_weights(name):
+        _check_exists(name)
         _check_only_source(name, pretrained, checkpoint, overrides)
         network = load_model(name)
     else:
@@ -190,11 +190,34 @@ def create_model(
         from sr_zoo.fusion import fuse as fused_form
 
         network = fused_form(network)
-    return _place(network, device, dtype)
+    from sr_zoo.devices import place
+
+    return place(network, device, dtype)
+
+
+def means_weights(name: str) -> bool:
+    """Whether a name stands for weights (an id, file, folder or Hub repository), not for a model.
+
+    Whether there are such weights is another question.
+    """
+    if name in MODELS:
+        return False
+    path = Path(name)
+    return name.startswith(ON_HUB) or "." in name or len(path.parts) > 1 or path.exists()
 
 
 def _ids() -> list[str]:
     return [entry.id for entry in load_manifest().entries]
+
+
+def _check_exists(name: str) -> None:
+    """Raise if a file or folder is named, and there is none."""
+    if not (name.startswith(ON_HUB) or Path(name).exists()):
+        raise WeightsNotFoundError(
+            f"{name!r} is no model, and there is no such file or folder."
+            f"{did_you_mean(name, _ids())} sr_zoo.list_models() names the models; "
+            "sr_zoo.load_model takes the id of weights"
+        )
 
 
 def _check_pretrained(pretrained: object) -> None:
@@ -213,12 +236,6 @@ def _named(
     overrides: dict[str, Any],
 ) -> SRNetwork:
     """Build a model of the registry, with the weights asked for."""
-    if name not in MODELS and (Path(name).suffix or len(Path(name).parts) > 1):
-        raise WeightsNotFoundError(
-            f"{name!r} is no model, and there is no such file or folder."
-            f"{did_you_mean(name, _ids())} sr_zoo.list_models() names the models; "
-            "sr_zoo.load_model takes the id of weights"
-        )
     if pretrained and checkpoint is None and not overrides:
         _have_weights(name, scale, pretrained)
     if pretrained or checkpoint is not None:
@@ -376,57 +393,6 @@ def _same_shapes(network: SRNetwork, name: str, scale: int) -> bool:
     return {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
-def _place(
-    network: SRNetwork, device: str | torch.device | None, dtype: torch.dtype | None
-) -> SRNetwork:
-    import torch
-
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise OptionError(
-            f"dtype={dtype!r} is no type for weights; it is a floating-point type such as "
-            "torch.bfloat16, or None for float32"
-        )
-    return network.to(device=None if device is None else pick_device(device), dtype=dtype)
-
-
-def pick_device(device: str | torch.device) -> torch.device:
-    """Return the device to compute on; ``"auto"`` is CUDA where present, else the CPU.
-
-    Raises:
-        DeviceError: There is no such device here.
-    """
-    import torch
-
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise DeviceError(f"Unknown device {device!r}; use auto, cpu, cuda or cuda:0") from None
-    present = torch.cuda.device_count() if chosen.type == "cuda" else 1
-    if chosen.type == "cuda" and (chosen.index or 0) >= present:
-        has = f"{present} CUDA devices" if present else "no CUDA device"
-        raise DeviceError(f"Device {device!r} asked for, but torch finds {has}; use device='cpu'")
-    if chosen.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError(f"Device {device!r} asked for, but torch finds no MPS; use device='cpu'")
-    if chosen.type not in ("cuda", "mps"):
-        _try(chosen)
-    return chosen
-
-
-def _try(device: torch.device) -> None:
-    """Find out whether a device of the many that torch has names for can be used."""
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, ImportError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DeviceError(
-            f"Device '{device}' cannot be used here ({reason}); use device='cpu'"
-        ) from error
-
-
 def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:
     """Build the network that a file's tensors belong to, and load them."""
     from sr_zoo.fusion import fuse
@@ -483,11 +449,12 @@ def load_model(
         OptionError: `dtype` is no floating-point type.
     """
     text = str(source)
+    from sr_zoo.devices import place
     from sr_zoo.weights.hub import locate_saved
 
     path = Path(source) if Path(source).is_file() else locate_saved(source)
     if path is not None:
-        return _place(_load_unnamed(path, scale), device, dtype)
+        return place(_load_unnamed(path, scale), device, dtype)
     known = _ids()
     if text in known:
         entry = load_manifest().by_id(text)

@@ -120,10 +120,11 @@ class SRNetwork(nn.Module):
             UploadError: The Hub is out of reach, or refuses.
         """
         from sr_zoo.weights.card import Facts
-        from sr_zoo.weights.hub import PREFIX, push_to_hub
+        from sr_zoo.weights.hub import push_to_hub
+        from sr_zoo.weights.manifest import ON_HUB
 
         facts = Facts(license, trained_on, metrics or {})
-        return f"{PREFIX}{repo}@{push_to_hub(self, repo, facts, private=private)}"
+        return f"{ON_HUB}{repo}@{push_to_hub(self, repo, facts, private=private)}"
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from sr_zoo.api import create_model, load_model, pick_device
+from sr_zoo.api import create_model, load_model
+from sr_zoo.devices import pick_device
 from sr_zoo.errors import OptionError, SRZooError, WeightsNotFoundError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS
 from sr_zoo.weights.cache import is_here
-from sr_zoo.weights.manifest import Entry, load_manifest
+from sr_zoo.weights.manifest import ON_HUB, Entry, load_manifest
 
 DEFAULT_SCALE = 4
 
@@ -131,7 +132,7 @@ def _from_file(model: str, path: Path, scale: int) -> Candidate:
 def _other(name: str) -> Candidate:
     entries = {entry.id: entry for entry in load_manifest().entries}
     entry = entries.get(name)
-    label = name if entry or name.startswith("hf-hub:") else Path(name).stem
+    label = name if entry or name.startswith(ON_HUB) else Path(name).stem
     return Candidate(label, load_model(name), entry)
 
 

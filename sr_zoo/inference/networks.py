@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_zoo.api import built_as_registered, create_model, load_model
+from sr_zoo.api import built_as_registered, create_model, load_model, means_weights
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import MODELS, spec_of
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
 DEFAULT_SCALE = 4
@@ -45,7 +45,7 @@ def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> S
     if model is None:
         entry = default_weights(wanted)
         return create_model(entry.model, entry.scale, pretrained=entry.tag)
-    if isinstance(model, str) and (model in MODELS or not _names_weights(model)):
+    if isinstance(model, str) and not means_weights(model):
         return create_model(model, _nearest(spec_of(model).variants[model].scales, wanted))
     return load_model(model)
 
@@ -100,12 +100,6 @@ def locality(network: SRNetwork) -> Locality:
         wraps=spec.wraps,
         passes=spec.exact_passes,
     )
-
-
-def _names_weights(model: str) -> bool:
-    """Whether a string means weights (an id, file, folder or Hub repository) and not a model."""
-    path = Path(model)
-    return model.startswith("hf-hub:") or "." in model or len(path.parts) > 1 or path.exists()
 
 
 def _nearest(scales: set[int] | tuple[int, ...], wanted: float) -> int:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_zoo.api import pick_device
+from sr_zoo.devices import pick_device
 from sr_zoo.dynamic import Budget, DynamicNetwork
 from sr_zoo.errors import ImageFormatError, OptionError
 from sr_zoo.evaluation.resize import imresize

@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from sr_zoo.api import load_model, pick_device
+from sr_zoo.api import load_model
+from sr_zoo.devices import pick_device
 from sr_zoo.training.distributed import joined
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe

@@ -24,8 +24,8 @@ from sr_zoo.weights.cache import hub_cache, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
+from sr_zoo.weights.manifest import ON_HUB
 
-PREFIX = "hf-hub:"
 FILE = "model.safetensors"
 FOREIGN = "pytorch_model.bin"  # what older repositories of other libraries have in its place
 
@@ -97,7 +97,7 @@ def push_to_hub(network: SRNetwork, repo: str, facts: Facts, *, private: bool = 
             f"{repo} could not be uploaded: {problem}. HF_ENDPOINT names another Hub."
         )
     with TemporaryDirectory() as folder:
-        save_pretrained(network, folder, facts, source=f"{PREFIX}{repo}")
+        save_pretrained(network, folder, facts, source=f"{ON_HUB}{repo}")
         try:
             api = HfApi(endpoint=endpoint())
             api.create_repo(repo, exist_ok=True, private=private)
@@ -135,8 +135,8 @@ def locate_saved(source: str | Path) -> Path | None:
         WeightsIntegrityError: The file in the cache is damaged.
     """
     text = str(source)
-    if text.startswith(PREFIX):
-        repo, _, revision = text.removeprefix(PREFIX).partition("@")
+    if text.startswith(ON_HUB):
+        repo, _, revision = text.removeprefix(ON_HUB).partition("@")
         return from_hub(repo, revision or None)
     folder = Path(source)
     if not folder.is_dir():

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from sr_zoo.errors import SRZooError, WeightsNotFoundError, did_you_mean
 
 FILE_NAME = "weights_manifest.json"
+ON_HUB = "hf-hub:"  # begins the name of a repository whose weights no entry describes
 RANKED_ON = "Set5"  # the data set that orders bundled weights
 
 Score: TypeAlias = Mapping[str, float]
