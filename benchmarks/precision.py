@@ -1,9 +1,9 @@
 """What lower precision costs each network at each scale, on real weights and a data set's images.
 
 Compares the luminance PSNR against the originals, and the output against that of float32, in every
-runtime that computes in the type, and keeps the worst. Writes the table that
-`Upscaler(dtype="auto")` goes by, keeping what it holds of others. To be run where the
-processor multiplies bfloat16 itself; elsewhere OpenVINO computes in float32 instead:
+runtime that computes in the type, by programs for any size and for one, and keeps the worst. Writes
+the table that `Upscaler(dtype="auto")` goes by, keeping what it holds of others. To be run where
+the processor multiplies bfloat16 itself; elsewhere OpenVINO computes in float32 instead:
 ``python benchmarks/precision.py DATA MODEL... [--scale N]``
 
 DATA is the folder of Set14; MODEL and scale are what `sr-zoo eval` takes: ``seemore_t``,
@@ -14,19 +14,25 @@ import json
 import math
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from sr_zoo import Upscaler
 from sr_zoo.errors import ExportError
 from sr_zoo.evaluation.candidates import find_candidates
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
+from sr_zoo.evaluation.speed import Contender, contender
+from sr_zoo.fusion import fuse
 from sr_zoo.inference.runtimes.precision import MEASURED
 from sr_zoo.network import SRNetwork
+
+Way: TypeAlias = tuple[str, str, str]  # type, runtime, sizes that it is for
 
 WAYS = {"bfloat16": ("torch", "openvino"), "float16": ("torch",)}
 
@@ -44,28 +50,30 @@ def agreement(a: Tensor, b: Tensor) -> float:
 
 def losses(network: SRNetwork, folder: Path) -> dict[str, dict[str, float]]:
     """Measure what each type costs a network."""
-    exact = Upscaler(network, dtype="float32", runtime="torch", tile=None)
-    ways: dict[tuple[str, str], Upscaler] = {}
+    network = fuse(network)
+    exact = contender(network, dtype="float32")
+    sides: list[Contender] = []
     for dtype, runtimes in WAYS.items():
         for runtime in runtimes:
             try:
-                ways[dtype, runtime] = Upscaler(network, dtype=dtype, runtime=runtime, tile=None)
+                sides.append(contender(network, runtime, dtype))
             except ExportError as error:  # what does not run loses nothing
                 print(error, file=sys.stderr)
     base: list[float] = []
-    scores: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
-    worst = dict.fromkeys(ways, math.inf)
+    scores: defaultdict[Way, list[float]] = defaultdict(list)
+    worst: defaultdict[Way, float] = defaultdict(lambda: math.inf)
     for sample in open_folder(folder, network.scale).samples:
         lr, hr = sample.read()
-        reference = exact.tensor(tensor_of(lr))
+        image = tensor_of(lr)
+        reference = exact.run(image)
         base.append(score(reference, hr, network.scale))
-        for way, upscaler in ways.items():
-            output = upscaler.tensor(tensor_of(lr))
-            scores[way].append(score(output, hr, network.scale))
-            worst[way] = min(worst[way], agreement(output, reference))
+        for side in sides:
+            for way, output in outputs(side, image):
+                scores[way].append(score(output, hr, network.scale))
+                worst[way] = min(worst[way], agreement(output, reference))
     changes = {way: abs(fmean(found) - fmean(base)) for way, found in scores.items()}
-    for way in ways:
-        print(*way, f"{changes[way]:.4f} {worst[way]:.1f}", file=sys.stderr)
+    for way, change in changes.items():
+        print(*way, f"{change:.4f} {worst[way]:.1f}", file=sys.stderr)
     return {
         dtype: {
             "change": round(max(change for way, change in changes.items() if way[0] == dtype), 4),
@@ -73,6 +81,14 @@ def losses(network: SRNetwork, folder: Path) -> dict[str, dict[str, float]]:
         }
         for dtype in WAYS
     }
+
+
+def outputs(side: Contender, image: Tensor) -> Iterator[tuple[Way, Tensor]]:
+    """Yield what comes out, of programs for any size and for this one where they differ."""
+    yield (side.dtype, side.runtime, "any size"), side.run(image)
+    if side.runtime == "openvino" and side.settle is not None:
+        side.settle(image)
+        yield (side.dtype, side.runtime, "for this size"), side.run(image)
 
 
 def score(output: Tensor, original: object, scale: int) -> float:
@@ -94,7 +110,8 @@ def main() -> None:
     for candidate in candidates:
         network = candidate.network
         table = json.loads(MEASURED.read_text())
-        found = losses(network, given.data)
+        with torch.inference_mode():
+            found = losses(network, given.data)
         table.setdefault(network.identity.name, {})[str(network.scale)] = found
         MEASURED.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
         print(network.identity.name, network.scale, found, flush=True)

@@ -114,8 +114,7 @@ class Program:
 
     def _settle(self, shape: tuple[int, ...]) -> None:
         try:
-            model = self._read()
-            model.reshape(list(shape))
+            model = self._read(shape)
             # not kept on disk, where one program for each size would pile up
             settings = {**self._settings, "CACHE_DIR": ""}
             compiled = self._core.compile_model(model, "CPU", settings)
@@ -126,8 +125,10 @@ class Program:
         self._for_one, self._request, self._shape = compiled, request, shape
         self._spent.clear()
 
-    def _read(self) -> Any:
+    def _read(self, shape: tuple[int, ...] | None = None) -> Any:
         model = self._core.read_model(self._path)
+        if shape is not None:
+            model.reshape(list(shape))
         if self._lower:
             bfloat16.rewrite(model)
         return model
