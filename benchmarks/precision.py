@@ -65,7 +65,7 @@ def losses(network: SRNetwork, folder: Path) -> dict[str, dict[str, float]]:
     for sample in open_folder(folder, network.scale).samples:
         lr, hr = sample.read()
         image = tensor_of(lr)
-        reference = exact.run(image)
+        reference = exact.run(image).clamp(0, 1)
         base.append(score(reference, hr, network.scale))
         for side in sides:
             for way, output in outputs(side, image):
@@ -85,10 +85,10 @@ def losses(network: SRNetwork, folder: Path) -> dict[str, dict[str, float]]:
 
 def outputs(side: Contender, image: Tensor) -> Iterator[tuple[Way, Tensor]]:
     """Yield what comes out, of programs for any size and for this one where they differ."""
-    yield (side.dtype, side.runtime, "any size"), side.run(image)
+    yield (side.dtype, side.runtime, "any size"), side.run(image).clamp(0, 1)
     if side.runtime == "openvino" and side.settle is not None:
         side.settle(image)
-        yield (side.dtype, side.runtime, "for this size"), side.run(image)
+        yield (side.dtype, side.runtime, "for this size"), side.run(image).clamp(0, 1)
 
 
 def score(output: Tensor, original: object, scale: int) -> float:

@@ -17,6 +17,18 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     return torch.unflatten(x, -1, (num_heads, -1)).transpose(-3, -2)
 
 
+def check_halves(num_heads: int) -> None:
+    """Check that half of the heads can have windows of one shape, half of another.
+
+    Raises:
+        ValueError: There is an odd number of heads.
+    """
+    if num_heads % 2:
+        raise ValueError(
+            f"num_heads must be even, half of them for each shape of windows; got {num_heads}"
+        )
+
+
 def join_heads(x: Tensor) -> Tensor:
     """(..., heads, tokens, C / heads) to (..., tokens, C)."""
     return x.transpose(-3, -2).flatten(-2)

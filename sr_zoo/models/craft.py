@@ -40,6 +40,7 @@ from sr_zoo.blocks import (
     attend_channels,
     channels_first,
     channels_last,
+    check_halves,
     crop,
     join_heads,
     merge,
@@ -184,10 +185,7 @@ class CRAFT(SRNetwork):
         num_heads: int = 6,
     ) -> None:
         super().__init__(scale)
-        if num_heads % 2:
-            raise ValueError(
-                f"num_heads must be even, half of them for each shape of windows; got {num_heads}"
-            )
+        check_halves(num_heads)
         self.mean_shift = MeanShift()
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.body = nn.Sequential(

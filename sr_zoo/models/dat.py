@@ -42,6 +42,7 @@ from sr_zoo.blocks import (
     bottleneck_conv,
     channels_first,
     channels_last,
+    check_halves,
     conv3x3,
     crop,
     global_mean,
@@ -223,10 +224,7 @@ class DualNetwork(SRNetwork):
         bias: Callable[[tuple[int, int]], nn.Module],
     ) -> None:
         super().__init__(scale)
-        if num_heads % 2:
-            raise ValueError(
-                f"num_heads must be even, half of them for each shape of windows; got {num_heads}"
-            )
+        check_halves(num_heads)
 
         def block(group: int, index: int) -> TransformerLayer:
             if index % 2:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.training.losses import ImageLoss
+from sr_zoo.weights.checkpoint import read_checkpoint
 from sr_zoo.weights.hub import FILE, from_hub
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, as VGG was trained
@@ -26,7 +26,7 @@ class VGGFeatures(nn.Module):
         layers: ``conv5_4`` is the fourth convolution after the fourth pool, ``relu5_4`` its
             activation.
         network: Name of a VGG without batch normalisation in timm.
-        weights: Its weights as a safetensors file; None to fetch ``timm/NETWORK.tv_in1k``.
+        weights: Its weights, a file of timm or torchvision; None to fetch ``timm/NETWORK.tv_in1k``.
     """
 
     mean: Tensor
@@ -47,11 +47,12 @@ class VGGFeatures(nn.Module):
                 )
         self.taken = {names.index(layer): layer for layer in layers}
         self.layers = nn.Sequential(*list(features.children())[: max(self.taken) + 1])
-        tensors = load_file(_locate(network, weights))
+        file = _locate(network, weights)
+        tensors = read_checkpoint(file).tensors
         own = self.layers.state_dict().keys()
         state = {name: tensors[PREFIX + name] for name in own if PREFIX + name in tensors}
         if state.keys() != own:
-            raise OptionError(f"{weights} holds no weights of {network}")
+            raise OptionError(f"{file} holds no weights of {network}")
         self.layers.load_state_dict(state, assign=True)
         for module in self.layers:
             if isinstance(module, nn.ReLU):
@@ -101,7 +102,7 @@ def _locate(network: str, weights: str | None) -> Path:
         return Path(weights)
     repository = f"timm/{network}.tv_in1k"
     try:
-        return from_hub(repository, names=(FILE,))
+        return from_hub(repository)
     except DownloadError as error:
         raise DownloadError(
             f"A perceptual loss needs the weights of {network} ({FILE} of "

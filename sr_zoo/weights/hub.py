@@ -27,7 +27,7 @@ from sr_zoo.weights.fetch import endpoint
 from sr_zoo.weights.manifest import ON_HUB
 
 FILE = "model.safetensors"
-FOREIGN = "pytorch_model.bin"  # what older repositories of other libraries have in its place
+FILES = (FILE, "pytorch_model.bin")  # the second is what older repositories of others have
 
 
 def save_pretrained(
@@ -141,21 +141,18 @@ def locate_saved(source: str | Path) -> Path | None:
     folder = Path(source)
     if not folder.is_dir():
         return None
-    for name in (FILE, FOREIGN):
+    for name in FILES:
         if (folder / name).is_file():
             return folder / name
     raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
 
 
-def from_hub(
-    repo: str, revision: str | None = None, names: tuple[str, ...] = (FILE, FOREIGN)
-) -> Path:
+def from_hub(repo: str, revision: str | None = None) -> Path:
     """Return a repository's weight file, from the cache where there is no network.
 
     Args:
         repo: ``"owner/name"``.
         revision: Branch, tag or commit; None for the main one.
-        names: Files to look for, the first that is there counts.
 
     Raises:
         WeightsNotFoundError: The repository holds none.
@@ -167,7 +164,7 @@ def from_hub(
 
     variable = offline()
     unreachable = f"{variable} is set" if variable else obstacle(endpoint())
-    for name in names:
+    for name in FILES:
         try:
             path = hf_hub_download(
                 repo,
@@ -194,7 +191,7 @@ def from_hub(
     if unreachable:
         way_out = "Load it once where there is a network, or name a mirror in HF_ENDPOINT"
         raise _missing(repo, f"{unreachable}. {way_out}")
-    raise WeightsNotFoundError(f"{repo} holds no {' or '.join(names)}.")
+    raise WeightsNotFoundError(f"{repo} holds no {' or '.join(FILES)}.")
 
 
 def _missing(repo: str, reason: str) -> DownloadError:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.evaluation import imresize, ssim_rgb
@@ -118,7 +118,7 @@ def vgg(tmp_path_factory):
     return SimpleNamespace(file=str(file), network=own.eval())
 
 
-def test_perceptual_features_are_timms(vgg, noise):
+def test_perceptual_features_are_timms(vgg, noise, tmp_path):
     output, target = noise(1, 3, 32, 32), noise(1, 3, 32, 32, seed=1)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -133,6 +133,9 @@ def test_perceptual_features_are_timms(vgg, noise):
     expected = 0.5 * float(np.square((grams[0] - grams[1]) / (channels * places)).mean())
     assert float(Texture(**options)(output, target)) == pytest.approx(expected, rel=1e-4)
     assert content.state_dict() == {}
+    torch.save(load_file(vgg.file), file := tmp_path / "vgg11.pth")  # as torchvision's are
+    same = Content(**{**options, "weights": str(file)})
+    assert torch.equal(same(output, target), content(output, target))
 
 
 def test_gram_matrix_by_hand():
