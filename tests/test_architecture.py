@@ -26,7 +26,8 @@ ALLOWED = {
     "registry": {"errors", "spec"},
     "blocks": {"errors"},
     "dynamic": {"errors", "network"},
-    "models": {"blocks", "dynamic", "errors", "network", "spec"},
+    "swin_network": {"blocks", "network"},
+    "models": {"blocks", "dynamic", "errors", "network", "spec", "swin_network"},
     "imaging": {"atomic", "errors"},
     "fusion": {"blocks", "errors", "network"},
 }

@@ -32,7 +32,6 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     DynamicPositionBias,
-    MeanShift,
     NarrowingUpsampler,
     PixelShuffleUpsampler,
     ResidualSwinGroup,
@@ -46,14 +45,13 @@ from sr_zoo.blocks import (
     conv3x3,
     crop,
     global_mean,
-    init_linear,
     merge,
     next_multiple,
     partition,
     shift_mask,
 )
-from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
+from sr_zoo.swin_network import SwinNetwork
 
 # half of the features is seen through wide windows, the other half through tall ones
 WINDOWS = ((8, 32), (32, 8))
@@ -197,8 +195,8 @@ def dual_block(channels: int, hidden: int, attention: AggregatingAttention) -> T
     )
 
 
-class DualNetwork(SRNetwork):
-    """Groups of dual aggregation under one skip, without what makes pixels of features.
+class DualNetwork(SwinNetwork):
+    """Groups of dual aggregation, without what makes pixels of features.
 
     Args:
         scale: Upscaling factor.
@@ -211,7 +209,6 @@ class DualNetwork(SRNetwork):
     """
 
     least_batch = 2  # one number per image and channel is normalised over the batch
-    upsampler: nn.Module
 
     def __init__(
         self,
@@ -223,7 +220,6 @@ class DualNetwork(SRNetwork):
         conv: Callable[[int, int], nn.Module],
         bias: Callable[[tuple[int, int]], nn.Module],
     ) -> None:
-        super().__init__(scale)
         check_halves(num_heads)
 
         def block(group: int, index: int) -> TransformerLayer:
@@ -238,31 +234,21 @@ class DualNetwork(SRNetwork):
             )
             return dual_block(channels, expansion * channels, attention)
 
-        self.mean_shift = MeanShift()
-        self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.norm_in = nn.LayerNorm(channels)
-        self.body = nn.ModuleList(
+        groups = (
             ResidualSwinGroup(
                 [block(group, index) for index in range(depth)], conv(channels, channels)
             )
             for group, depth in enumerate(depths)
         )
-        self.norm_out = nn.LayerNorm(channels)
-        self.body_out = conv(channels, channels)
-        self.apply(init_linear)
+        super().__init__(scale, channels, groups, conv)
 
-    def forward(self, x: Tensor) -> Tensor:
-        shallow = self.head(self.mean_shift(x))
-        deep = self.norm_in(channels_last(shallow))
-        size = [next_multiple(side, MULTIPLE) for side in deep.shape[1:3]]
-        masks = [
-            shift_mask(deep.new_empty(1, *size, 1), window, shift)
+    def masks(self, x: Tensor) -> list[Tensor]:
+        # windows are padded where they are cut
+        size = [next_multiple(side, MULTIPLE) for side in x.shape[1:3]]
+        return [
+            shift_mask(x.new_empty(1, *size, 1), window, shift)
             for window, shift in zip(WINDOWS, SHIFTS, strict=True)
         ]
-        for group in self.body:
-            deep = group(deep, *masks)
-        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
-        return self.mean_shift.restore(self.upsampler(deep))
 
 
 class DATLight(DualNetwork):

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import (
-    MeanShift,
     NarrowingUpsampler,
     PixelShuffleUpsampler,
     RelativePositionBias,
@@ -32,17 +31,13 @@ from sr_zoo.blocks import (
     ResidualSwinGroup,
     SwinBlock,
     attend,
-    channels_first,
-    channels_last,
-    crop,
-    init_linear,
+    conv3x3,
     join_heads,
-    pad_to_multiple,
     shift_mask,
     split_heads,
 )
-from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
+from sr_zoo.swin_network import SwinNetwork
 
 WINDOW_LIGHT = 16
 WINDOW = 22  # that of the released weights; the paper has 24
@@ -84,7 +79,7 @@ class PermutedAttention(nn.Module):
         return self.project(join_heads(attended))
 
 
-class PermutedNetwork(SRNetwork):
+class PermutedNetwork(SwinNetwork):
     """SwinIR's trunk with permuted attention, without what makes pixels of features.
 
     Args:
@@ -96,8 +91,6 @@ class PermutedNetwork(SRNetwork):
         window_size: Side of the windows; even.
     """
 
-    upsampler: nn.Module
-
     def __init__(
         self,
         scale: int,
@@ -107,37 +100,24 @@ class PermutedNetwork(SRNetwork):
         expansion: int,
         window_size: int,
     ) -> None:
-        super().__init__(scale)
-        self.window_size = window_size
-        self.window, self.shift = (window_size, window_size), (window_size // 2, window_size // 2)
+        window, shift = (window_size, window_size), (window_size // 2, window_size // 2)
 
         def block(index: int) -> SwinBlock:
             attention = PermutedAttention(channels, num_heads, window_size)
             ffn = ResidualDepthwiseFFN(channels, expansion * channels, kernel_size=5)
-            shift = self.shift if index % 2 else (0, 0)
-            return SwinBlock(channels, attention, ffn, window=self.window, shift=shift)
+            return SwinBlock(
+                channels, attention, ffn, window=window, shift=shift if index % 2 else (0, 0)
+            )
 
-        self.mean_shift = MeanShift()
-        self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.norm_in = nn.LayerNorm(channels)
-        self.body = nn.ModuleList(
-            ResidualSwinGroup(map(block, range(depth)), nn.Conv2d(channels, channels, 3, padding=1))
+        groups = (
+            ResidualSwinGroup(map(block, range(depth)), conv3x3(channels, channels))
             for depth in depths
         )
-        self.norm_out = nn.LayerNorm(channels)
-        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
-        self.apply(init_linear)
+        super().__init__(scale, channels, groups, conv3x3, multiple=window_size)
+        self.window, self.shift = window, shift
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_multiple(x, self.window_size)))
-        deep = self.norm_in(channels_last(shallow))
-        mask = shift_mask(deep, self.window, self.shift, key_stride=STRIDE)
-        for group in self.body:
-            deep = group(deep, mask)
-        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
-        out = self.mean_shift.restore(self.upsampler(deep))
-        return crop(out, self.scale * height, self.scale * width)
+    def masks(self, x: Tensor) -> list[Tensor]:
+        return [shift_mask(x, self.window, self.shift, key_stride=STRIDE)]
 
 
 class SRFormerLight(PermutedNetwork):

@@ -29,26 +29,22 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     MLP,
-    MeanShift,
     PixelShuffleUpsampler,
     ResidualSwinGroup,
     SwinBlock,
     attend_by_cosine,
-    channels_first,
-    channels_last,
+    conv3x3,
     cosine_scale,
-    crop,
-    init_linear,
     join_heads,
-    pad_to_multiple,
     relative_position_index,
     shift_mask,
     split_heads,
 )
-from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
+from sr_zoo.swin_network import SwinNetwork
 
-WINDOW = 8
+SIDE = 8  # of windows
+WINDOW, SHIFT = (SIDE, SIDE), (SIDE // 2, SIDE // 2)
 LARGEST_BIAS = 16.0
 BIAS_HIDDEN = 512
 
@@ -91,7 +87,7 @@ class CosineWindowAttention(nn.Module):
         self.query_bias = nn.Parameter(torch.zeros(channels))
         self.value_bias = nn.Parameter(torch.zeros(channels))
         self.log_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10.0)))
-        self.bias = ContinuousPositionBias(WINDOW, num_heads)
+        self.bias = ContinuousPositionBias(SIDE, num_heads)
         self.project = nn.Linear(channels, channels)
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -113,7 +109,7 @@ class PostNormBlock(SwinBlock):
         return x + self.norm_ffn(self.ffn(x))
 
 
-class Swin2SR(SRNetwork):
+class Swin2SR(SwinNetwork):
     """SwinIR's trunk with Swin V2 blocks; (N, 3, H, W) to (N, 3, scale*H, scale*W).
 
     Args:
@@ -133,42 +129,27 @@ class Swin2SR(SRNetwork):
         num_heads: int = 6,
         expansion: int = 2,
     ) -> None:
-        super().__init__(scale)
-        self.window, self.shift = (WINDOW, WINDOW), (WINDOW // 2, WINDOW // 2)
-
         def block(index: int) -> PostNormBlock:
             attention = CosineWindowAttention(channels, num_heads)
             ffn = MLP(channels, expansion * channels)
-            shift = self.shift if index % 2 else (0, 0)
-            return PostNormBlock(channels, attention, ffn, window=self.window, shift=shift)
+            shift = SHIFT if index % 2 else (0, 0)
+            return PostNormBlock(channels, attention, ffn, window=WINDOW, shift=shift)
 
         def group_out() -> nn.Sequential:
             return nn.Sequential(
                 nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(channels, channels, 1)
             )
 
-        self.mean_shift = MeanShift()
-        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        groups = (ResidualSwinGroup(map(block, range(depth)), group_out()) for depth in depths)
+        super().__init__(scale, channels, groups, conv3x3, multiple=SIDE)
         self.embed = nn.Conv2d(channels, channels, 1)
-        self.norm_in = nn.LayerNorm(channels)
-        self.body = nn.ModuleList(
-            ResidualSwinGroup(map(block, range(depth)), group_out()) for depth in depths
-        )
-        self.norm_out = nn.LayerNorm(channels)
-        self.body_out = nn.Conv2d(channels, channels, 3, padding=1)
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
-        self.apply(init_linear)
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_multiple(x, WINDOW)))
-        deep = self.norm_in(channels_last(self.embed(shallow)))
-        mask = shift_mask(deep, self.window, self.shift)
-        for group in self.body:
-            deep = group(deep, mask)
-        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
-        out = self.mean_shift.restore(self.upsampler(deep))
-        return crop(out, self.scale * height, self.scale * width)
+    def masks(self, x: Tensor) -> list[Tensor]:
+        return [shift_mask(x, WINDOW, SHIFT)]
+
+    def embedded(self, shallow: Tensor) -> Tensor:
+        return self.embed(shallow)
 
 
 SPEC = ArchSpec(
@@ -183,5 +164,5 @@ SPEC = ArchSpec(
     tags=("transformer",),
     reference="mv-lab/swin2sr",
     reference_license="Apache-2.0",
-    grid=WINDOW,
+    grid=SIDE,
 )

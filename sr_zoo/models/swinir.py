@@ -29,30 +29,25 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks import (
     MLP,
-    MeanShift,
     NarrowingUpsampler,
     PixelShuffleUpsampler,
     ResidualSwinGroup,
     SwinBlock,
     WindowAttention,
     bottleneck_conv,
-    channels_first,
-    channels_last,
     conv3x3,
-    crop,
-    init_linear,
-    pad_to_multiple,
     shift_mask,
 )
-from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
+from sr_zoo.swin_network import SwinNetwork
 
-WINDOW = 8
+SIDE = 8  # of windows
+WINDOW, SHIFT = (SIDE, SIDE), (SIDE // 2, SIDE // 2)
 REAL_SLOPE = 0.2  # of the forms for real photographs
 
 
-class SwinNetwork(SRNetwork):
-    """Groups of window attention under one skip, without what makes pixels of features.
+class WindowNetwork(SwinNetwork):
+    """Groups of window attention, without what makes pixels of features.
 
     Args:
         scale: Upscaling factor.
@@ -63,8 +58,6 @@ class SwinNetwork(SRNetwork):
         conv: Builds what ends each group, and all of them, from input and output width.
     """
 
-    upsampler: nn.Module
-
     def __init__(
         self,
         scale: int,
@@ -74,40 +67,24 @@ class SwinNetwork(SRNetwork):
         expansion: int,
         conv: Callable[[int, int], nn.Module],
     ) -> None:
-        super().__init__(scale)
-        window = (WINDOW, WINDOW)
-        self.window, self.shift = window, (WINDOW // 2, WINDOW // 2)
 
         def block(index: int) -> SwinBlock:
-            attention = WindowAttention(channels, num_heads, window=window)
+            attention = WindowAttention(channels, num_heads, window=WINDOW)
             ffn = MLP(channels, expansion * channels)
-            shift = self.shift if index % 2 else (0, 0)
-            return SwinBlock(channels, attention, ffn, window=window, shift=shift)
+            shift = SHIFT if index % 2 else (0, 0)
+            return SwinBlock(channels, attention, ffn, window=WINDOW, shift=shift)
 
-        self.mean_shift = MeanShift()
-        self.head = nn.Conv2d(3, channels, 3, padding=1)
-        self.norm_in = nn.LayerNorm(channels)
-        self.body = nn.ModuleList(
+        groups = (
             ResidualSwinGroup(map(block, range(depth)), conv(channels, channels))
             for depth in depths
         )
-        self.norm_out = nn.LayerNorm(channels)
-        self.body_out = conv(channels, channels)
-        self.apply(init_linear)
+        super().__init__(scale, channels, groups, conv, multiple=SIDE)
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        shallow = self.head(self.mean_shift(pad_to_multiple(x, WINDOW)))
-        deep = self.norm_in(channels_last(shallow))
-        mask = shift_mask(deep, self.window, self.shift)
-        for group in self.body:
-            deep = group(deep, mask)
-        deep = shallow + self.body_out(channels_first(self.norm_out(deep)))
-        out = self.mean_shift.restore(self.upsampler(deep))
-        return crop(out, self.scale * height, self.scale * width)
+    def masks(self, x: Tensor) -> list[Tensor]:
+        return [shift_mask(x, WINDOW, SHIFT)]
 
 
-class SwinIRLight(SwinNetwork):
+class SwinIRLight(WindowNetwork):
     """The lightweight form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     def __init__(
@@ -123,7 +100,7 @@ class SwinIRLight(SwinNetwork):
         self.upsampler = PixelShuffleUpsampler(channels, 3, scale)
 
 
-class SwinIR(SwinNetwork):
+class SwinIR(WindowNetwork):
     """The classical form; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     make_upsampler: ClassVar[type[nn.Module]] = NarrowingUpsampler
@@ -177,7 +154,7 @@ class SwinIRReal(SwinIR):
     make_upsampler = NearestUpsampler
 
 
-class SwinIRRealLarge(SwinNetwork):
+class SwinIRRealLarge(WindowNetwork):
     """The large form for real photographs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
     def __init__(
@@ -206,7 +183,7 @@ SPEC = ArchSpec(
     tags=("transformer",),
     reference="JingyunLiang/SwinIR",
     reference_license="Apache-2.0",
-    grid=WINDOW,
+    grid=SIDE,
 )
 OTHER_FORMS = (
     replace(SPEC, network=SwinIR, variants={"swinir": Variant(halo=153, scales=(2, 3, 4, 8))}),
