@@ -11,10 +11,12 @@ flowchart LR
   kernel["kernel at each distance"] --> rows & columns
 ```
 
-Paper: Keys, TASSP 1981 (cubic). RGB in any range.
+Paper: Keys, TASSP 1981 (cubic); Duchon, Journal of Applied Meteorology 1979 (Lanczos). RGB in any
+range.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -78,9 +80,17 @@ SPEC = ArchSpec(
     network=Interpolator,
     variants={
         "bicubic": Variant(halo=2, scales=SCALES),
-        "lanczos": Variant(halo=3, scales=SCALES, arguments={"kernel": "lanczos"}),
         "nearest": Variant(halo=0, scales=SCALES, arguments={"kernel": "nearest"}),
     },
     paper=Paper("Cubic Convolution Interpolation for Digital Image Processing", "TASSP", 1981),
     tags=("baseline",),
+)
+OTHER_FORMS = (
+    replace(
+        SPEC,
+        variants={"lanczos": Variant(halo=3, scales=SCALES, arguments={"kernel": "lanczos"})},
+        paper=Paper(
+            "Lanczos Filtering in One and Two Dimensions", "Journal of Applied Meteorology", 1979
+        ),
+    ),
 )
