@@ -35,10 +35,9 @@ def row(label: str, network: SRNetwork, data: Path, folder: Path) -> str:
         for kind, path in (("float32", exact), ("int8", quantised.path))
     ]
     floats, ints = (t.cpu_seconds for t in race(contenders, [SIZE], rounds=ROUNDS))
-    loss = quantised.float_psnr - quantised.int8_psnr
     return (
-        f"| `{label}` | {quantised.float_psnr:.2f} | {quantised.int8_psnr:.2f} | {loss:.2f} "
-        f"| {floats * 1e3:.0f} ms | {ints * 1e3:.0f} ms | {floats / ints:.2f} |"
+        f"| `{label}` | {quantised.float_psnr:.2f} | {quantised.int8_psnr:.2f} "
+        f"| {quantised.loss:.2f} | {floats * 1e3:.0f} ms | {ints * 1e3:.0f} ms | {floats / ints:.2f} |"
     )
 
 

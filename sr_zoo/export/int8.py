@@ -53,10 +53,14 @@ class Quantised:
     float_psnr: float
     int8_psnr: float
 
+    @property
+    def loss(self) -> float:
+        """What int8 costs, in dB, to two decimals."""
+        return round(self.float_psnr - self.int8_psnr, 2) or 0.0  # not minus zero
+
     def __str__(self) -> str:
-        loss = round(self.float_psnr - self.int8_psnr, 2) or 0.0  # not minus zero
         return (
-            f"int8 loses {loss:.2f} dB: {self.int8_psnr:.2f} dB in place of "
+            f"int8 loses {self.loss:.2f} dB: {self.int8_psnr:.2f} dB in place of "
             f"{self.float_psnr:.2f} dB on {self.images} images"
         )
 
