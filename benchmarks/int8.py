@@ -37,7 +37,8 @@ def row(label: str, network: SRNetwork, data: Path, folder: Path) -> str:
     floats, ints = (t.cpu_seconds for t in race(contenders, [SIZE], rounds=ROUNDS))
     return (
         f"| `{label}` | {quantised.float_psnr:.2f} | {quantised.int8_psnr:.2f} "
-        f"| {quantised.loss:.2f} | {floats * 1e3:.0f} ms | {ints * 1e3:.0f} ms | {floats / ints:.2f} |"
+        f"| {quantised.loss:.2f} | {floats * 1e3:.0f} ms | {ints * 1e3:.0f} ms "
+        f"| {floats / ints:.2f} |"
     )
 
 
