@@ -36,6 +36,8 @@ _EXPORTS = {
     "zero_shot": "sr_zoo.training.zero_shot",
 }
 
+_MODULES = ("blocks", "dynamic", "errors", "evaluation", "export", "training", "visualize")
+
 __all__ = [
     "ModelInfo",
     "Recipe",
@@ -56,6 +58,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:  # importing one makes it an attribute
+        return import_module(f"{__name__}.{name}")
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_EXPORTS[name]), name)
@@ -64,4 +68,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_EXPORTS})
+    return sorted({*globals(), *_EXPORTS, *_MODULES})

@@ -101,6 +101,16 @@ def test_public_names_can_be_imported():
         sr_zoo.upscael  # noqa: B018
 
 
+def test_importing_the_package_is_enough_to_reach_its_public_modules():
+    code = (
+        "import sr_zoo\n"
+        "print(sr_zoo.visualize.effort.__name__, sr_zoo.evaluation.psnr_y.__name__)\n"
+        "print(issubclass(sr_zoo.errors.DownloadError, sr_zoo.SRZooError))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["effort", "psnr_y", "True"]
+
+
 def test_listing_models_loads_neither_torch_nor_timm():
     code = (
         "import sys, sr_zoo; sr_zoo.list_models(); sr_zoo.list_models(pretrained=True);"

@@ -1,8 +1,11 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
+from sr_zoo.errors import DownloadError, ImageFormatError, ImageReadError, OptionError
 from sr_zoo.evaluation.benchmarks import open_dataset, open_datasets
 from sr_zoo.evaluation.datasets import open_folder, read_rgb
 from sr_zoo.imaging import Picture, write_image
@@ -162,6 +165,18 @@ def test_what_cannot_be_had_is_named(tmp_path, monkeypatch):
     assert "Did you mean 'Set14'?" in problems[0]
     assert "manga109.org" in problems[1]
     assert "HF_HUB_OFFLINE" in problems[2]
+
+
+@pytest.mark.parametrize("name", ["Set14", "DIV2K-val"])
+def test_the_folder_that_images_can_be_put_into_instead_is_where_they_are_looked_for(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DownloadError) as refused:
+        open_dataset(name, 4, folder=tmp_path)
+    folder = re.search(r"put the images into (.*)\.", str(refused.value))[1]
+    save(Path(folder) / "a.png")
+    assert len(open_dataset(name, 4, folder=tmp_path).samples) == 1
 
 
 def test_folders_of_one_name_are_told_apart_by_where_they_lie(tmp_path, monkeypatch):

@@ -175,14 +175,14 @@ def _collected(name: str) -> Callable[[Path, int], None]:
         digests = facts["sha256"][str(factor)]
         for number, digest in enumerate(tqdm(digests, desc=name, unit="image", leave=False), 1):
             url = facts["url"].format(factor=factor, number=number)
-            _fetch(url, partial / url.rpartition("/")[2], digest)
+            _fetch(url, partial / url.rpartition("/")[2], digest, instead=path)
         partial.rename(path / f"image_SRF_{factor}")
 
     return fetch_images
 
 
-def _fetch(url: str, target: Path, sha256: str) -> None:
-    advice = f"Unset HF_HUB_OFFLINE if it is set, or put the images into {target.parent.parent}."
+def _fetch(url: str, target: Path, sha256: str, *, instead: Path) -> None:
+    advice = f"Unset HF_HUB_OFFLINE if it is set, or put the images into {instead}."
     try:
         download(Remote(url.rpartition("/")[2], url, sha256, advice=advice), target)
     except WeightsIntegrityError as error:
@@ -192,7 +192,7 @@ def _fetch(url: str, target: Path, sha256: str) -> None:
 def _div2k(path: Path, _scale: int) -> None:
     _say_license("DIV2K-val", DIV2K_LICENSE)
     archive = path / DIV2K_URL.rpartition("/")[2]
-    _fetch(DIV2K_URL, archive, DIV2K_SHA256)
+    _fetch(DIV2K_URL, archive, DIV2K_SHA256, instead=path)
     partial = path / "DIV2K_valid_HR.part"
     partial.mkdir(exist_ok=True)
     try:
