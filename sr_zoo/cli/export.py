@@ -43,10 +43,11 @@ def command(
 
     if int8 is not None and to != "onnx":
         raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
-    if (size is not None) != (to == ONE_SIZE):
+    if size is None and to == ONE_SIZE:
+        raise OptionError(f"--to {ONE_SIZE} needs --size, such as --size 256x256")
+    if size is not None and to != ONE_SIZE:
         raise OptionError(
-            f"--size such as 256x256 goes with --to {ONE_SIZE}, and only with it: files of "
-            "other formats take any size"
+            f"--size {size} goes with --to {ONE_SIZE} only: files of other formats take any size"
         )
     if model in MODELS:
         network = create_model(model, scale, pretrained=not untrained)
