@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from torch import nn
 
 from sr_zoo.blocks.reparam import fuse_block
 from sr_zoo.network import SRNetwork
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def fuse(network: SRNetwork) -> SRNetwork:
+
+def fuse(network: Network) -> Network:
     """Return the deployed form of a network: the same pictures from fewer layers.
 
     Every block that trains with parallel or chained linear layers is replaced by the plain layers
     they amount to; outputs agree within 1e-5. A network without such blocks comes back as a copy.
 
     Args:
-        network: In any mode; it is not changed.
+        network: In any mode; it is not changed. It can be one of your own, with blocks of this
+            library inside.
 
     Returns:
         A new network in evaluation mode, on the same device and of the same floating-point type.
     """
-    fused = cast("SRNetwork", _fused(deepcopy(network).eval())).eval()
-    if network.identity is not None:
-        fused.identity = replace(network.identity, fused=True)
+    fused = cast("Network", _fused(deepcopy(network).eval())).eval()
+    if isinstance(fused, SRNetwork) and fused.identity is not None:
+        fused.identity = replace(fused.identity, fused=True)
     return fused
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 import sr_zoo
-from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks import EdgeOrientedConv, ParallelConvs
 from sr_zoo.models.rlfn import RLFN
 from sr_zoo.network import Identity, SRNetwork
 
@@ -46,3 +46,11 @@ def test_a_network_without_branches_comes_back_as_a_copy():
     ours, theirs = fused.state_dict(), network.state_dict()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_networks_of_ones_own_are_fused_too():
+    network = nn.Sequential(EdgeOrientedConv(4, 4), nn.ReLU()).eval()
+    fused = sr_zoo.fuse(network)
+    assert type(fused[0]) is nn.Conv2d
+    x = torch.rand(1, 4, 6, 7)
+    torch.testing.assert_close(fused(x), network(x), atol=1e-5, rtol=0)

@@ -117,8 +117,12 @@ def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
         ValueError: The padding of one does not keep the size.
     """
     for conv in convs:
-        if conv.stride != (1, 1) or _padding(conv) != _same_padding(conv.weight):
-            raise ValueError("only convolutions that keep height and width can be added up")
+        strides = conv.stride != (1, 1) or conv.dilation != (1, 1)
+        if strides or _padding(conv) != _same_padding(conv.weight):
+            raise ValueError(
+                "only convolutions that keep height and width, with stride and dilation 1, can be "
+                "added up"
+            )
     kernels = [dense_kernel(conv) for conv in convs]
     height, width = (max(kernel.shape[axis] for kernel in kernels) for axis in (-2, -1))
     weight = reduce(torch.add, (pad_kernel(kernel, height, width) for kernel in kernels))
@@ -218,6 +222,8 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
     if isinstance(conv.padding, str):
         raise ValueError(f"give padding in pixels instead of {conv.padding!r}")
     vertical, horizontal = conv.padding
+    if (vertical or horizontal) and conv.padding_mode != "zeros":
+        raise ValueError(f"only padding by zeros can be merged, not by {conv.padding_mode!r}")
     return vertical, horizontal
 
 

@@ -92,3 +92,13 @@ def test_what_cannot_be_merged_says_why():
         fold_batch_norm(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False))
     with pytest.raises(TypeError, match="ReLU"):
         as_conv(nn.ReLU(), 4)
+
+
+def test_padding_that_is_not_by_zeros_is_refused():
+    mirrored = nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+    block = ParallelConvs(4, {"mirrored": mirrored, "pointwise": nn.Conv2d(4, 4, 1)})
+    with pytest.raises(ValueError, match="only padding by zeros can be merged, not by 'reflect'"):
+        block.fuse()
+    spread = nn.Conv2d(4, 4, 3, padding=1, dilation=2)
+    with pytest.raises(ValueError, match="stride and dilation 1"):
+        merge_parallel([spread, nn.Conv2d(4, 4, 3, padding=1)])
