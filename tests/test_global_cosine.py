@@ -1,5 +1,6 @@
 """Channel attention's logits over an image, in one piece and tile by tile."""
 
+import pytest
 import torch
 
 from sr_zoo.blocks import TileView, global_cosine
@@ -14,10 +15,10 @@ def test_cosine_compares_channels_over_all_pixels():
     torch.testing.assert_close(cosines[1, 2, 3, 1], expected)
 
 
-def test_cosine_with_a_channel_of_zeros_is_zero():
-    assert torch.equal(
-        global_cosine(torch.zeros(1, 2, 3, 3), torch.rand(1, 2, 3, 3)), torch.zeros(1, 2, 2)
-    )
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_cosine_with_a_channel_of_zeros_is_zero(dtype):
+    a, b = torch.zeros(1, 2, 3, 3, dtype=dtype), torch.rand(1, 2, 3, 3, dtype=dtype)
+    assert torch.equal(global_cosine(a, b), torch.zeros(1, 2, 2, dtype=dtype))
 
 
 def test_tiles_compare_channels_as_the_whole_image_does():

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from thin import build_thin
+from torch import nn
+from torch.nn.utils import prune
 
 import sr_zoo
 from sr_zoo.registry import MODELS, spec_of
@@ -46,6 +48,37 @@ def test_state_dict_round_trip_gives_the_same_network(name):
     x = image(1, 3, 16, 20)
     with torch.inference_mode():
         assert torch.equal(network(x), twin(x))
+
+
+def replica(network):
+    """Return what `torch.nn.DataParallel` runs on a further device: tensors no module registers."""
+    copies = {module: module._replicate_for_data_parallel() for module in network.modules()}
+    for module, copy in copies.items():
+        for name, child in module.named_children():
+            copy._modules[name] = copies[child]
+        for name, parameter in module._parameters.items():
+            setattr(copy, name, None if parameter is None else parameter.detach())
+        copy._buffers = module._buffers
+    return copies[network]
+
+
+@pytest.mark.parametrize("name", FIRST_OF_FORM)
+@torch.inference_mode()
+def test_networks_run_on_several_devices_by_data_parallel(name):
+    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
+    x = image(1, 3, 16, 20)
+    assert torch.equal(replica(network)(x), network(x))
+
+
+@pytest.mark.parametrize("name", ["seemore_t", "omnisr", "dlgsanet_tiny"])
+def test_pruned_networks_train(name):
+    network = build_thin(name, 2).train()
+    convs = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    for conv in convs:
+        prune.l1_unstructured(conv, "weight", 0.3)
+    for _ in range(2):  # the second step needs weights of its own
+        network(image(1, 3, 16, 24)).sum().backward()
+    assert any(conv.weight_orig.grad.any() for conv in convs)
 
 
 @pytest.mark.parametrize("name", FIRST_OF_FORM)

@@ -16,6 +16,7 @@ from sr_zoo.blocks.conv import (
     conv2d_each,
     conv3x3,
     half_convs,
+    hooked_weight,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -42,7 +43,7 @@ from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM, learned_factor
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
-from sr_zoo.blocks.norm import LayerNorm2d
+from sr_zoo.blocks.norm import LayerNorm2d, unit_length
 from sr_zoo.blocks.omni_attention import OSA, GridOSA
 from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_multiple
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
@@ -166,6 +167,7 @@ __all__ = [
     "global_variance",
     "grey_gradients",
     "half_convs",
+    "hooked_weight",
     "in_strips",
     "init_linear",
     "join_heads",
@@ -185,4 +187,5 @@ __all__ = [
     "shift_mask",
     "split_heads",
     "spread_cells",
+    "unit_length",
 ]

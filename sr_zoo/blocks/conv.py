@@ -3,13 +3,28 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 BOTTLENECK = 4
 BOTTLENECK_SLOPE = 0.2
+
+
+def hooked_weight(layer: nn.Module) -> Tensor:
+    """Return a layer's weight where the layer itself is not called.
+
+    Pruning and the older kinds of weight and spectral normalisation make it anew before each call.
+    """
+    for hook in layer._forward_pre_hooks.values():
+        if isinstance(hook, (BasePruningMethod, WeightNorm, SpectralNorm)):
+            hook(layer, ())
+    return cast("Tensor", layer.weight)
 
 
 def half_convs(
@@ -28,7 +43,7 @@ def half_convs(
     Returns:
         Functions of (N, in_channels, H, W) to (N, out_channels / 2, H, W).
     """
-    weight, bias = conv.weight, conv.bias
+    weight, bias = hooked_weight(conv), conv.bias
     if shuffle:
         weight = _interleave(weight)
         bias = bias if bias is None else _interleave(bias)

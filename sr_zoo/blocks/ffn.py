@@ -138,7 +138,7 @@ class GatedDepthwiseFFN(nn.Module):
         self.project = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gates, values = separable_parts(x, (self.expand.weight, self.depthwise.weight), 2)
+        gates, values = separable_parts(x, (self.expand, self.depthwise), 2)
         return self.project(F.gelu(gates) * values)
 
 

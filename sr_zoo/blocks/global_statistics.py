@@ -6,12 +6,11 @@ what is known of the whole image so far.
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from sr_zoo.blocks.norm import SMALLEST_LENGTH, unit_length
 from sr_zoo.blocks.strips import ComputedMap, may_cut, rows_of, whole_of
 from sr_zoo.blocks.tile_view import current_view, exact
 
-_SMALLEST_LENGTH = 1e-12  # as in F.normalize
 _COPIED = (torch.bfloat16, torch.float16)  # to float32, by sums on the CPU
 
 
@@ -60,10 +59,10 @@ def global_cosine(a: Tensor, b: Tensor, *, stride: int = 1) -> Tensor:
         both = exact(view.core(torch.cat([a, b], dim=-3), stride).flatten(-2))
         products = view.average(both @ both.transpose(-2, -1), both.shape[-1])
         if products is not None:
-            lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(_SMALLEST_LENGTH)
+            lengths = products.diagonal(dim1=-2, dim2=-1).sqrt().clamp_min(SMALLEST_LENGTH)
             cosines = products / (lengths[..., :, None] * lengths[..., None, :])
             return cosines[..., : a.shape[-3], a.shape[-3] :].to(a)
-    return F.normalize(a.flatten(-2), dim=-1) @ F.normalize(b.flatten(-2), dim=-1).transpose(-2, -1)
+    return unit_length(a.flatten(-2), -1) @ unit_length(b.flatten(-2), -1).transpose(-2, -1)
 
 
 def attend_channels(

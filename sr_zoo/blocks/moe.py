@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.conv import hooked_weight
 from sr_zoo.blocks.global_statistics import global_mean
 from sr_zoo.blocks.strips import ComputedMap, in_strips
 
@@ -99,7 +100,7 @@ class MoRE(nn.Module):
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]
         values = _side_by_side([expert.values for expert in experts])
         around = _side_by_side([expert.context for expert in experts])
-        expand = torch.cat([expert.expand.weight for expert in experts], dim=1)
+        expand = torch.cat([hooked_weight(expert.expand) for expert in experts], dim=1)
         biases = torch.stack([_bias(expert.expand) for expert in experts])
         inner, outer = (each[..., None, None] for each in (shares[:, self.owners], shares @ biases))
 
@@ -112,7 +113,7 @@ class MoRE(nn.Module):
 
 def _side_by_side(convs: Sequence[nn.Conv2d]) -> tuple[Tensor, Tensor]:
     """Return weight and bias of one convolution that gives the outputs of all."""
-    return torch.cat([c.weight for c in convs]), torch.cat([_bias(c) for c in convs])
+    return torch.cat([hooked_weight(c) for c in convs]), torch.cat([_bias(c) for c in convs])
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

@@ -41,7 +41,7 @@ class WindowChannelAttention(nn.Module):
         size = (x.shape[-2], x.shape[-1])
         query, key, value = (
             split_heads(self.split(channels_last(part)), self.num_heads).transpose(-2, -1)
-            for part in separable_parts(x, self.qkv.parameters(), 3)
+            for part in separable_parts(x, self.qkv, 3)
         )
         attended = self.attend(query, key, value, size).flatten(2, 3).transpose(-2, -1)
         return self.project(channels_first(self.join(attended, size)))

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.conv import hooked_weight
+
 
 class BSConv(nn.Sequential):
     """Blueprint separable convolution: a 1x1 mixes the channels, then each is convolved by itself.
 
     The reverse order of a depthwise separable convolution; nothing lies between the two. Called
-    like `nn.Conv2d`, so that it fits wherever a block takes a factory for its convolutions.
+    like `nn.Conv2d`, so that it fits wherever a block takes a factory for convolutions that have no
+    groups.
     Source: Haase and Amthor, CVPR 2020, the unconstrained form (BSConv-U); in super-resolution
     since BSRN (Li et al., CVPRW 2022).
 
@@ -51,21 +54,20 @@ class BSConv(nn.Sequential):
         )
 
 
-def separable_parts(x: Tensor, weights: Iterable[Tensor], count: int) -> list[Tensor]:
+def separable_parts(x: Tensor, layers: Iterable[nn.Module], count: int) -> list[Tensor]:
     """Run a 1x1 and a depthwise convolution and split what comes out, each part compact in memory.
 
     As in `half_convs`, it is the weights that are cut, which are small.
 
     Args:
         x: (N, in_channels, H, W).
-        weights: Of the 1x1, (out_channels, in_channels, 1, 1), and of the depthwise convolution,
-            (out_channels, 1, k, k) with k odd.
+        layers: A 1x1 and a depthwise convolution, which keeps height and width, without biases.
         count: Divides the output's channels.
 
     Returns:
         `count` maps (N, out_channels / count, H, W).
     """
-    mix, kernels = weights
+    mix, kernels = map(hooked_weight, layers)
     padding = kernels.shape[-1] // 2
     return [
         F.conv2d(F.conv2d(x, mixes), each, padding=padding, groups=len(each))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.norm import unit_length
 from sr_zoo.blocks.window import RelativePositionBias
 
 LARGEST_COSINE_SCALE = 100.0
@@ -122,8 +123,8 @@ def attend_by_cosine(
     mask: Tensor | None = None,
 ) -> Tensor:
     """Run `attend` by the cosine of queries and keys, times `scale` (heads, 1, 1)."""
-    query = F.normalize(query, dim=-1) * scale
-    return attend(query, F.normalize(key, dim=-1), value, bias=bias, mask=mask, scale=1.0)
+    query = unit_length(query, -1) * scale
+    return attend(query, unit_length(key, -1), value, bias=bias, mask=mask, scale=1.0)
 
 
 def cosine_scale(log_scale: Tensor) -> Tensor:

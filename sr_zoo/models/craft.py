@@ -123,7 +123,7 @@ class CrossChannelAttention(nn.Module):
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         heads = self.temperature.shape[0]
-        key, value = separable_parts(low, self.key_value.parameters(), 2)
+        key, value = separable_parts(low, self.key_value, 2)
         query, key, value = (
             torch.unflatten(part, 1, (heads, -1)) for part in (self.query(high), key, value)
         )

@@ -26,7 +26,6 @@ Everything in it is a choice, and it claims no published number.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sr_zoo.blocks import (
     MLP,
@@ -42,6 +41,7 @@ from sr_zoo.blocks import (
     pad_to_multiple,
     partition,
     split_heads,
+    unit_length,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -83,7 +83,7 @@ class MessagePassing(nn.Module):
         last = channels_last(x)
         pixels = partition(last, WINDOW)
         receiver, sender = (
-            F.normalize(split_heads(part, self.num_heads), dim=-1)
+            unit_length(split_heads(part, self.num_heads), -1)
             for part in self.embed(pixels).chunk(2, dim=-1)
         )
         # no scaled_dot_product_attention: which edges there are follows from the logits themselves

@@ -32,6 +32,8 @@ from sr_zoo.blocks import (
     MeanShift,
     PixelShuffleUpsampler,
     TransformerLayer,
+    hooked_weight,
+    unit_length,
 )
 from sr_zoo.blocks.tile_view import current_view
 from sr_zoo.network import SRNetwork
@@ -68,7 +70,8 @@ class DynamicDepthwiseConv(nn.Module):
         height, width = x.shape[-2:]
         description = self.describe(x)
         taps_of = (self.groups, KERNEL_SIZE, KERNEL_SIZE)
-        weight, bias = (torch.unflatten(p, 0, taps_of) for p in self.kernels.parameters())
+        weight = torch.unflatten(hooked_weight(self.kernels), 0, taps_of)
+        bias = torch.unflatten(cast("Tensor", self.kernels.bias), 0, taps_of)
         half = KERNEL_SIZE // 2
         padded = torch.unflatten(F.pad(x, (half, half, half, half)), 1, (self.groups, -1))
         out = torch.unflatten(torch.zeros_like(x), 1, (self.groups, -1))
@@ -116,7 +119,7 @@ class SparseChannelAttention(nn.Module):
         height, width = qkv.shape[-2:]
         parts = torch.unflatten(qkv.flatten(2), 1, (3, self.num_heads, -1))
         query, key, value = parts.unbind(1)
-        logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        logits = unit_length(query, -1) @ unit_length(key, -1).transpose(-2, -1)
         out = torch.relu(logits * self.temperature) @ value
         return torch.unflatten(out.flatten(1, 2), 2, (height, width))
 

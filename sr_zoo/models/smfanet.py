@@ -30,6 +30,7 @@ from sr_zoo.blocks import (
     max_pool_to_cells,
     pad_to_minimum,
     spread_cells,
+    unit_length,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -113,8 +114,8 @@ class FeatureModulationBlock(nn.Module):
         self.ffn = PCFN(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.aggregation(F.normalize(x))
-        return x + self.ffn(F.normalize(x))
+        x = x + self.aggregation(unit_length(x, 1))
+        return x + self.ffn(unit_length(x, 1))
 
 
 class SMFANet(SRNetwork):

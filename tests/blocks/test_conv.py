@@ -61,7 +61,7 @@ def test_halves_of_a_convolution_are_those_of_its_shuffled_output(bias):
 def test_parts_of_a_separable_convolution_are_computed_apart(kernel_size):
     conv = BSConv(5, 12, kernel_size, padding=kernel_size // 2, bias=False)
     x = torch.rand(2, 5, 6, 9).contiguous(memory_format=torch.channels_last)
-    parts = separable_parts(x, conv.parameters(), 3)
+    parts = separable_parts(x, conv, 3)
     torch.testing.assert_close(parts, list(conv(x).chunk(3, dim=1)))
     assert all(part.is_contiguous(memory_format=torch.channels_last) for part in parts)
 

@@ -32,6 +32,12 @@ def test_exports_normalise_as_the_network_does(norm, exported, mean):
     torch.testing.assert_close(exported(features), norm(features), atol=1e-4, rtol=0)
 
 
+def test_compilers_normalise_features_far_from_zero_as_the_network_does(norm):
+    features = 100 + torch.randn(1, 12, 7, 5)
+    compiled = torch.compile(norm, backend="aot_eager")
+    torch.testing.assert_close(compiled(features), norm(features), atol=1e-4, rtol=0)
+
+
 def test_exports_normalise_features_that_do_not_vary(norm, exported):
     # the mean of the squares less the square of the mean may come out below zero
     features = torch.linspace(-3, 3, 96).reshape(1, 1, 8, 12).repeat(1, 12, 1, 1)
