@@ -9,7 +9,9 @@ from thin import build_thin
 import sr_zoo
 from sr_zoo.dynamic import Budget
 from sr_zoo.errors import OptionError
+from sr_zoo.inference import huge
 from sr_zoo.inference.budget import BudgetRunner
+from sr_zoo.inference.files import upscale_files
 from sr_zoo.visualize import effort, measure, open_rgb, routing_statistics
 
 DYNAMIC = ("arm_carn", "arm_fsrcnn", "pcsr_carn", "pcsr_fsrcnn", "smsr")
@@ -78,6 +80,45 @@ def test_tiles_get_equal_shares():
     upscaler.tensor(torch.rand(1, 3, 40, 50))
     report = upscaler.report
     assert report.macs / report.full_macs == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_budget_is_for_one_run_of_the_network():
+    network = network_of("pcsr_fsrcnn")
+    for more in ({"self_ensemble": True}, {"alpha": "model"}):
+        with pytest.raises(OptionError, match="A budget is for one run of the network"):
+            sr_zoo.Upscaler(network, budget=0.5, **more)
+    upscaler = sr_zoo.Upscaler(network, 16, budget=0.5)
+    with pytest.raises(OptionError, match="an output of 128x128 pixels takes 2; ask for x4"):
+        upscaler(torch.rand(3, 8, 8))
+
+
+def test_strips_of_a_huge_image_keep_the_budget_of_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(huge, "STREAMED_PIXELS", 1000)
+    monkeypatch.setattr(huge, "LARGEST_SIDE", 32)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    network = network_of("pcsr_fsrcnn")
+    half = network.costs(60, 50)[1] / 2
+    upscaler = sr_zoo.Upscaler(network, budget=f"{half / 1e9} GMACs")
+    spent = set()
+    for _ in range(2):  # what the first image took is no matter of the second's
+        upscale_files(upscaler, [tmp_path / "a.png"], tmp_path / "b.png")
+        assert upscaler.report.macs / upscaler.report.full_macs == pytest.approx(0.5, abs=0.05)
+        spent.add(upscaler.report.macs)
+    assert len(spent) == 1
+
+
+def test_a_run_is_not_continued_with_another_budget(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").write_text("no image")
+    network = network_of("pcsr_fsrcnn")
+
+    def first_status(budget):
+        upscaler = sr_zoo.Upscaler(network, budget=budget)
+        return upscale_files(upscaler, [tmp_path / "in"], tmp_path / "out")[0].status
+
+    assert [first_status(budget) for budget in (0.5, 0.5, 1.0)] == ["done", "skipped", "done"]
 
 
 def test_networks_that_always_compute_the_same_say_which_do_not():

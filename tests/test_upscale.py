@@ -179,6 +179,7 @@ def test_large_factors_run_the_network_again():
         (np.full((4, 4, 3), 255.0), r"must lie in \[0, 1\], got 255 to 255"),
         (np.full((4, 4, 3), np.nan), r"must lie in \[0, 1\]"),
         (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or floating point"),
+        (np.zeros((4, 4, 3), np.longdouble), "uint8, uint16 or floating point, not .*float"),
         (17, "Cannot upscale a int"),
     ],
 )
@@ -193,16 +194,30 @@ def test_images_that_cannot_be_upscaled(upscaler, image, message):
         ({"scale": 0}, "scale must be a number above 0, at most 64, got 0"),
         ({"scale": float("nan")}, "scale must be a number above 0, at most 64, got nan"),
         ({"scale": 2, "width": 5}, "scale and width contradict each other; give one of them"),
-        ({"width": 0}, "width must be 1 pixel or more, got 0"),
-        ({"fit": (3, -1)}, r"fit must be 1 pixel or more, got \(3, -1\)"),
+        ({"scale": "espcn"}, "at most 64, got 'espcn'; a model's name goes into model="),
+        ({"width": 0}, "width must be a whole number from 1 pixel on, got 0"),
+        ({"height": "100"}, "height must be a whole number from 1 pixel on, got '100'"),
+        ({"width": float("nan")}, "width must be a whole number from 1 pixel on, got nan"),
+        ({"fit": (3, -1)}, r"fit must be a width and a height from 1 pixel on, got \(3, -1\)"),
+        ({"fit": (100,)}, r"fit must be a width and a height from 1 pixel on, got \(100,\)"),
+        ({"fit": 100}, "fit must be a width and a height from 1 pixel on, got 100"),
+        ({"model": torch.nn.ReLU()}, "model must be a name, a file or a network .*, got a ReLU"),
         ({"alpha": "none"}, "alpha must be one of bicubic, model, got 'none'"),
         ({"tile": -5}, "tile must be 'auto', None or a number of pixels, got -5"),
-        ({"exact_passes": -1}, "exact_passes must be 0 or more, got -1"),
+        ({"tile": True}, "tile must be 'auto', None or a number of pixels, got True"),
+        ({"exact_passes": -1}, "exact_passes must be a count from 0 on, got -1"),
+        ({"exact_passes": 1.5}, "exact_passes must be a count from 0 on, got 1.5"),
     ],
 )
 def test_options_outside_their_range(options, message):
     with pytest.raises(errors.OptionError, match=message):
         sr_zoo.Upscaler(**options)
+
+
+def test_sizes_may_be_numbers_of_numpy(photo):
+    whole = np.int64(8)
+    upscaler = sr_zoo.Upscaler("bicubic", width=whole, tile=whole, exact_passes=np.int32(1))
+    assert upscaler(photo).size == (8, 7)
 
 
 def test_alpha_is_kept_straight(upscaler):
@@ -212,6 +227,46 @@ def test_alpha_is_kept_straight(upscaler):
     assert result.shape == (40, 48, 4)
     assert np.array_equal(result[..., :3], plain)
     assert (result[..., 3] == 128).all()
+
+
+def test_colours_under_transparency_stay_unseen_in_every_kind_of_image(upscaler):
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[5:15, 5:15] = (200, 40, 40, 255)
+    expected = np.asarray(upscaler(Image.fromarray(pixels)))
+    np.testing.assert_array_equal(upscaler(pixels), expected)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
+    for image in upscaler(tensor):
+        np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), expected)
+
+
+def test_nothing_is_trained_through_an_upscaler(upscaler):
+    for channels in (1, 3, 4):
+        assert not upscaler(torch.rand(1, channels, 8, 8, requires_grad=True)).requires_grad
+
+
+def test_another_default_type_changes_nothing(photo):
+    upscaler = sr_zoo.Upscaler("bicubic", 2, tile=8, self_ensemble=True)
+    batch = torch.rand(2, 3, 20, 12)
+    expected = upscaler(batch)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert torch.equal(upscaler(batch), expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_an_output_that_no_memory_holds_is_told_in_a_sentence():
+    upscaler = sr_zoo.Upscaler("nearest", 8, tile=64)
+    image = torch.zeros(1, 1, 1).expand(3, 300_000, 300_000)
+    with pytest.raises(errors.OutOfMemoryError, match=r"2400000x2400000 pixels takes 69120\.0 GB"):
+        upscaler.tensor(image[None])
+
+
+def test_the_scale_asked_for_tells_apart_weights_that_fit_several(tmp_path, photo):
+    torch.save(sr_zoo.create_model("carn", 3, pretrained=False).state_dict(), tmp_path / "c.pth")
+    with pytest.raises(errors.CheckpointError, match="fit 3 networks: carn x2, carn x3, carn x4"):
+        sr_zoo.Upscaler(tmp_path / "c.pth")
+    assert sr_zoo.Upscaler(tmp_path / "c.pth", 3).network.scale == 3
 
 
 def test_opacity_is_enlarged_as_chosen():

@@ -192,6 +192,7 @@ def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, An
         "sr_zoo": __version__,
         "model": network.identity.name if network.identity else type(network).__name__,
         "weights": _digest(network),
+        "calibration": network.calibration(),
         **own,
         **encoding,
     }

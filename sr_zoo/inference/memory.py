@@ -131,5 +131,5 @@ def largest_core(network: SRNetwork, halo: int, grid: int, *, most: float = CPU_
         budget = FREE_SHARE * torch.cuda.mem_get_info(device)[0]
     else:
         budget = min(max(most, (3 * halo) ** 2 * pixel), FREE_SHARE * free_memory())
-    core = max(int((budget / pixel) ** 0.5) - 2 * halo, SMALLEST_CORE)
+    core = max(int((max(budget, 0) / pixel) ** 0.5) - 2 * halo, SMALLEST_CORE)
     return max(core // grid, 1) * grid

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sr_zoo.api import built_as_registered, create_model, load_model, means_weights
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.network import SRNetwork
@@ -39,6 +39,11 @@ def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> S
     """
     if isinstance(model, SRNetwork):
         return model
+    if not (model is None or isinstance(model, (str, Path))):
+        raise OptionError(
+            f"model must be a name, a file or a network of this library, got a "
+            f"{type(model).__name__}; torch.compile is runtime='compile'"
+        )
     wanted = DEFAULT_SCALE if scale is None else scale
     if model is not None and is_exported(model):
         return ExportedNetwork(model)
@@ -47,7 +52,17 @@ def find_network(model: str | Path | SRNetwork | None, scale: float | None) -> S
         return create_model(entry.model, entry.scale, pretrained=entry.tag)
     if isinstance(model, str) and not means_weights(model):
         return create_model(model, _nearest(spec_of(model).variants[model].scales, wanted))
-    return load_model(model)
+    return _load(model, scale)
+
+
+def _load(model: str | Path, scale: float | None) -> SRNetwork:
+    """Load weights, which bring their scale, by the wanted one where they fit several."""
+    try:
+        return load_model(model)
+    except CheckpointError:
+        if scale is None or scale % 1:
+            raise
+    return load_model(model, scale=int(scale))
 
 
 @dataclass(frozen=True)

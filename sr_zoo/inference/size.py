@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from sr_zoo.errors import OptionError
 
@@ -34,11 +35,18 @@ class Size:
         if len(given) > 1:
             raise OptionError(f"{' and '.join(given)} contradict each other; give one of them")
         scale = self.scale
-        if scale is not None and not (math.isfinite(scale) and 0 < scale <= LARGEST_SCALE):
-            raise OptionError(f"scale must be a number above 0, at most 64, got {scale!r}")
-        for name, sides in (("width", [self.width]), ("height", [self.height]), ("fit", self.fit)):
-            if any(side is not None and side < 1 for side in sides or ()):
-                raise OptionError(f"{name} must be 1 pixel or more, got {getattr(self, name)!r}")
+        if scale is not None and not (isinstance(scale, Real) and 0 < scale <= LARGEST_SCALE):
+            hint = "; a model's name goes into model=" if isinstance(scale, str) else ""
+            raise OptionError(f"scale must be a number above 0, at most 64, got {scale!r}{hint}")
+        for name in ("width", "height"):
+            side = getattr(self, name)
+            if side is not None and not is_count(side, least=1):
+                raise OptionError(f"{name} must be a whole number from 1 pixel on, got {side!r}")
+        box = self.fit
+        if box is not None and not (
+            isinstance(box, Sequence) and len(box) == 2 and all(is_count(n, least=1) for n in box)
+        ):
+            raise OptionError(f"fit must be a width and a height from 1 pixel on, got {box!r}")
 
     def of(self, height: int, width: int, own_scale: float) -> tuple[int, int]:
         """Return height and width of the output.
@@ -64,6 +72,11 @@ class Size:
                 f"{LARGEST_SCALE} is allowed"
             )
         return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+def is_count(value: object, *, least: int) -> bool:
+    """Whether a value is a whole number of at least `least`, of Python or NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def runs_needed(old: tuple[int, int], new: tuple[int, int], scale: int) -> int:

@@ -28,11 +28,12 @@ from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.networks import find_network
+from sr_zoo.inference.pixels import bled, brightest, clamp, empty_rgb, to_unit_range
 from sr_zoo.inference.plan import Planner
 from sr_zoo.inference.runtimes import Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
-from sr_zoo.inference.size import Size, runs_needed
+from sr_zoo.inference.size import Size, is_count, runs_needed
 from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork, device_of
 
@@ -83,7 +84,9 @@ class Upscaler:
             leaves each tile its own averages and saves the time.
         budget: What a dynamic network may spend on each image: ``"auto"`` (as it decides itself), a
             share of its full multiply-adds such as 0.5, ``"20 GMACs"``, ``"300 ms"``, or what
-            `ModelInfo.budgets` lists; in float32. None for the full mode.
+            `ModelInfo.budgets` lists; in float32, and for one run of the network, so not along with
+            a self-ensemble, opacity by the model, or outputs that take several runs. None for the
+            full mode.
         self_ensemble: Whether to average over the eight flips and rotations of the image, for
             somewhat better results in eight times the time.
         width: Of the outputs in pixels, instead of `scale`.
@@ -117,16 +120,21 @@ class Upscaler:
         size = Size(scale, width, height, fit)
         if alpha not in ALPHA:
             raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
-        if not (tile in ("auto", None) or (isinstance(tile, int) and tile > 0)):
+        if not (tile in ("auto", None) or is_count(tile, least=1)):
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
-        if exact_passes is not None and exact_passes < 0:
-            raise OptionError(f"exact_passes must be 0 or more, got {exact_passes!r}")
+        if exact_passes is not None and not is_count(exact_passes, least=0):
+            raise OptionError(f"exact_passes must be a count from 0 on, got {exact_passes!r}")
         network = find_network(model, scale)
         if device == "auto" and isinstance(network, ExportedNetwork):
             device = "cpu"
         chosen_device = pick_device(device)
         network = fuse(network).to(chosen_device)
         if budget is not None:
+            if self_ensemble or alpha == "model":
+                what = "self_ensemble" if self_ensemble else "alpha='model'"
+                raise OptionError(
+                    f"A budget is for one run of the network, and {what} takes more; leave one out"
+                )
             network = network.float()
         chosen_dtype = pick_dtype(dtype, network, chosen_device, runtime)
         self.network = network
@@ -145,6 +153,7 @@ class Upscaler:
             self._runners = Choice(self._spender, self._spender, reason)
         self.runtime = self._runners.whole.name
         self.dtype = str(chosen_dtype).removeprefix("torch.")
+        self.budget = None if self._spender is None else self._spender.budget
         self.tile = tile
         self.exact_passes = exact_passes
         self.self_ensemble = self_ensemble
@@ -231,15 +240,15 @@ class Upscaler:
             ImageFormatError: A pixel is no finite number.
         """
         colors, alpha = picture.to_rgb(), picture.to_alpha()
-        brightest = _brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
-        if brightest > 1:
-            colors = colors / brightest
+        top = brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
+        if top > 1:
+            colors = colors / top
         if alpha is not None:
             colors = bleed(colors, alpha)
         rgb = torch.tensor(colors).permute(2, 0, 1)[None]
         upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
-        if brightest > 1:
-            upscaled = upscaled * brightest
+        if top > 1:
+            upscaled = upscaled * top
         if alpha is not None:
             alpha = self._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
@@ -258,7 +267,13 @@ class Upscaler:
         """
         size = self.output_size(*rgb.shape[-2:])
         enlarged = rgb
-        for _ in range(runs_needed((rgb.shape[-2], rgb.shape[-1]), size, self.network.scale)):
+        runs = runs_needed((rgb.shape[-2], rgb.shape[-1]), size, self.network.scale)
+        if self._spender is not None and runs > 1:
+            raise OptionError(
+                f"A budget is for one run of the network, and an output of {size[1]}x{size[0]} "
+                f"pixels takes {runs}; ask for x{self.network.scale} at most, or leave it out"
+            )
+        for _ in range(runs):
             enlarged = self._enlarged(enlarged, progress)
         if enlarged.shape[-2:] != size:
             return imresize(enlarged.float().cpu(), size=size).clamp_(0, 1)
@@ -270,7 +285,7 @@ class Upscaler:
         if batch == 1:
             return self._enlarged_one(rgb, progress)
         factor = self.network.scale
-        out = torch.empty(batch, 3, height * factor, width * factor)
+        out = empty_rgb(batch, height * factor, width * factor)
         for index, image in enumerate(rgb.split(1)):
             out[index : index + 1] = self._enlarged_one(image, progress)
         return out
@@ -278,29 +293,29 @@ class Upscaler:
     def _enlarged_one(self, rgb: Tensor, progress: bool) -> Tensor:
         image = rgb.to(device_of(self.network), torch.float32)
         if not self.self_ensemble:
-            return _clamp(self._run(image, progress))
+            return clamp(self._run(image, progress))
 
         def fill(turned: Tensor, result: Tensor) -> None:
             result.copy_(self._run(turned, progress))
 
         height, width = (side * self.network.scale for side in image.shape[-2:])
-        out = torch.empty(1, 3, height, width)
+        out = empty_rgb(1, height, width)
         self_ensemble(fill, image, out)
-        return _clamp(out)
+        return clamp(out)
 
     def _run(self, image: Tensor, progress: bool) -> Tensor:
         """Return the network's output for one image, on the CPU."""
         height, width = image.shape[-2:]
-        if self._spender is not None:
-            self._spender.start(height, width)
         by_itself = isinstance(self.network, DynamicNetwork) and self.network.tiles_itself
         tiling = None if self._spender and by_itself else self._planner.plan(height, width)
         if tiling is None:
+            if self._spender is not None:
+                self._spender.start(height, width)
             whole = run_if_fits(self._runners.whole, image)
             if whole is not None:
                 return whole.cpu()
             tiling = self._planner.smaller(height, width)
-        out = torch.empty(1, 3, height * self.network.scale, width * self.network.scale)
+        out = empty_rgb(1, height * self.network.scale, width * self.network.scale)
         total = height * width * (tiling.passes + 1)
         with tqdm(total=total, unit="px", unit_scale=True, disable=not progress) as bar:
 
@@ -320,6 +335,8 @@ class Upscaler:
         advance: Callable[[int], object],
     ) -> None:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
+        if self._spender is not None:
+            self._spender.start(image.shape[-2], image.shape[-1])
         attends = self._planner.locality.attends
         if attends or not self._runners.exact:
             cause = (
@@ -359,16 +376,23 @@ class Upscaler:
             )
         # a copy in the order of its axes and of this machine's bytes: torch takes no other
         native = image.astype(image.dtype.newbyteorder("="), order="C")
-        channels_last = torch.from_numpy(np.atleast_3d(native))
+        try:
+            channels_last = torch.from_numpy(np.atleast_3d(native))
+        except TypeError as error:
+            raise ImageFormatError(
+                f"Pixels must be uint8, uint16 or floating point, not {image.dtype}"
+            ) from error
         result = self._tensor(channels_last.permute(2, 0, 1), progress)
         array = result.permute(1, 2, 0).numpy()
         return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)
 
     def _tensor(self, image: Tensor, progress: bool) -> Tensor:
         batched = image if image.ndim == 4 else image[None]
-        values, top = _to_unit_range(batched)
+        values, top = to_unit_range(batched)
         channels = values.shape[1]
         color = values[:, :3] if channels >= 3 else values[:, :1].expand(-1, 3, -1, -1)
+        if channels == 4:
+            color = bled(color, values[:, 3])
         out = self.tensor(color, progress=progress)
         if channels == 1:
             out = out.mean(1, keepdim=True)
@@ -378,43 +402,6 @@ class Upscaler:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)
         return out if image.ndim == 4 else out[0]
-
-
-def _brightest(colors: np.ndarray[Any, Any]) -> float:
-    """Return the largest of floating-point values, at least 1."""
-    if not np.isfinite(colors).all():
-        raise ImageFormatError("Pixels must be finite numbers; replace those that are not")
-    return max(float(colors.max()), 1.0)
-
-
-def _clamp(values: Tensor) -> Tensor:
-    """Bring values on the CPU into [0, 1], in place."""
-    # by NumPy: torch's threads spin for a while, and would take time from another runtime's
-    np.clip(values.numpy(), 0, 1, out=values.numpy())
-    return values
-
-
-def _to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
-    """Return float32 in [0, 1] and the largest value of an integer type."""
-    if image.ndim != 4 or image.shape[1] not in (1, 3, 4) or 0 in image.shape:
-        shape = tuple(image.shape)
-        raise ImageFormatError(
-            f"An image must have 1, 3 or 4 channels and at least one pixel, got (N, C, H, W) = "
-            f"{shape}"
-        )
-    if image.dtype in (torch.uint8, torch.uint16):
-        top = torch.iinfo(image.dtype).max
-        return image.float() / top, top
-    if not image.is_floating_point():
-        raise ImageFormatError(f"Pixels must be uint8, uint16 or floating point, not {image.dtype}")
-    values = image.float()
-    low, high = values.min().item(), values.max().item()
-    if not (low >= 0 and high <= 1):
-        raise ImageFormatError(
-            f"Floating-point pixels must lie in [0, 1], got {low:g} to {high:g}; "
-            "divide 8-bit values by 255, or clamp"
-        )
-    return values, None
 
 
 def upscale(
