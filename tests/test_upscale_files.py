@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from sr_zoo.cli import main
+from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging import Metadata, Picture, read_image, write_image
 from sr_zoo.imaging.animation import Frame, encode_frames, read_frames
 from sr_zoo.inference.files import FileOptions, upscale_files
@@ -208,6 +209,40 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         main([*arguments, "--skip-existing", "--exclude", "bad*"])
     assert ended.value.code == 0
     assert "0 done, 2 skipped, 0 failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("report", "message"),
+    [
+        ("a.png", r"would replace .*a\.png"),
+        ("linked.png", r"would replace .*a\.png"),
+        ("big/a.png", r"would replace .*a\.png"),
+        ("big", "is a folder of outputs"),
+        (".", "is a folder; name a file"),
+    ],
+)
+def test_a_report_replaces_nothing(tmp_path: Path, report: str, message: str) -> None:
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), tmp_path / "a.png")
+    (tmp_path / "linked.png").hardlink_to(tmp_path / "a.png")
+    upscaler = repeating()
+    options = FileOptions(report=tmp_path / report)
+    with pytest.raises(OptionError, match=message):
+        upscale_files(upscaler, [tmp_path / "a.png"], tmp_path / "big" / "a.png", options)
+    assert upscaler.network.calls == 0  # type: ignore[union-attr]
+    assert read_image(tmp_path / "a.png").size == (3, 4)
+    assert not (tmp_path / "big").exists()
+
+
+def test_a_reports_folder_is_made_before_the_work(tmp_path: Path) -> None:
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), tmp_path / "a.png")
+    options = FileOptions(report=tmp_path / "reports" / "today.json")
+    upscale_files(repeating(), [tmp_path / "a.png"], tmp_path / "b.png", options)
+    assert json.loads((tmp_path / "reports" / "today.json").read_text())["summary"]["done"] == 1
+    upscaler = repeating()
+    options = FileOptions(report=tmp_path / "a.png" / "report.json")
+    with pytest.raises(ImageWriteError, match="the folder cannot be made"):
+        upscale_files(upscaler, [tmp_path / "a.png"], tmp_path / "c.png", options)
+    assert upscaler.network.calls == 0  # type: ignore[union-attr]
 
 
 def test_each_file_is_read_once(tmp_path, monkeypatch):

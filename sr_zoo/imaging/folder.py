@@ -163,6 +163,23 @@ def _output_name(relative: Path, suffix: str | None) -> Path:
     return relative if known else relative.with_suffix(".png")
 
 
+def check_report(report: Path, jobs: Sequence[Job]) -> None:
+    """Check that a file about a run has a place of its own, before the run.
+
+    Raises:
+        OptionError: It would replace an input or an output, or is a folder or will be one.
+    """
+    if report.is_dir():
+        raise OptionError(f"{report} is a folder; name a file for the report")
+    identity, name = identity_of(report), _name_on_disk(report)
+    for job in jobs:
+        for path in (job.source, job.target):
+            if identity == identity_of(path):
+                raise OptionError(f"The report would replace {path}; choose another name for it")
+        if Path(_name_on_disk(job.target)).is_relative_to(name):
+            raise OptionError(f"{report} is a folder of outputs; name a file for the report")
+
+
 def _check_targets(jobs: list[Job]) -> None:
     sources = {identity_of(job.source) for job in jobs}
     writers: dict[str, Path] = {}

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from sr_zoo import __version__
-from sr_zoo.atomic import write_atomically
+from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import ImageWriteError
 from sr_zoo.imaging.animation import (
     Animation,
@@ -23,7 +23,7 @@ from sr_zoo.imaging.animation import (
     encode_frames,
     read_frames,
 )
-from sr_zoo.imaging.folder import Job, Selection, plan
+from sr_zoo.imaging.folder import Job, Selection, check_report, plan
 from sr_zoo.imaging.formats import Format, output_format
 from sr_zoo.imaging.journal import Journal
 from sr_zoo.imaging.pages import Pages, check_paged, encode_pages, read_pages
@@ -46,7 +46,7 @@ class FileOptions:
         strip: Whether EXIF and XMP are left out.
         selection: Which files of folders are taken.
         skip_existing: Whether inputs whose output exists already are left out.
-        report: A JSON file to write, of what became of every input.
+        report: A JSON file to write, of what became of every input; its folder is made.
     """
 
     format: str | None = None
@@ -92,11 +92,14 @@ def upscale_files(
         ImageWriteError: The output folder or the report cannot be written, or there is no such
             format.
         OptionError: Two inputs would be written to the same file, an output would replace an input,
-            or the quality is outside 1 to 100.
+            the report would replace either, or the quality is outside 1 to 100.
     """
     options = options or FileOptions()
     check_quality(options.quality)
     jobs = plan(inputs, output, format=options.format, selection=options.selection)
+    if options.report:
+        check_report(options.report, jobs)
+        make_folder(options.report.parent, error=ImageWriteError)
     settings = settings_of(upscaler, options.encoding)
     into_folder = jobs[0].target != output
     pipeline = _pipeline(upscaler, options, show_tiles=len(jobs) == 1)
