@@ -203,6 +203,19 @@ def test_command_prints_a_table_and_writes_a_report(folder, tmp_path, capsys):
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_a_table_is_printed_whole_on_any_width(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    named = folder.rename(tmp_path / "[bold]photos of a long name")
+    measures = ["psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"]
+    with pytest.raises(SystemExit):
+        main(["eval", "bicubic", "--data", str(named), "--measure", *measures])
+    titles, columns, scores = capsys.readouterr().out.splitlines()
+    assert named.name in titles
+    assert columns.split() == ["Model", "Scale", "Params", "MACs", "/".join(measures)]
+    assert scores.split()[:3] == ["bicubic", "x4", "0K"]
+    assert re.fullmatch(r"\d\d\.\d\d/0\.\d{4}/\d\d\.\d\d/0\.\d{4}", scores.split()[4])
+
+
 def test_what_a_report_lacks_is_said_before_anything_is_measured(
     folder, tmp_path, capsys, monkeypatch
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
@@ -79,7 +80,8 @@ def command(
             time_for=time_for,
             advance=lambda _: bar.update(),
         )
-    Console().print(report.table(evaluation))
+    # a name in [brackets] is no markup, and a number cut to the width of the screen is none
+    Console(width=sys.maxsize, markup=False, emoji=False).print(report.table(evaluation))
     updated = manifest.update_manifest(evaluation) if update_manifest else []
     evaluation.problems += problems + missing
     title = f"Super-resolution on {', '.join(dict.fromkeys(d.name for d in datasets))}"
