@@ -146,11 +146,12 @@ def _encode(
     images: list[Image.Image] = []
     durations, metadata = [], Metadata()
     for frame in frames:
+        picture = fit(frame.picture, format).with_dtype(np.uint8)
         if not images:
-            metadata = frame.picture.metadata
-        images.append(_image(fit(frame.picture, format).with_dtype(np.uint8), format))
+            metadata = picture.metadata
+        images.append(_image(picture, format))
         durations.append(frame.duration)
-        del frame  # whose pixels are several times those of an indexed image
+        del frame, picture  # whose pixels are several times those of an indexed image
     if not images:
         raise ImageWriteError("an animation needs at least one frame")
     first, *others = _alike(images)

@@ -24,6 +24,7 @@ class Format:
         dtypes: Types of pixels, the shallowest first.
         alpha: Whether it holds partial opacity.
         grey: Whether it holds a single channel.
+        profiles: Whether it holds an ICC profile.
         max_side: Largest width or height.
         lossy_quality: Quality from 1 to 100 if none is asked for; None where nothing is lost.
     """
@@ -33,6 +34,7 @@ class Format:
     dtypes: tuple[np.dtype[Any], ...] = (UINT8,)
     alpha: bool = True
     grey: bool = True
+    profiles: bool = True
     max_side: int = 2**31 - 1
     lossy_quality: int | None = None
 
@@ -49,8 +51,8 @@ FORMATS = (
     Format("WEBP", (".webp",), grey=False, max_side=16383, lossy_quality=95),
     Format("AVIF", (".avif",), grey=False, max_side=65536, lossy_quality=90),
     Format("TIFF", (".tif", ".tiff"), dtypes=(UINT8, UINT16, FLOAT32)),
-    Format("BMP", (".bmp",), alpha=False),
-    Format("GIF", (".gif",), max_side=65535),
+    Format("BMP", (".bmp",), alpha=False, profiles=False),
+    Format("GIF", (".gif",), profiles=False, max_side=65535),
 )
 BY_NAME = {format.name: format for format in FORMATS}
 BY_SUFFIX = {suffix: format for format in FORMATS for suffix in format.suffixes}

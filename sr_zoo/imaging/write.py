@@ -57,15 +57,15 @@ def encode_image(
     """Return a picture as the bytes of an image file.
 
     Pixels deeper than the format holds are rounded to its deepest type: 16 bits become 8 in JPEG,
-    floats become 16 in PNG. Opacity is never dropped: formats without it refuse pictures that are
-    not opaque everywhere.
+    floats become 16 in PNG. Colours become those of sRGB in BMP and GIF, which hold no ICC profile.
+    Opacity is never dropped: formats without it refuse pictures that are not opaque everywhere.
 
     Args:
         picture: What to encode.
         format: From `sr_zoo.imaging.formats`.
         quality: 1 to 100, for the formats that lose something; 100 makes WebP lossless.
-        strip: Leave out EXIF and XMP. The ICC profile stays, since colours would change without
-            it, and so does the resolution.
+        strip: Leave out EXIF and XMP. The ICC profile stays where the format holds one, since
+            colours would change without it, and so does the resolution.
 
     Raises:
         ImageWriteError: The format cannot hold the picture.
@@ -116,23 +116,23 @@ def fit(picture: Picture, format: Format) -> Picture:
     picture = picture.with_dtype(format.closest_dtype(picture.pixels.dtype))
     if not format.alpha:
         picture = replace(picture, alpha=None)
-    if picture.is_grey and not format.grey:
-        picture = _colored(picture)
+    if (picture.is_grey and not format.grey) or (picture.metadata.icc and not format.profiles):
+        picture = _in_srgb(picture)
     return picture
 
 
-def _colored(picture: Picture) -> Picture:
-    """Return a grey picture of 8 bits as RGB; a profile for grey is applied and then gone."""
-    icc = picture.metadata.icc
-    pixels = np.repeat(picture.pixels, 3, axis=2)
+def _in_srgb(picture: Picture) -> Picture:
+    """Return a picture of 8 bits as RGB without a profile, which is applied if it fits."""
+    icc, grey = picture.metadata.icc, picture.is_grey
+    pixels = np.repeat(picture.pixels, 3, axis=2) if grey else picture.pixels
     if icc:
         try:
             profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            grey = Image.fromarray(picture.pixels[..., 0])
+            image = Image.fromarray(picture.pixels[..., 0] if grey else pixels)
             srgb = ImageCms.createProfile("sRGB")
-            pixels = np.array(ImageCms.profileToProfile(grey, profile, srgb, outputMode="RGB"))
+            pixels = np.array(ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB"))
         except (ImageCms.PyCMSError, OSError):
-            pass  # damaged, or not for grey
+            pass  # damaged, or for other colours
     return replace(picture, pixels=pixels, metadata=replace(picture.metadata, icc=None))
 
 

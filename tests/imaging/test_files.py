@@ -11,9 +11,12 @@ from PIL import Image, ImageCms, ImageOps
 
 from sr_zoo.errors import ImageFormatError, ImageReadError, ImageWriteError, OptionError
 from sr_zoo.imaging import Metadata, Picture, from_pil, read_image, to_pil, write_image
+from sr_zoo.imaging.animation import Frame, encode_frames, read_frames
 
 RNG = np.random.default_rng(0)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+# its two primaries under each other's name
+RED_IS_BLUE = SRGB.replace(b"rXYZ", b"----").replace(b"bXYZ", b"rXYZ").replace(b"----", b"bXYZ")
 CHANNELS = {"grey": (1, False), "grey_alpha": (1, True), "rgb": (3, False), "rgba": (3, True)}
 
 
@@ -155,6 +158,30 @@ def test_metadata_survives_and_dpi_scales(tmp_path: Path, suffix: str, dtype: st
     write_image(larger, tmp_path / f"b{suffix}", strip=True)
     stripped = read_image(tmp_path / f"b{suffix}").metadata
     assert (stripped.exif, stripped.xmp, stripped.icc) == (None, None, SRGB)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif"])
+def test_colours_stay_where_a_format_holds_no_profile(tmp_path: Path, suffix: str) -> None:
+    pixels = np.tile(np.array([[[200, 90, 10]]], np.uint8), (4, 5, 1))
+    picture = Picture(pixels, metadata=Metadata(icc=RED_IS_BLUE))
+    write_image(picture, tmp_path / f"a{suffix}")
+    read = read_image(tmp_path / f"a{suffix}")
+    assert read.metadata.icc is None
+    np.testing.assert_array_equal(read.pixels, pixels[..., ::-1])
+    write_image(picture, tmp_path / "b.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png").pixels, pixels)
+
+
+def test_colours_stay_in_an_animation_without_a_profile() -> None:
+    colors = (200, 90, 10), (30, 90, 140)
+    frames = [
+        Frame(Picture(np.full((4, 5, 3), color, np.uint8), metadata=Metadata(icc=RED_IS_BLUE)), 40)
+        for color in colors
+    ]
+    animation = read_frames(encode_frames(frames, "a.gif"))
+    assert animation is not None
+    shown = [tuple(frame.picture.pixels[0, 0]) for frame in animation.frames]
+    assert shown == [color[::-1] for color in colors]
 
 
 def test_transparency_is_never_dropped_silently(tmp_path: Path) -> None:
