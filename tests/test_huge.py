@@ -1,5 +1,6 @@
 """Images that go through strip by strip come out as in one piece."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_what_strips_cannot_do_goes_the_usual_way(tmp_path, streamed):
     assert read_image(tmp_path / "c.png").size == (80, 60)
     assert read_image(tmp_path / "d.png").size == (60, 60)
     assert not streamed
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs pipes that have a path")
+def test_a_pipe_is_read_once(tmp_path):
+    write_image(noise(10, 10, 3, np.uint8), tmp_path / "a.png")
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, "wb") as pipe:
+        pipe.write((tmp_path / "a.png").read_bytes())
+    source = Path(f"/dev/fd/{read_end}")
+    (outcome,) = upscale_files(sr_zoo.Upscaler("nearest", 2), [source], tmp_path / "b.png")
+    os.close(read_end)
+    assert outcome.status == "done", outcome
+    assert read_image(tmp_path / "b.png").size == (20, 20)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

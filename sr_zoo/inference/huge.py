@@ -41,8 +41,9 @@ def open_streamed(path: Path, upscaler: Upscaler, target: Format) -> Streamed | 
 
     Returns:
         None where the usual way will do: the output is not that large; or must do: libvips is not
-        installed, the output is neither TIFF nor PNG, the size is no single run of the network, or
-        the image is transparent, turned, of several pages, or no grey or RGB of 8 or 16 bits.
+        installed, the input is a pipe, the output is neither TIFF nor PNG, the size is no single
+        run of the network, or the image is transparent, turned, of several pages, or no grey or RGB
+        of 8 or 16 bits.
 
     Raises:
         ImageReadError: The file claims more pixels than Pillow's limit allows.
@@ -52,6 +53,8 @@ def open_streamed(path: Path, upscaler: Upscaler, target: Format) -> Streamed | 
     except (ImportError, OSError):
         return None
     if target.name not in PACKING or upscaler.self_ensemble or upscaler.tile is None:
+        return None
+    if not path.is_file():  # what a pipe holds can be read only once
         return None
     try:
         image = pyvips.Image.new_from_file(str(path), access="sequential")
