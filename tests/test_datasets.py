@@ -105,6 +105,12 @@ def test_an_empty_folder_is_named(tmp_path):
         open_folder(tmp_path / "absent", 4)
 
 
+def test_a_folder_of_lr_images_alone_is_called_that(tmp_path):
+    save(tmp_path / "img_001_SRF_4_LR.png")
+    with pytest.raises(OptionError, match=r"all are named as LR images are, such as img_001_SRF_4"):
+        open_folder(tmp_path, 4)
+
+
 def test_damaged_images_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(ImageReadError, match="is no image"):

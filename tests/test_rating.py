@@ -3,6 +3,7 @@ import csv
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,8 +65,23 @@ def test_folders_must_fit_together(folders, tmp_path):
         rating_page(folders[:1])
     (tmp_path / "delta").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "delta" / "bird.png")
+    with pytest.raises(OptionError, match="epsilon is no folder"):
+        rating_page([*folders, tmp_path / "epsilon"])
     with pytest.raises(OptionError, match="No image is in all of"):
         rating_page([*folders, tmp_path / "delta"])
+
+
+def test_results_may_be_named_as_the_images_they_were_made_from(folders):
+    for path in [path for folder in folders for path in folder.iterdir()]:
+        path.rename(path.with_name(f"{path.stem}_LR.png"))
+    pictures = page_data(rating_page(folders))["pictures"]
+    assert sorted(pictures) == ["cat_LR", "dog_LR"]
+
+
+def test_a_method_has_its_folders_own_name(folders, monkeypatch):
+    monkeypatch.chdir(folders[0])
+    pictures = page_data(rating_page([Path(), Path("../beta")]))["pictures"]
+    assert list(pictures["cat"]) == ["alpha", "beta"]
 
 
 def test_opinions_are_means_with_intervals(tmp_path):

@@ -161,12 +161,17 @@ def open_folder(
         raise OptionError(f"{lr_folder} is no folder of LR images.")
     hr_folder = _hr_folder(folder, scale)
     lr_folder = lr_folder or _lr_folder(folder, scale)
-    hr_files = _images(hr_folder)
+    hr_files = images_of(hr_folder)
     if lr_folder is None:
         lr_files = [path for path in hr_files if LR_MARK.search(path.stem)]
         hr_files = [path for path in hr_files if path not in set(lr_files)]
     else:
-        lr_files = _images(lr_folder)
+        lr_files = images_of(lr_folder)
+    if lr_folder is None and lr_files and not hr_files:
+        raise OptionError(
+            f"{hr_folder} has no HR images: all are named as LR images are, such as "
+            f"{lr_files[0].name}. Name the folder of HR images, and this one with --lr."
+        )
     hr_files = _originals(hr_files)
     if not hr_files:
         raise OptionError(
@@ -246,7 +251,7 @@ def _lr_folder(folder: Path, scale: int) -> Path | None:
         if wanted.fullmatch(_plain(str(path.relative_to(folder)))):
             return path
     for path in subfolders:
-        if ANY_SCALE_LR_FOLDER.fullmatch(_plain(path.name)) and _images(path):
+        if ANY_SCALE_LR_FOLDER.fullmatch(_plain(path.name)) and images_of(path):
             return path
     return None
 
@@ -260,7 +265,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _images(folder: Path) -> list[Path]:
+def images_of(folder: Path) -> list[Path]:
+    """Return the images that lie in a folder, by their names' endings, in alphabetical order."""
     return sorted(
         path
         for path in folder.iterdir()

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from PIL import Image
 
 from sr_zoo.errors import ImageReadError, OptionError
-from sr_zoo.evaluation.datasets import open_folder, read_rgb
+from sr_zoo.evaluation.datasets import images_of, open_folder, read_rgb
 
 FIELDS = ("rater", "image", "method", "score", "shown_with", "side", "time")
 NORMAL_95 = 1.96  # standard errors in a 95 % interval
@@ -57,16 +57,17 @@ def rating_page(
         seed: Fixes the random order; None for another one each time.
 
     Raises:
-        OptionError: There are less than two folders, two have one name, or no image is in all.
+        OptionError: There are less than two folders, one is missing, two have one name, or no
+            image is in all.
         ImageReadError: An image is damaged.
     """
-    methods = {folder.name: _images(folder) for folder in folders}
+    methods = {folder.resolve().name: _results(folder) for folder in folders}
     if len(methods) < 2 or len(methods) < len(folders):
         raise OptionError(
             f"Rating compares two or more folders of different names, got "
             f"{', '.join(map(str, folders)) or 'none'}."
         )
-    truth = _images(reference) if reference else {}
+    truth = {s.hr.stem: s.hr for s in open_folder(reference, 1).samples} if reference else {}
     names = sorted(set.intersection(*(set(images) for images in methods.values())))
     if reference:
         names = [name for name in names if name in truth]
@@ -138,8 +139,11 @@ def _ratings(path: Path) -> list[tuple[str, int]]:
     return ratings
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    return {sample.hr.stem: sample.hr for sample in open_folder(folder, 1).samples}
+def _results(folder: Path) -> dict[str, Path]:
+    """Return a method's images, which may bear the names of the LR images they were made from."""
+    if not folder.is_dir():
+        raise OptionError(f"{folder} is no folder. Name one folder of results per method.")
+    return {path.stem: path for path in images_of(folder)}
 
 
 def _png(path: Path) -> str:
