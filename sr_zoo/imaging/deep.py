@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from sr_zoo.imaging.picture import Array
-from sr_zoo.imaging.pil import cut_out
+from sr_zoo.imaging.pil import cut_out, turn_resolution
 
 ROUNDED = ("RGB;16", "RGBA;16", "RGBX;16", "RGBa;16", "LA;16")
 PNM_HEADER = re.compile(rb"(P[56])" + rb"(?:\s+|#[^\n]*\n)+(\d+)" * 3 + rb"\s")
@@ -30,6 +30,7 @@ def read_both_bytes(data: bytes) -> tuple[Array, Array | None, ImageFile]:
     other one if it is told the wrong one: two runs give both.
     """
     image = _open(data)
+    turn_resolution(image)
     raw_mode = _raw_mode(image)
     if raw_mode == "LA;16B":
         _unpack_as(image, "RGBA")  # the four bytes of a pixel, as they are

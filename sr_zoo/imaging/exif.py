@@ -27,6 +27,7 @@ class _Tags:
         self.base = len(PREFIX) if exif.startswith(PREFIX) else 0
         self.order = {b"II": "<", b"MM": ">"}[bytes(self.data[self.base : self.base + 2])]
         (first,) = self._unpack("I", self.base + 4)
+        self.multiplied: set[int] = set()  # where; several tags may share one number
         self.entries = self._directory(first)
         if EXIF_IFD in self.entries:
             (pointer,) = self._unpack("I", self.entries[EXIF_IFD].position)
@@ -55,6 +56,9 @@ class _Tags:
         if entry is None or entry.kind != RATIONAL:
             return
         (pointer,) = self._unpack("I", entry.position)
+        if pointer in self.multiplied:
+            return
+        self.multiplied.add(pointer)
         numerator, denominator = self._unpack("II", self.base + pointer)
         scaled = round(numerator * factor)
         if scaled < 2**32:

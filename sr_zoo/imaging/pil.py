@@ -28,6 +28,7 @@ def from_pil(image: Image.Image) -> Picture:
     Raises:
         ImageFormatError: The image holds 32-bit integers, whose white nobody knows.
     """
+    turn_resolution(image)
     image.load()
     icc = image.info.get("icc_profile") or None
     if image.mode in TO_RGB:
@@ -54,6 +55,12 @@ def assemble(
         mode=image.mode,
     )
     return upright(Picture(pixels, alpha, stored), exif.get(ORIENTATION, 1))
+
+
+def turn_resolution(image: Image.Image) -> None:
+    """Turn the resolution of a TIFF that is not loaded yet: Pillow turns its pixels on loading."""
+    if image.format == "TIFF" and "dpi" in image.info and image.getexif().get(ORIENTATION, 1) >= 5:
+        image.info["dpi"] = image.info["dpi"][::-1]
 
 
 def upright(picture: Picture, orientation: int) -> Picture:

@@ -3,10 +3,12 @@
 import io
 import itertools
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageOps
 
 from sr_zoo.errors import ImageFormatError, ImageReadError, ImageWriteError, OptionError
@@ -130,6 +132,31 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: s
         assert image.getexif().get(0x0112, 1) == 1
         assert image.getexif()[0x0110] == "camera"
         assert image.size == picture.size[::-1]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_the_resolution_of_a_tiff_turns_with_it(orientation: int, dtype: str) -> None:
+    file = io.BytesIO()
+    tifffile.imwrite(
+        file,
+        np.zeros((8, 16, 3), dtype),
+        photometric="rgb",
+        resolution=(300, 150),
+        resolutionunit="INCH",
+        extratags=[(0x0112, "H", 1, orientation, True)],
+    )
+    picture = read_image(file.getvalue())
+    assert picture.size == ((8, 16) if orientation < 5 else (16, 8))
+    assert picture.metadata.dpi == ((300, 150) if orientation < 5 else (150, 300))
+
+
+def test_resolutions_that_share_a_number_grow_once() -> None:
+    # both entries, of the type 5, point to the number after them
+    entries = b"".join(struct.pack("<HHII", tag, 5, 1, 38) for tag in (0x011A, 0x011B))
+    exif = struct.pack("<2sHIH", b"II", 42, 8, 2) + entries + bytes(4) + struct.pack("<II", 72, 1)
+    larger = Metadata(exif=exif).resized((5, 5), (10, 10)).exif
+    assert larger == exif[:38] + struct.pack("<II", 144, 1)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tif"])
