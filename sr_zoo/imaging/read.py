@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from sr_zoo.errors import ImageReadError
+from sr_zoo.errors import ImageFormatError, ImageReadError
 from sr_zoo.imaging import deep, tiff
 from sr_zoo.imaging.integrity import find_damage
 from sr_zoo.imaging.picture import Metadata, Picture
@@ -126,7 +126,7 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
         kind = "text" if _is_text(data[:1024]) else "data of another kind, or a damaged header"
         return f"is no image that can be read (it looks like {kind})"
-    if isinstance(error, ImageReadError):
+    if isinstance(error, (ImageReadError, ImageFormatError)):
         return str(error)
     said = shorten(str(error) or type(error).__name__, MAX_REASON, placeholder=" ...")
     return f"cannot be decoded, it is truncated or damaged ({said})"

@@ -148,6 +148,10 @@ def test_tiff_of_integers_without_a_white_is_refused() -> None:
     data = tiff(np.zeros((4, 4, 3), np.uint32), photometric="rgb")
     with pytest.raises(ImageReadError, match="32-bit integers"):
         read_image(data)
+    for dtype in (np.int16, np.int32, np.uint32):
+        grey = tiff(np.zeros((4, 4), dtype), photometric="minisblack")
+        with pytest.raises(ImageReadError, match="image: images of mode 'I' are not supported"):
+            read_image(grey)
 
 
 def test_without_tifffile_a_sentence_tells(monkeypatch: pytest.MonkeyPatch) -> None:
