@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path
 from unicodedata import normalize
 
@@ -35,7 +35,7 @@ class Selection:
 
     Attributes:
         include: Patterns such as ``"*.png"`` or ``"2024/*"``, of which a file's name or its path
-            in the folder must match one.
+            in the folder must match one, in upper or lower case.
         exclude: Patterns of which neither may match any.
         recursive: Whether subfolders are entered.
     """
@@ -48,8 +48,8 @@ class Selection:
         """Whether a file, given by its path in the folder, is taken."""
 
         def matches(patterns: tuple[str, ...]) -> bool:
-            texts = (relative.name, relative.as_posix())
-            return any(fnmatch(text, pattern) for text in texts for pattern in patterns)
+            texts = (relative.name.lower(), relative.as_posix().lower())
+            return any(fnmatchcase(text, pattern.lower()) for text in texts for pattern in patterns)
 
         return matches(self.include) and not matches(self.exclude)
 

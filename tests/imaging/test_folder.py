@@ -51,6 +51,8 @@ def test_plan_mirrors_the_tree_and_leaves_out_what_is_no_image(tmp_path: Path) -
     assert targets(plan([photos], output, selection=flat), output) == everything[:2]
     some = Selection(include=("2024/*", "*.jpg"), exclude=("*.ppm",))
     assert targets(plan([photos], output, selection=some), output) == ["a.jpg", "2024/c.tif"]
+    one = Selection(include=("*.PNG", "*.jpg"), exclude=("A.*",))
+    assert targets(plan([photos], output, selection=one), output) == ["b.PNG"]
     webp = ["a.webp", "b.webp", "2024/c.webp", "2024/d.webp"]
     assert targets(plan([photos], output, format="WebP"), output) == webp
     as_jpeg = targets(plan([photos / "a.jpg"], output, format="jpeg"), output)
