@@ -135,6 +135,11 @@ def test_deep_images_are_refused(tmp_path, suffix, channels):
         read_rgb(path)
 
 
+def test_a_plain_text_bitmap_has_no_depth(tmp_path):
+    (tmp_path / "bits.ppm").write_text("P1\n3 1\n1 0 1\n")
+    assert read_rgb(tmp_path / "bits.ppm")[..., 0].tolist() == [[0, 255, 0]]
+
+
 @pytest.mark.parametrize(
     ("name", "size", "options"),
     [

@@ -133,8 +133,8 @@ def _stored(image: ImageFile) -> str:
     codec, _, _, args = image.tile[0]
     # beside it are a file's sizes and offsets, which say nothing of depth
     mode, *others = args if isinstance(args, tuple) else (args,)
-    # but a PPM's largest value does
-    return f"{mode};16" if codec.startswith("ppm") and others[0] > PEAK else str(mode)
+    # but a PPM's largest value does, which a bitmap has not
+    return f"{mode};16" if codec.startswith("ppm") and max(others, default=0) > PEAK else str(mode)
 
 
 def open_folder(
