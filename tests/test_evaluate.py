@@ -168,6 +168,20 @@ def test_the_manifest_takes_only_the_papers_protocol(folder, candidate):
         update_manifest(evaluation)
 
 
+@pytest.mark.parametrize(
+    "departure",
+    [("--tile", "64"), ("--self-ensemble",), ("--dtype", "bfloat16"), ("--lr", "photos")],
+)
+def test_what_the_manifest_refuses_is_not_measured(folder, capsys, monkeypatch, departure):
+    measured = []
+    monkeypatch.setattr(module, "evaluate", lambda *_, **__: measured.append(1))
+    with pytest.raises(SystemExit) as stop:
+        main(["eval", "bicubic", "--data", str(folder), "--update-manifest", *departure])
+    assert stop.value.code == 1
+    assert departure[0] in capsys.readouterr().err
+    assert not measured
+
+
 def test_measured_numbers_go_into_the_manifest(folder, candidate, tmp_path, monkeypatch):
     content = json.loads(manifest_path().read_text(encoding="utf-8"))
     copy = tmp_path / "manifest.json"

@@ -62,15 +62,18 @@ def command(
 
     if output:
         report.need_matplotlib()
+    options = Options(tuple(measure), parse_tile(tile), self_ensemble, crops=output is not None)
+    computed_in = parse_dtype(dtype)
+    if update_manifest:
+        manifest.check_protocol(options, dtype=computed_in, lr_folder=lr)
     candidates, problems = find_candidates(
         models or (known_weights() if update_manifest else []),
         scale,
         device=device,
-        dtype=parse_dtype(dtype),
+        dtype=computed_in,
     )
     scales = sorted({candidate.scale for candidate in candidates})
     datasets, missing = open_datasets(data, scales, folder=data_dir, lr_folder=lr)
-    options = Options(tuple(measure), parse_tile(tile), self_ensemble, crops=output is not None)
     with tqdm(total=sum(len(d.samples) for d in datasets), unit="image", leave=False) as bar:
         evaluation = evaluate(
             candidates,

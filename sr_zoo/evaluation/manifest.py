@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+
+import torch
 
 from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import OptionError
-from sr_zoo.evaluation.evaluate import Evaluation
+from sr_zoo.evaluation.evaluate import Evaluation, Options
 from sr_zoo.weights.manifest import manifest_path
 
 MEASURES = ("psnr_y", "ssim_y")
 DECIMALS = 4
+
+
+def check_protocol(
+    options: Options, *, dtype: torch.dtype = torch.float32, lr_folder: Path | None = None
+) -> None:
+    """Check that what is to be measured is what the manifest takes.
+
+    Args:
+        options: How results are to be made and measured.
+        dtype: What networks are to compute in.
+        lr_folder: Where LR images are to come from, if not from the data set or from MATLAB's
+            bicubic.
+
+    Raises:
+        OptionError: It departs from the papers' protocol.
+    """
+    if (
+        options.self_ensemble
+        or options.tile is not None
+        or not set(MEASURES) <= {*options.measures}
+        or dtype != torch.float32
+        or lr_folder is not None
+    ):
+        raise OptionError(
+            "The manifest takes psnr_y and ssim_y of whole images in float32 only: leave out "
+            "--self-ensemble, --tile, --measure, --dtype and --lr."
+        )
 
 
 def update_manifest(evaluation: Evaluation) -> list[str]:
@@ -29,16 +59,7 @@ def update_manifest(evaluation: Evaluation) -> list[str]:
     Raises:
         OptionError: The evaluation departs from the papers' protocol.
     """
-    options = evaluation.options
-    if (
-        options.self_ensemble
-        or options.tile is not None
-        or not set(MEASURES) <= {*options.measures}
-    ):
-        raise OptionError(
-            "The manifest takes psnr_y and ssim_y of whole images only: leave out --self-ensemble, "
-            "--tile and --measure."
-        )
+    check_protocol(evaluation.options)
     if evaluation.problems:
         raise OptionError(
             f"The manifest was not changed, since not all was measured: {evaluation.problems[0]}"
