@@ -172,6 +172,20 @@ def test_output_whose_ending_is_no_image_format(run, small, tmp_path):
     assert not (tmp_path / "big.pgn").exists()
 
 
+def test_a_slash_makes_a_folder_of_any_name(run, small, tmp_path):
+    code, _, err = run("upscale", small, "-o", f"{tmp_path}/out_v1.5/", "--model", "nearest")
+    assert (code, err) == (0, "")
+    assert opened(tmp_path / "out_v1.5" / "small.png") == ("PNG", (80, 64))
+
+
+@pytest.mark.parametrize("options", [(), ("--skip-existing",)])
+def test_a_video_into_a_folder_is_refused(run, tmp_path, options):
+    code, _, err = run("upscale", tmp_path / "clip.mp4", "-o", tmp_path, *options)
+    assert code == 1
+    assert one_sentence(err)
+    assert "is a folder; name a video file" in err
+
+
 def test_list(run):
     code, out, _ = run("list", "rlfn*", "--scale", 4)
     assert code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 import typer
 
 from sr_zoo.cli.options import parse_size, parse_tile
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import ImageWriteError, OptionError
 
 
 def command(
     inputs: list[Path] = typer.Argument(help="Image files and folders, or one video."),
-    output: Path = typer.Option(
-        ..., "-o", "--output", help="Image file for one input, else a folder."
+    output: str = typer.Option(
+        ...,
+        "-o",
+        "--output",
+        help="Image file for one input; else, or with a / at its end, a folder.",
     ),
     model: str | None = typer.Option(
         None, help="Model name, weight id or weight file; the best bundled network by default."
@@ -72,6 +76,7 @@ def command(
     """Upscale images, folders of images and videos; a run that was killed continues."""
     from PIL import Image
 
+    from sr_zoo.atomic import make_folder
     from sr_zoo.imaging.folder import Selection
     from sr_zoo.imaging.pipeline import STATUSES
     from sr_zoo.imaging.remux import SUFFIXES
@@ -103,9 +108,11 @@ def command(
     if len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES:
         if format or report:
             raise OptionError("--format and --report are for images, not for a video")
-        if not (skip_existing and output.exists()):
+        if Path(output).is_dir():
+            raise OptionError(f"{output} is a folder; name a video file, such as big.mp4 in it")
+        if not (skip_existing and Path(output).exists()):
             encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
-            upscale_video(upscaler, inputs[0], output, encoding, strip=not keep_metadata)
+            upscale_video(upscaler, inputs[0], Path(output), encoding, strip=not keep_metadata)
         return
     options = FileOptions(
         format=format,
@@ -115,7 +122,9 @@ def command(
         skip_existing=skip_existing,
         report=report,
     )
-    outcomes = upscale_files(upscaler, inputs, output, options)
+    if output.endswith(("/", os.sep)):  # as a path it would lose what makes it a folder
+        make_folder(Path(output), error=ImageWriteError)
+    outcomes = upscale_files(upscaler, inputs, Path(output), options)
     counts = Counter(outcome.status for outcome in outcomes)
     if len(outcomes) > 1:
         said = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
