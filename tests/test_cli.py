@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +186,13 @@ def test_a_video_into_a_folder_is_refused(run, tmp_path, options):
     assert code == 1
     assert one_sentence(err)
     assert "is a folder; name a video file" in err
+
+
+def test_help_is_shown_whatever_the_screen_can_show():
+    arguments = [sys.executable, "-c", "from sr_zoo.cli import main; main(['upscale', '--help'])"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    assert "--skip-existing" in shown.stdout
 
 
 def test_list(run):
