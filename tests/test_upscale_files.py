@@ -188,6 +188,14 @@ def test_a_run_continues_only_with_the_same_settings(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
 
 
+def test_files_may_be_named_by_strings_and_come_one_by_one(tmp_path: Path) -> None:
+    write_image(Picture(np.zeros((4, 4, 3), np.uint8)), tmp_path / "a.png")
+    (outcome,) = upscale_files(repeating(), iter([str(tmp_path / "a.png")]), str(tmp_path / "out"))
+    assert outcome.status == "done"
+    with pytest.raises(OptionError, match="There is nothing to upscale"):
+        upscale_files(repeating(), [], tmp_path / "out")
+
+
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype(np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sr_zoo import __version__
 from sr_zoo.atomic import make_folder, write_atomically
-from sr_zoo.errors import ImageWriteError
+from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging.animation import (
     Animation,
     Frame,
@@ -68,8 +68,8 @@ _Upscaled: TypeAlias = Picture | bytes | None
 
 def upscale_files(
     upscaler: Upscaler,
-    inputs: Sequence[Path],
-    output: Path,
+    inputs: Iterable[str | Path],
+    output: str | Path,
     options: FileOptions | None = None,
 ) -> list[Outcome]:
     """Upscale image files; failures are told on standard error, one line each.
@@ -91,12 +91,15 @@ def upscale_files(
         ImageReadError: A folder holds no images.
         ImageWriteError: The output folder or the report cannot be written, or there is no such
             format.
-        OptionError: Two inputs would be written to the same file, an output would replace an input,
-            the report would replace either, or the quality is outside 1 to 100.
+        OptionError: There are no inputs, two would be written to the same file, an output would
+            replace an input, the report would replace either, or the quality is outside 1 to 100.
     """
+    sources, output = [Path(each) for each in inputs], Path(output)
+    if not sources:
+        raise OptionError("There is nothing to upscale; name at least one file or folder")
     options = options or FileOptions()
     check_quality(options.quality)
-    jobs = plan(inputs, output, format=options.format, selection=options.selection)
+    jobs = plan(sources, output, format=options.format, selection=options.selection)
     if options.report:
         check_report(options.report, jobs)
         make_folder(options.report.parent, error=ImageWriteError)

@@ -40,8 +40,8 @@ Item = TypeVar("Item")
 
 def upscale_video(
     upscaler: Upscaler,
-    source: Path,
-    target: Path,
+    source: str | Path,
+    target: str | Path,
     encoding: Encoding | None = None,
     *,
     strip: bool = False,
@@ -68,8 +68,11 @@ def upscale_video(
     Raises:
         ImageReadError: The video is missing or damaged, or PyAV is not installed.
         ImageWriteError: The output cannot be written.
-        OptionError: The output would replace the input.
+        OptionError: The output would replace the input, or `frames_per_segment` is below 1.
     """
+    source, target = Path(source), Path(target)
+    if frames_per_segment < 1:
+        raise OptionError(f"frames_per_segment must be 1 or more, got {frames_per_segment!r}")
     encoding = encoding_for(target, encoding or Encoding())
     if identity_of(target) == identity_of(source):
         raise OptionError(f"{target} is the input and would be replaced; choose another name")
