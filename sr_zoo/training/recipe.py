@@ -184,7 +184,7 @@ class Recipe:
         distillation: A teacher, or None.
         strategy: How a dynamic network learns; None to run all of it on every batch.
         stages: Changes to the recipe for runs one after another, each from the weights of the one
-            before: tables of settings by their paths (``"optimizer.lr"``). Empty for one run.
+            before: tables of settings as `changed` takes them. Empty for one run.
     """
 
     model: str
@@ -232,7 +232,8 @@ class Recipe:
         """Return the recipe with other values.
 
         Args:
-            changes: Path such as ``"optimizer.lr"`` to value.
+            changes: Path such as ``"optimizer.lr"`` to value. A table for a section (``"data"``,
+                ``"optimizer"``, ``"schedule"``) changes what it names; any other value is replaced.
             source: What messages call it.
 
         Raises:
@@ -248,7 +249,8 @@ class Recipe:
                     raise OptionError(
                         f"{source}: {path!r} names no setting of a recipe: {name} is no table"
                     )
-            table[key] = value
+            section = not tables and key in SECTIONS and isinstance(value, Mapping)
+            table[key] = {**table[key], **value} if section else value
         return Recipe.from_mapping(record, source)
 
     def check(self, source: str = "recipe") -> None:
@@ -284,6 +286,10 @@ class Recipe:
         _check_choice(
             source, "schedule.name", self.schedule.name, ("cosine", "multistep", "constant")
         )
+
+
+# tables that a recipe always has, and their settings
+SECTIONS = {name for name, hint in get_type_hints(Recipe).items() if is_dataclass(hint)}
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -6,7 +6,7 @@ from sr_zoo.errors import OptionError
 from sr_zoo.registry import spec_of
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.losses import find_loss
-from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe
+from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe, tomllib
 from sr_zoo.training.strategies import find_strategy
 from sr_zoo.weights.manifest import load_manifest
 
@@ -81,6 +81,17 @@ def test_single_settings_are_changed_by_their_path():
         recipe.changed({"optimizer.clipnorm": 1})
     with pytest.raises(OptionError, match="model is no table"):
         recipe.changed({"model.name": 1})
+
+
+def test_a_table_changes_what_it_names_of_a_section():
+    recipe = Recipe("rlfn").changed({"optimizer.name": "adamw", "arguments": {"channels": 8}})
+    changed = recipe.changed(tomllib.loads("optimizer.lr = 2e-5\narguments.hidden = 4"))
+    assert (changed.optimizer.name, changed.optimizer.lr) == ("adamw", 2e-5)
+    assert changed.arguments == {"hidden": 4}  # of a network, which another one may not take
+    with pytest.raises(OptionError, match=r"unknown key 'optimizer\.lrr'"):
+        recipe.changed({"optimizer": {"lrr": 1}})
+    with pytest.raises(OptionError, match="optimizer must be a table, got 3"):
+        recipe.changed({"optimizer": 3})
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
