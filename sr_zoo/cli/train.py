@@ -12,6 +12,7 @@ from sr_zoo.cli.options import spreading
 from sr_zoo.errors import OptionError
 
 Command = spreading("--train-dir", "--train_dir", "--val-dir", "--val_dir", "--lr-dir", "--set")
+LENGTH = {"iterations", "epochs"}
 
 
 def command(
@@ -35,7 +36,7 @@ def command(
         None, help="Weights to start from: an id (rlfn_s_x4.sr_zoo), file, folder, hf-hub:..."
     ),
     epochs: int | None = typer.Option(
-        None, help="Passes over the images, one patch of each.", show_default="100"
+        None, help="Passes over the images (in each stage), one patch of each.", show_default="100"
     ),
     iterations: int | None = typer.Option(
         None, help="Batches (of each stage), in place of --epochs."
@@ -75,7 +76,7 @@ def command(
     from sr_zoo.training.trainer import profile as profiled
     from sr_zoo.training.trainer import train
 
-    changes: dict[str, Any] = {
+    options: dict[str, Any] = {
         "model": model,
         "scale": scale,
         "start": start,
@@ -87,14 +88,16 @@ def command(
         "data.batch_size": batch_size,
         "data.patch_size": patch_size,
         "optimizer.lr": learning_rate,
-        **dict(map(_setting, settings)),
     }
-    given = {path: value for path, value in changes.items() if value not in (None, [])}
+    given = {path: value for path, value in options.items() if value not in (None, [])}
+    given |= dict(map(_setting, settings))
     if recipe is None and model is None:
         raise OptionError("Name a model to train (sr-zoo train rlfn_s ...) or a --recipe")
     record: dict[str, Any] = read_mapping(recipe) if recipe else {"model": model}
-    if iterations is not None and "stages" in record:
-        record["stages"] = [_without_length(stage) for stage in record["stages"]]
+    if LENGTH & given.keys():
+        given.setdefault("iterations", None)  # else the recipe's would count, not these epochs
+        if "stages" in record:
+            record["stages"] = [_without_length(stage) for stage in record["stages"]]
     chosen = Recipe.from_mapping(record, recipe or "recipe").changed(given)
     if profile:
         typer.echo(profiled(chosen, device=device))
@@ -104,8 +107,8 @@ def command(
 
 
 def _without_length(stage: dict[str, Any]) -> dict[str, Any]:
-    """Return a stage that takes as many iterations as the command says, not as the recipe does."""
-    return {path: value for path, value in stage.items() if path != "iterations"}
+    """Return a stage that is as long as the command says, not as the recipe does."""
+    return {path: value for path, value in stage.items() if path not in LENGTH}
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -368,6 +368,40 @@ class TestCommandLine:
         assert [line["iteration"] for line in log(folder)] == ["3"]
         assert sr_zoo.upscale(held_out / "eye.png", 2, model=str(folder)).size == (152, 296)
 
+    @pytest.fixture
+    def chosen(self, monkeypatch, tmp_path):
+        """Call the command with a recipe of a length of its own; return the recipe to be run."""
+        (tmp_path / "long.toml").write_text(
+            'model = "rlfn_s"\nstart = "rlfn_s_x4.sr_zoo"\niterations = 900\n'
+            '[data]\nval = ["Set5"]\n[[stages]]\n[[stages]]\niterations = 300\nepochs = 7\n'
+        )
+
+        def call(*arguments):
+            found = []
+            monkeypatch.setattr(
+                "sr_zoo.training.trainer.train", lambda recipe, **_: found.append(recipe)
+            )
+            with pytest.raises(SystemExit) as ended:
+                main(["train", "--recipe", str(tmp_path / "long.toml"), *arguments])
+            assert not ended.value.code
+            return found[0]
+
+        return call
+
+    def test_a_length_given_counts_instead_of_the_recipes(self, chosen):
+        for arguments in (["--epochs", "2"], ["--set", "epochs=2"]):
+            recipe = chosen(*arguments)
+            assert (recipe.epochs, recipe.iterations, recipe.stages) == (2, None, ({}, {}))
+        for arguments in (["--iterations", "5"], ["--set", "iterations=5"]):
+            recipe = chosen(*arguments, "--epochs", "2")
+            assert (recipe.epochs, recipe.iterations, recipe.stages) == (2, 5, ({}, {}))
+        recipe = chosen("--scale", "2")
+        assert (recipe.iterations, recipe.stages) == (900, ({}, {"iterations": 300, "epochs": 7}))
+
+    def test_settings_can_be_emptied(self, chosen):
+        recipe = chosen("--set", "start=null", "data.val=[]", "iterations=null")
+        assert (recipe.start, recipe.data.val, recipe.iterations) == (None, (), None)
+
     def test_profile_says_where_time_goes_and_writes_nothing(self, capsys, photos, tmp_path):
         code, out, _ = self.call(capsys, *self.flags(photos), "--profile", "-o", tmp_path / "run")
         assert code == 0
