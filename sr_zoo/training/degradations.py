@@ -8,8 +8,10 @@ two chains of the literature, ready to use; anything else is `Chain` or `Shuffle
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +25,8 @@ from sr_zoo.evaluation.resize import imresize
 
 Degradation: TypeAlias = Callable[[Tensor, np.random.Generator], Tensor]
 Range: TypeAlias = tuple[float, float]
+
+NARROWEST = 1e-6  # pixels; a Gaussian of no width is no number
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class GaussianBlur:
     sigma: Range = (0.2, 3.0)
     anisotropic: float = 0.5
     probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_range("sigma of GaussianBlur", self.sigma, 0)
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self.probability:
@@ -112,6 +119,16 @@ class ResizeTo:
 
 
 @dataclass(frozen=True)
+class Reduce:
+    """Resizes to the LR size, which is the patch's over the scale, with a random kernel."""
+
+    scale: int
+
+    def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        return ResizeTo(_reduced(image, self.scale))(image, rng)
+
+
+@dataclass(frozen=True)
 class GaussianNoise:
     """Adds noise of the same strength everywhere.
 
@@ -124,6 +141,9 @@ class GaussianNoise:
     sigma: Range = (1.0, 25.0)
     grey: float = 0.4
     probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_range("sigma of GaussianNoise", self.sigma, 0)
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self.probability:
@@ -161,6 +181,9 @@ class JPEG:
 
     quality: tuple[int, int] = (30, 95)
     probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_range("quality of JPEG", self.quality, 1, 100, kind=Integral)
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         if rng.random() >= self.probability:
@@ -214,6 +237,23 @@ class OneOf:
         return self.parts[rng.choice(len(self.parts), p=chances)](image, rng)
 
 
+@dataclass(frozen=True)
+class _SecondOrder:
+    """What `second_order` returns: two chains, then ringing and compression around the LR size."""
+
+    scale: int
+    first: Degradation
+    second: Degradation
+
+    def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
+        size = ResizeTo(_reduced(image, self.scale))  # of the patch before it is resized
+        ringing, compression = SincBlur(), JPEG((30, 95))
+        last = OneOf(
+            (Chain((size, ringing, compression)), Chain((compression, size, ringing))), (0.5, 0.5)
+        )
+        return Chain((self.first, self.second, last))(image, rng).clamp(0, 1)
+
+
 def classical(
     scale: int,
     *,
@@ -228,13 +268,11 @@ def classical(
         sigma: Of `GaussianBlur`.
         noise: Standard deviations of `GaussianNoise`.
         quality: Of `JPEG`.
+
+    Raises:
+        OptionError: A range is none that can be drawn from.
     """
-
-    def degrade(image: Tensor, rng: np.random.Generator) -> Tensor:
-        size = ResizeTo(_reduced(image, scale))
-        return Chain((GaussianBlur(sigma), size, GaussianNoise(noise), JPEG(quality)))(image, rng)
-
-    return degrade
+    return Chain((GaussianBlur(sigma), Reduce(scale), GaussianNoise(noise), JPEG(quality)))
 
 
 def second_order(scale: int) -> Degradation:
@@ -261,16 +299,7 @@ def second_order(scale: int) -> Degradation:
             OneOf((GaussianNoise((1.0, 25.0)), PoissonNoise((0.05, 2.5))), (0.5, 0.5)),
         )
     )
-
-    def degrade(image: Tensor, rng: np.random.Generator) -> Tensor:
-        size = ResizeTo(_reduced(image, scale))
-        ringing, compression = SincBlur(), JPEG((30, 95))
-        last = OneOf(
-            (Chain((size, ringing, compression)), Chain((compression, size, ringing))), (0.5, 0.5)
-        )
-        return Chain((first, second, last))(image, rng).clamp(0, 1)
-
-    return degrade
+    return _SecondOrder(scale, first, second)
 
 
 DEGRADATIONS: dict[str, Callable[..., Degradation]] = {
@@ -284,7 +313,7 @@ def build_degradation(name: str, scale: int, arguments: Mapping[str, Any]) -> De
     """Return a degradation of a recipe.
 
     Raises:
-        OptionError: It is unknown, or takes no such argument.
+        OptionError: It is unknown, or takes no such argument, or no such value of it.
     """
     if name not in DEGRADATIONS:
         raise OptionError(
@@ -294,7 +323,7 @@ def build_degradation(name: str, scale: int, arguments: Mapping[str, Any]) -> De
     ranges = {k: tuple(v) if isinstance(v, Sequence) else v for k, v in arguments.items()}
     try:
         return DEGRADATIONS[name](scale, **ranges)
-    except TypeError as error:
+    except (TypeError, OptionError) as error:
         raise OptionError(f"degradation {name!r}: {error}") from error
 
 
@@ -302,10 +331,11 @@ def gaussian_kernel(long: float, short: float, angle: float) -> Tensor:
     """Return a Gaussian as (K, K) weights that sum to one, out to three standard deviations.
 
     Args:
-        long: Standard deviation along the first axis, in pixels.
+        long: Standard deviation along the first axis, in pixels; 0 blurs nothing.
         short: Along the second.
         angle: Of the first axis, in radians from the horizontal.
     """
+    long, short = max(long, NARROWEST), max(short, NARROWEST)
     reach = max(1, int(np.ceil(3 * max(long, short))))
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
@@ -347,3 +377,17 @@ def resized(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 def _reduced(image: Tensor, scale: int) -> tuple[int, int]:
     return image.shape[-2] // scale, image.shape[-1] // scale
+
+
+def _check_range(
+    name: str, value: Any, least: float, most: float = math.inf, *, kind: Any = Real
+) -> None:
+    """Raise OptionError unless numbers can be drawn from between two."""
+    ends = value if isinstance(value, Sequence) else ()
+    numeric = len(ends) == 2 and all(isinstance(end, kind) and math.isfinite(end) for end in ends)
+    if not numeric or not least <= ends[0] <= ends[1] <= most:
+        numbers = "two whole numbers" if kind is Integral else "two numbers"
+        limits = f"from {least} to {most}" if math.isfinite(most) else f"of at least {least}"
+        raise OptionError(
+            f"{name} must be {numbers} {limits}, the smaller first, to draw between; got {value!r}"
+        )

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,11 @@ def test_filtering_keeps_flat_images_and_size():
     torch.testing.assert_close(filtered(flat, gaussian_kernel(3, 1, 0.3)), flat)
 
 
+def test_a_blur_of_no_width_changes_nothing(noise):
+    image = noise(3, 9, 7)
+    torch.testing.assert_close(GaussianBlur((0, 0))(image, rng()), image)
+
+
 def test_noise_has_the_strength_asked_for():
     grey = torch.full((3, 200, 200), 0.5)
     noisy = GaussianNoise((10, 10), grey=0)(grey, rng())
@@ -80,6 +87,35 @@ def test_chains_reduce_and_repeat_themselves_for_the_same_draw(name, scale, nois
         assert small.min() >= 0
         assert small.max() <= 1
         assert torch.equal(small, degrade(image, rng(seed)))
+
+
+@pytest.mark.parametrize("name", ["bicubic", "classical", "second_order"])
+def test_chains_reach_workers_that_are_not_forked(name, noise):
+    degrade = build_degradation(name, 2, {})
+    image = noise(3, 24, 24)
+    sent = pickle.loads(pickle.dumps(degrade))
+    assert torch.equal(sent(image, rng()), degrade(image, rng()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"noise": 15}, "sigma of GaussianNoise must be two numbers of at least 0, .* got 15"),
+        ({"noise": [1, 2, 3]}, r"got \(1, 2, 3\)"),
+        ({"noise": ["1", "2"]}, "must be two numbers"),
+        ({"noise": [-1, 2]}, "at least 0, the smaller first"),
+        (
+            {"quality": [95, 50]},
+            r"quality of JPEG must be two whole numbers from 1 to 100, .* got \(95, 50\)",
+        ),
+        ({"quality": [0, 50]}, "quality of JPEG"),
+        ({"quality": [50.5, 60.5]}, "two whole numbers"),
+        ({"sigma": [0.2, float("nan")]}, "sigma of GaussianBlur"),
+    ],
+)
+def test_ranges_that_nothing_can_be_drawn_from_are_refused(arguments, message):
+    with pytest.raises(OptionError, match=f"degradation 'classical': .*{message}"):
+        build_degradation("classical", 2, arguments)
 
 
 def test_patches_are_degraded_as_the_recipe_says(photos):
