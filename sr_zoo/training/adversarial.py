@@ -67,6 +67,8 @@ class GAN(ImageLoss):
         lr: Its learning rate.
     """
 
+    patch_multiple = 8  # the discriminator halves it three times
+
     def __init__(self, *, channels: int = 64, lr: float = 1e-4) -> None:
         super().__init__()
         # it must not learn from the network's loss; `learn` unfreezes it

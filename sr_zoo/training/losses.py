@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import grey_gradients
 from sr_zoo.errors import OptionError, SRZooError, did_you_mean
-from sr_zoo.evaluation.metrics import PEAK, similarity
+from sr_zoo.evaluation.metrics import PEAK, WINDOW, similarity
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.training import recipe
 
@@ -21,9 +21,13 @@ class ImageLoss(nn.Module):
 
     Attributes:
         uses_lr: Whether it is called with the LR patch as a third argument.
+        smallest_patch: Pixels along a side that it needs.
+        patch_multiple: What the pixels along a side must be a multiple of.
     """
 
     uses_lr = False
+    smallest_patch = 1
+    patch_multiple = 1
 
 
 class L1(ImageLoss):
@@ -90,6 +94,8 @@ class SSIM(ImageLoss):
     Source: Wang et al., IEEE TIP 2004; constants and window as the library measures it.
     """
 
+    smallest_patch = WINDOW
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return 1 - similarity(output.flatten(0, 1) * PEAK, target.flatten(0, 1) * PEAK).mean()
 
@@ -131,6 +137,7 @@ class Contrastive(ImageLoss):
     """
 
     uses_lr = True
+    smallest_patch = 5  # of two convolutions without padding
     EPS = 1e-7  # where the enlarged patch is perfect already
 
     def __init__(self, *, channels: int = 64) -> None:
@@ -207,6 +214,16 @@ def find_loss(name: str) -> type[ImageLoss]:
         loss: type[ImageLoss] = getattr(import_module(module), class_name)
         return loss
     return found
+
+
+def check_patch(name: str, size: int) -> None:
+    """Raise OptionError if there is no such loss, or it cannot use HR patches of a size."""
+    loss = find_loss(name)
+    needed = f"loss {name!r} needs a data.patch_size"
+    if size < loss.smallest_patch:
+        raise OptionError(f"{needed} of at least {loss.smallest_patch}, got {size}")
+    if size % loss.patch_multiple:
+        raise OptionError(f"{needed} that is a multiple of {loss.patch_multiple}, got {size}")
 
 
 def build_loss(loss: recipe.Loss) -> ImageLoss:

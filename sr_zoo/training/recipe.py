@@ -266,9 +266,17 @@ class Recipe:
             "data.batch_size": self.data.batch_size,
             "optimizer.lr": self.optimizer.lr,
         }
+        not_negative = {
+            "seed": self.seed,
+            "data.workers": self.data.workers,
+            "optimizer.weight_decay": self.optimizer.weight_decay,
+        }
         for key, value in positive.items():
             if value <= 0:
                 raise OptionError(f"{source}: {key} must be positive, got {value}")
+        for key, value in not_negative.items():
+            if value < 0:
+                raise OptionError(f"{source}: {key} must not be negative, got {value}")
         if self.data.patch_size % self.scale:
             raise OptionError(
                 f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
@@ -276,6 +284,12 @@ class Recipe:
             )
         if not 0 <= self.ema < 1:
             raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {self.ema}")
+        betas = self.optimizer.betas
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise OptionError(
+                f"{source}: optimizer.betas must be two numbers of at least 0 and less than 1, "
+                f"got {betas}"
+            )
         for index, stage in enumerate(self.stages):
             replace(self, stages=()).changed(stage, f"{source}: stages[{index}]")
         if not self.losses:

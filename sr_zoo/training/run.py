@@ -28,7 +28,7 @@ from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.distillation import Teacher
 from sr_zoo.training.distributed import Processes, share_gradients
-from sr_zoo.training.losses import Criterion, find_loss
+from sr_zoo.training.losses import Criterion, check_patch
 from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe
@@ -361,11 +361,11 @@ def _signals(handler: Callable[..., None]) -> Iterator[None]:
 
 
 def _check_names(recipe: Recipe) -> None:
-    """Raise the error of the first thing that a recipe names and nobody knows."""
+    """Raise the error of the first thing that a recipe names and nobody knows, or cannot use."""
     variant_arguments(recipe.model, recipe.scale)
     find_strategy(recipe.strategy, recipe.model)
     for loss in recipe.losses:
-        find_loss(loss.name)
+        check_patch(loss.name, recipe.data.patch_size)
     for degradation in recipe.data.degradations:
         build_degradation(degradation.name, recipe.scale, degradation.arguments)
 

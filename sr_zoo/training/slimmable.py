@@ -46,6 +46,11 @@ class Sandwich(Slimmable):
         super().__init__(network)
         if between < 0:
             raise ValueError(f"between must be at least 0, got {between}")
+        if len(self.widths) < 2:
+            raise ValueError(
+                f"it needs a network of two widths or more, a full and a narrow one, got "
+                f"{list(self.widths)}; 'slimmable' takes one"
+            )
         self.between = between
 
     def forward(self, lr: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:

@@ -77,6 +77,8 @@ def zero_shot(
             "iterations must be at least 1, noise not negative and finite, and scale at least 2, "
             f"got {iterations}, {noise} and {scale}"
         )
+    if seed < 0:
+        raise OptionError(f"seed must not be negative, got {seed}")
     with torch.random.fork_rng(devices=[]):  # the caller's draws stay what they were
         torch.manual_seed(seed)
         if method == "zssr":

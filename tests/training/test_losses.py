@@ -244,3 +244,20 @@ def test_every_loss_gives_finite_gradients_even_where_nothing_is_wrong(name, noi
     images = (output, target, noise(1, 3, 8, 8)) if loss.uses_lr else (output, target)
     loss(*images).backward()
     assert output.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "patch", "message"),
+    [
+        ("gan", 36, r"loss 'gan' needs a data\.patch_size that is a multiple of 8, got 36"),
+        ("relativistic_gan", 36, "a multiple of 8, got 36"),
+        ("ssim", 10, r"loss 'ssim' needs a data\.patch_size of at least 11, got 10"),
+        ("contrastive", 4, "of at least 5, got 4"),
+    ],
+)
+def test_a_patch_that_a_loss_cannot_use_is_told_before_anything_is_read(
+    tiny, tmp_path, name, patch, message
+):
+    recipe = tiny(losses=[{"name": name}], data__patch_size=patch, data__train=["nowhere"])
+    with pytest.raises(OptionError, match=message):
+        train(recipe, output=tmp_path / "run", quiet=True)

@@ -97,6 +97,13 @@ def test_a_sandwich_runs_both_ends_and_as_many_between_as_are_wanted():
     torch.testing.assert_close(outputs[1], network.at(2)(lr))
 
 
+def test_a_sandwich_of_one_width_is_none():
+    one = sr_zoo.create_model("arm_fsrcnn", 4, pretrained=False, channels=16, widths=(16,))
+    settings = Recipe("arm_fsrcnn").changed({"strategy.name": "sandwich"}).strategy
+    with pytest.raises(OptionError, match=r"two widths or more, .* got \[16\].*'slimmable'"):
+        build_strategy(settings, "arm_fsrcnn", one)
+
+
 def test_a_stopped_run_draws_the_same_widths(recipe, tmp_path):
     plan = recipe("arm_fsrcnn", strategy={"name": "slimmable"}, iterations=6)
     whole = train(plan, output=tmp_path / "whole", quiet=True)

@@ -67,6 +67,7 @@ def test_the_same_seed_gives_the_same_picture_and_leaves_the_callers_draws(eye):
         ({"method": "zsr"}, "method must be one of zssr, deep-image-prior, got 'zsr'"),
         ({"scale": 5}, "64x64 pixels; to learn from it alone at scale 5 it needs 80x80"),
         ({"iterations": 0}, "iterations must be at least 1"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
         ({"noise": -1.0}, "noise not negative"),
         ({"noise": float("nan")}, "noise not negative and finite, .* got 1000, nan and 2"),
         ({"noise": float("inf")}, "noise not negative and finite"),
