@@ -11,13 +11,15 @@ import pytest
 
 import sr_zoo
 from sr_zoo.cli import main
-from sr_zoo.errors import FileWriteError
+from sr_zoo.errors import FileWriteError, OptionError
 from sr_zoo.evaluation.journal import Journal
 from sr_zoo.export import export_model
 from sr_zoo.export.exporting import FORMATS
 from sr_zoo.imaging import Picture, read_image, write_image
 from sr_zoo.inference import huge
 from sr_zoo.inference.files import upscale_files
+from sr_zoo.training.data import open_images
+from sr_zoo.training.recipe import Data
 from sr_zoo.weights import cache
 from sr_zoo.weights.cache import Converted
 from sr_zoo.weights.manifest import load_manifest
@@ -212,3 +214,10 @@ def test_an_exported_file_fills_the_disk(full, to):
         export_model(network, kept, to=to)
     assert kept.read_bytes() == b"earlier"
     assert {path.name for path in full.iterdir()} == {"a.png", kept.name}
+
+
+def test_decoded_images_fill_the_disk(photos, full):
+    """A run does not go on with those of its images that there is room for."""
+    with pytest.raises(OptionError, match=r"cannot be kept: .*cannot be written \(.*SR_ZOO_CACHE"):
+        open_images(Data(train=(str(photos),), patch_size=SMALL), 2, cache=full / "training")
+    assert not list((full / "training").iterdir())

@@ -7,6 +7,7 @@ workers, processes or where a run was stopped: that is what makes resuming exact
 from __future__ import annotations
 
 import hashlib
+import io
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sr_zoo.atomic import make_folder, writing_atomically
-from sr_zoo.errors import FileWriteError, ImageReadError, OptionError, SRZooError
+from sr_zoo.atomic import make_folder, write_atomically
+from sr_zoo.errors import FileWriteError, ImageFormatError, ImageReadError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import read_image
 from sr_zoo.imaging.folder import READABLE_SUFFIXES
@@ -90,7 +91,8 @@ def open_images(
         progress: Called with the list of files; returns what to loop over.
 
     Raises:
-        OptionError: A folder does not exist, or no image of them all can be used.
+        OptionError: A folder does not exist, no image of them all can be used, or there is no room
+            for decoded ones.
     """
     cache = cache or cache_folder() / "training"
     files = list(_pairs(data))
@@ -98,13 +100,13 @@ def open_images(
     for hr_file, lr_file in progress(files):
         try:
             hr, lr = _open_pair(hr_file, lr_file, scale, cache)
-        except SRZooError as error:
+        except (ImageReadError, ImageFormatError) as error:
             images.skipped.append(str(error))
             continue
         if min(hr.shape[:2]) < data.patch_size:
             images.skipped.append(
                 f"{hr_file}: {hr.shape[0]}x{hr.shape[1]} pixels are fewer than a patch of "
-                f"{data.patch_size}x{data.patch_size}"
+                f"{data.patch_size}x{data.patch_size}; use a smaller patch size or larger images"
             )
             continue
         images.hr.append(hr)
@@ -116,7 +118,7 @@ def open_images(
     if not images.hr:
         raise OptionError(
             f"None of the {len(files)} images in {', '.join(data.train)} can be trained on. "
-            f"{images.skipped[0]}. Use a smaller patch size or larger images."
+            f"{images.skipped[0]}"
         )
     return images
 
@@ -147,7 +149,10 @@ def _pairs(data: Data) -> Iterator[tuple[Path, Path | None]]:
 
 def _open_pair(hr_file: Path, lr_file: Path | None, scale: int, cache: Path) -> tuple[Pixels, Any]:
     """Return an image and its reduction, from the cache if it has them."""
-    state = hr_file.stat()
+    try:
+        state = hr_file.stat()
+    except OSError as error:  # a link to nowhere, for instance
+        raise ImageReadError(f"{hr_file}: cannot be read ({error.strerror})") from error
     facts = f"{hr_file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()[:32]
     hr_path, lr_path = cache / f"{key}.npy", cache / f"{key}_x{scale}.npy"
@@ -178,10 +183,11 @@ def _decode(file: Path) -> Pixels:
 
 def _keep(path: Path, pixels: Pixels) -> None:
     """Write an array so that another run never reads half of it."""
+    content = io.BytesIO()  # to a file, numpy does not report every full disk
+    np.save(content, pixels)
     try:
         make_folder(path.parent)
-        with writing_atomically(path) as partial, partial.open("wb") as file:
-            np.save(file, pixels)
+        write_atomically(path, content.getvalue())
     except FileWriteError as error:
         raise OptionError(
             f"Decoded images cannot be kept: {error}; SR_ZOO_CACHE names another folder"

@@ -114,6 +114,31 @@ def test_damaged_and_small_images_are_left_out_and_counted(photos):
     assert str(warned[-1].message) == "left out of training: 7 files in all"
 
 
+def test_a_link_to_nowhere_is_left_out(photos):
+    (photos / "gone.png").symlink_to(photos / "nowhere.png")
+    with pytest.warns(UserWarning, match=r"gone\.png: .*\(No such file"):
+        images = open_images(Data(train=(str(photos),), patch_size=32), 2)
+    assert len(images.hr) == 6
+    assert len(images.skipped) == 1
+
+
+def test_smaller_patches_are_advised_only_where_they_help(tmp_path):
+    data = Data(train=(str(tmp_path),), patch_size=32)
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    with (
+        pytest.raises(OptionError, match="None of the 1 images") as stopped,
+        pytest.warns(UserWarning, match="left out"),
+    ):
+        open_images(data, 2)
+    assert "smaller patch" not in str(stopped.value)
+    Image.new("RGB", (20, 20)).save(tmp_path / "broken.png")
+    with (
+        pytest.raises(OptionError, match=r"20x20 pixels are fewer .* a smaller patch size"),
+        pytest.warns(UserWarning, match="left out"),
+    ):
+        open_images(data, 2)
+
+
 def test_folders_without_use(tmp_path, photos):
     with pytest.raises(OptionError, match="nothing to train on"):
         open_images(Data(), 2)
