@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -113,7 +113,11 @@ def _images(path: Path, output: Path | None, selection: Selection) -> Iterator[t
         return
     found = False
     left_out = None if output is None else identity_of(output)
-    for file in _walk(path, left_out, selection.recursive):
+
+    def is_output(subfolder: Path) -> bool:
+        return left_out is not None and identity_of(subfolder) == left_out
+
+    for file in walk(path, is_output, recursive=selection.recursive):
         relative = file.relative_to(path)
         if file.suffix.lower() in READABLE_SUFFIXES and selection.takes(relative):
             found = True
@@ -140,7 +144,20 @@ def _name_on_disk(path: Path) -> str:
     return normalize("NFC", name).casefold() if sys.platform == "darwin" else name
 
 
-def _walk(folder: Path, output: tuple[int, int] | Path | None, recursive: bool) -> Iterator[Path]:
+def walk(
+    folder: Path, leave_out: Callable[[Path], bool], *, recursive: bool = True
+) -> Iterator[Path]:
+    """Yield the files of a folder, hidden ones and those of hidden subfolders left out.
+
+    Args:
+        folder: Where to start.
+        leave_out: Whether a subfolder is left out, with all that is in it.
+        recursive: Whether subfolders are entered at all.
+
+    Raises:
+        ImageReadError: A folder cannot be listed.
+    """
+
     def fail(error: OSError) -> None:
         raise ImageReadError(
             f"{error.filename}: the folder cannot be listed ({error.strerror})"
@@ -151,7 +168,7 @@ def _walk(folder: Path, output: tuple[int, int] | Path | None, recursive: bool) 
         folders[:] = sorted(
             name
             for name in folders
-            if recursive and not name.startswith(".") and identity_of(here / name) != output
+            if recursive and not name.startswith(".") and not leave_out(here / name)
         )
         yield from (here / name for name in sorted(files) if not name.startswith("."))
 

@@ -24,9 +24,10 @@ from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import FileWriteError, ImageFormatError, ImageReadError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import read_image
-from sr_zoo.imaging.folder import READABLE_SUFFIXES
+from sr_zoo.imaging.folder import READABLE_SUFFIXES, identity_of, walk
 from sr_zoo.training.degradations import Degradation, OneOf, build_degradation
 from sr_zoo.training.recipe import Data
+from sr_zoo.training.record import is_run
 from sr_zoo.training.sampling import EqualisedPlaces
 from sr_zoo.weights.cache import cache_folder
 
@@ -124,7 +125,10 @@ def open_images(
 
 
 def _pairs(data: Data) -> Iterator[tuple[Path, Path | None]]:
-    """Yield every HR file with its LR file, or with None where that is to be made."""
+    """Yield every HR file with its LR file, or with None where that is to be made.
+
+    Pictures that runs have written into the folders, and images to validate on, are not among them.
+    """
     if not data.train:
         raise OptionError("There is nothing to train on: name a folder of images (--train-dir)")
     if data.lr and len(data.lr) != len(data.train):
@@ -132,11 +136,17 @@ def _pairs(data: Data) -> Iterator[tuple[Path, Path | None]]:
             f"data.lr must name one folder for each of the {len(data.train)} in data.train, "
             f"got {len(data.lr)}"
         )
+    validation = {identity_of(Path(name).expanduser()) for name in data.val}
+
+    def is_apart(subfolder: Path) -> bool:
+        return identity_of(subfolder) in validation or is_run(subfolder)
+
     for number, name in enumerate(data.train):
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise OptionError(f"{name} is no folder of images to train on")
-        files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in READABLE_SUFFIXES]
+        found = sorted(walk(folder, is_apart))
+        files = [path for path in found if path.suffix.lower() in READABLE_SUFFIXES]
         if not files:
             raise OptionError(
                 f"{name} holds no images to train on; they are recognised by their suffix: "

@@ -48,7 +48,8 @@ class Data:
     """What is learned from.
 
     Attributes:
-        train: Folders of HR images, looked through with their subfolders.
+        train: Folders of HR images, looked through with their subfolders but for hidden ones, those
+            of runs and those of `val`.
         lr: Folders with the LR images of `train`, in the same order, under the same relative names;
             empty to make LR images by MATLAB's bicubic.
         val: Folders or known data sets to validate on; empty for none.

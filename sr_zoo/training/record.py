@@ -21,6 +21,12 @@ from sr_zoo.training.validation import Validation
 
 SAMPLES = 3  # pictures of a validation
 SAMPLE_SIDE = 192  # at most, in HR pixels
+RECIPE, LOG = "recipe.json", "log.csv"
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run has written to a folder."""
+    return all((folder / name).is_file() for name in (RECIPE, LOG))
 
 
 class Record:
@@ -50,9 +56,9 @@ class Record:
         self.folder = folder
         make_folder(folder, error=TrainingError)
         text = json.dumps(recipe.to_mapping(), indent=1) + "\n"
-        write_atomically(folder / "recipe.json", text.encode(), error=TrainingError)
+        write_atomically(folder / RECIPE, text.encode(), error=TrainingError)
         columns = (*(f"loss_{name}" for name in losses), "psnr_y", "ssim_y", "seconds")
-        self.log = Log(folder / "log.csv", ("iteration", "lr", "loss", *columns), until=until)
+        self.log = Log(folder / LOG, ("iteration", "lr", "loss", *columns), until=until)
         self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None
         self.best = -math.inf
         self._events = _events(folder, until) if tensorboard else None

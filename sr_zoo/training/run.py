@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from sr_zoo.api import create_model, variant_arguments
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
+from sr_zoo.imaging.folder import identity_of
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 from sr_zoo.training.adversarial import GAN
@@ -37,7 +38,6 @@ from sr_zoo.training.state import load_state, save_state, save_tensors
 from sr_zoo.training.strategies import build_strategy, find_strategy
 from sr_zoo.training.warm_start import warm_start
 
-# settings that another run may change without becoming another run
 # what may change from one start of a run to the next, its length included
 FREE = {
     *("iterations", "epochs", "data.val", "data.workers"),
@@ -71,6 +71,7 @@ class Run:
         self.quiet = quiet or not processes.is_first
         _check_names(recipe)  # before thousands of images are decoded
         _check_batch(recipe, processes.world)
+        _check_apart(recipe, folder)
         state = load_state(folder)
         _check_same(recipe, state, folder)
         self.images = self._open_images()
@@ -384,6 +385,16 @@ def _check_batch(recipe: Recipe, world: int) -> None:
             f"data.batch_size {size} is {size // world} per process; "
             f"{recipe.model} needs {least} or more, so at least {least * world} in all"
         )
+
+
+def _check_apart(recipe: Recipe, folder: Path) -> None:
+    """Raise OptionError if a run's pictures would lie among the images that it learns from."""
+    for name in recipe.data.train:
+        if identity_of(Path(name).expanduser()) == identity_of(folder):
+            raise OptionError(
+                f"{folder} is a folder of images to train on; name another output folder, "
+                f"for instance {folder / 'run'}"
+            )
 
 
 def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path) -> None:

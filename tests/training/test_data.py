@@ -9,6 +9,7 @@ from sr_zoo.errors import OptionError
 from sr_zoo.evaluation import imresize
 from sr_zoo.training.data import Patches, batches, open_images
 from sr_zoo.training.recipe import Data
+from sr_zoo.training.trainer import train
 
 
 def patches(data, scale=2, *, seed=0):
@@ -137,6 +138,25 @@ def test_smaller_patches_are_advised_only_where_they_help(tmp_path):
         pytest.warns(UserWarning, match="left out"),
     ):
         open_images(data, 2)
+
+
+def test_what_runs_have_left_and_what_is_validated_on_is_not_trained_on(photos, tiny):
+    """The run's folder, another run's, and the validation images lie inside the training folder."""
+    held_out = (photos / "more").rename(photos / "held_out")
+    changes = {"data__val": [str(held_out)], "validate_every": 2}
+    for name in ("first", "runs/second"):
+        recipe = tiny(**changes, stages=[{}, {}] if name == "first" else [])
+        folder = train(recipe, output=photos / name, quiet=True)
+        train(recipe.changed({"iterations": 8}), output=folder, quiet=True)
+    assert len(list(photos.rglob("*.png"))) > 20
+    images = open_images(recipe.data, 2)
+    assert len(images.hr) == 5
+
+
+def test_a_run_does_not_lie_among_its_training_images(photos, tiny):
+    with pytest.raises(OptionError, match="is a folder of images to train on; name another"):
+        train(tiny(), output=photos / "more" / "..", quiet=True)
+    assert not (photos / "recipe.json").exists()
 
 
 def test_folders_without_use(tmp_path, photos):
