@@ -181,9 +181,9 @@ class Run:
             for lr, hr in self.batches():
                 self.step(lr, hr)
                 bar.update()
-                if self.iteration % every.log_every == 0 or self.iteration == last:
+                if self._is_due(every.log_every) or self._validates:
                     self._write_log(bar, started)
-                if self.iteration % every.save_every == 0 or self.iteration == last or self._stop:
+                if self._is_due(every.save_every) or self._stop:
                     self.save()
                 if self._stop and self.iteration < last:
                     raise TrainingError(
@@ -192,6 +192,15 @@ class Run:
                     )
         if self.record is not None:
             self.record.close()
+
+    def _is_due(self, period: int) -> bool:
+        return self.iteration % period == 0 or self.iteration == self.iterations
+
+    @property
+    def _validates(self) -> bool:
+        """Whether this process validates after this iteration."""
+        given = self.record is not None and self.record.validation is not None
+        return given and self._is_due(self.recipe.validate_every)
 
     def _request_stop(self, *_: object) -> None:
         self._stop = True
@@ -291,7 +300,7 @@ class Run:
         )
 
     def _write_log(self, bar: Any, started: float) -> None:
-        """Write a line of means since the last, and validate when it is time to."""
+        """Write a line of means since the last, with the scores of a validation that is due."""
         if self.record is None:
             return
         means = {name: total / self._summed for name, total in self._sums.items()}
@@ -304,15 +313,17 @@ class Run:
             **{f"loss_{name}": value for name, value in means.items()},
         }
         bar.set_postfix(loss=f"{line['loss']:.5f}")
-        last = self.iteration == self.iterations
-        if last or self.iteration % self.recipe.validate_every == 0:
-            scores = self.record.validate(self.average, self.iteration)
-            line.update(scores)
-            if scores and not self.quiet:
-                psnr, ssim = scores["psnr_y"], scores["ssim_y"]
-                bar.write(f"{self.iteration}: {psnr:.3f} dB, SSIM {ssim:.4f}")
+        if self._validates:
+            line |= self._validate(self.record, bar)
         line["seconds"] = time.monotonic() - started
         self.record.write(line)
+
+    def _validate(self, record: Record, bar: Any) -> dict[str, float]:
+        scores = record.validate(self.average, self.iteration)
+        if not self.quiet:
+            psnr, ssim = scores["psnr_y"], scores["ssim_y"]
+            bar.write(f"{self.iteration}: {psnr:.3f} dB, SSIM {ssim:.4f}")
+        return scores
 
     def save(self) -> None:
         """Write the state to go on from, and the network as it is now.

@@ -15,6 +15,7 @@ import sr_zoo
 from sr_zoo.cli import main
 from sr_zoo.errors import CheckpointError, OptionError, TrainingError
 from sr_zoo.evaluation import imresize, psnr_y
+from sr_zoo.training.distributed import Processes
 from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.recipe import Optimizer, Recipe, Schedule
 from sr_zoo.training.run import Run
@@ -129,16 +130,12 @@ def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
 
 
 def test_a_batch_must_be_shared_evenly(tiny, tmp_path):
-    from sr_zoo.training.distributed import Processes
-
     three = Processes(0, 3, torch.device("cpu"))
     with pytest.raises(OptionError, match="batch_size 4 cannot be shared by 3 processes"):
         Run(tiny(), tmp_path / "run", three)
 
 
 def test_a_batch_holds_as_many_images_per_process_as_the_network_needs(tiny, tmp_path):
-    from sr_zoo.training.distributed import Processes
-
     recipe = tiny(model="dat_light", arguments={}, data__batch_size=2)
     two = Processes(0, 2, torch.device("cpu"))
     with pytest.raises(
@@ -318,6 +315,15 @@ def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
     with Image.open(folder / "curve.png") as picture:
         assert picture.format == "PNG"
     assert len(list((folder / "tensorboard").iterdir())) == 1
+
+
+def test_validations_come_when_they_are_due(tiny, held_out, tmp_path):
+    recipe = tiny(data__val=[str(held_out)], validate_every=3)
+    lines = log(train(recipe, output=tmp_path / "run", quiet=True))
+    assert [line["iteration"] for line in lines] == ["2", "3", "4", "6"]
+    assert [line["iteration"] for line in lines if line["psnr_y"]] == ["3", "6"]
+    alone = log(train(tiny(validate_every=3), output=tmp_path / "alone", quiet=True))
+    assert [line["iteration"] for line in alone] == ["2", "4", "6"]
 
 
 def test_a_tiny_recipe_beats_bicubic_on_an_image_it_has_not_seen(photos, held_out, tmp_path):
