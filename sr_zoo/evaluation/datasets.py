@@ -60,6 +60,16 @@ class Sample:
             ImageReadError: A file is missing, damaged or no image.
             ImageFormatError: A file is no 8-bit image, or the two sizes do not belong together.
         """
+        lr, hr = self.read_stored()
+        return imresize(hr, 1 / self.scale) if lr is None else lr, hr
+
+    def read_stored(self) -> tuple[Pixels | None, Pixels]:
+        """Return the same, but None for an LR image that is to be made, which takes long.
+
+        Raises:
+            ImageReadError: As for `read`.
+            ImageFormatError: As for `read`.
+        """
         hr = read_rgb(self.hr)
         if self.lr is None:
             height, width = (side // self.scale * self.scale for side in hr.shape[:2])
@@ -67,8 +77,7 @@ class Sample:
                 raise ImageFormatError(
                     f"{self.hr} has {_size(hr)} pixels, too few for scale {self.scale}."
                 )
-            hr = hr[:height, :width]
-            return imresize(hr, 1 / self.scale), hr
+            return None, hr[:height, :width]
         lr = read_rgb(self.lr)
         height, width = (side * self.scale for side in lr.shape[:2])
         surplus = (hr.shape[0] - height, hr.shape[1] - width)

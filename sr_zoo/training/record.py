@@ -53,13 +53,13 @@ class Record:
             TrainingError: The folder cannot be written.
             OptionError: Validation data cannot be had, or TensorBoard is not installed.
         """
+        self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None
         self.folder = folder
         make_folder(folder, error=TrainingError)
         text = json.dumps(recipe.to_mapping(), indent=1) + "\n"
         write_atomically(folder / RECIPE, text.encode(), error=TrainingError)
         columns = (*(f"loss_{name}" for name in losses), "psnr_y", "ssim_y", "seconds")
         self.log = Log(folder / LOG, ("iteration", "lr", "loss", *columns), until=until)
-        self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None
         self.best = -math.inf
         self._events = _events(folder, until) if tensorboard else None
 
@@ -76,8 +76,8 @@ class Record:
             return {}
         scores = self.validation.measure(network)
         if scores["psnr_y"] > self.best:
-            self.best = scores["psnr_y"]
             network.save_pretrained(self.folder / "best")
+            self.best = scores["psnr_y"]
         folder = self.folder / "samples"
         make_folder(folder)
         device = next(network.parameters()).device

@@ -164,7 +164,7 @@ class Run:
 
         Raises:
             TrainingError: The loss is not finite any more, a file cannot be written, or the run
-                was interrupted; its state is saved then.
+                was interrupted or a validation failed; its state is saved then.
         """
         every, total, last = self.recipe, self.iterations, self.iterations
         started = time.monotonic()
@@ -313,10 +313,15 @@ class Run:
             **{f"loss_{name}": value for name, value in means.items()},
         }
         bar.set_postfix(loss=f"{line['loss']:.5f}")
-        if self._validates:
-            line |= self._validate(self.record, bar)
-        line["seconds"] = time.monotonic() - started
-        self.record.write(line)
+        try:
+            if self._validates:
+                line |= self._validate(self.record, bar)
+        except Exception:
+            self.save()  # what was learned is not lost with it
+            raise
+        finally:
+            line["seconds"] = time.monotonic() - started
+            self.record.write(line)
 
     def _validate(self, record: Record, bar: Any) -> dict[str, float]:
         scores = record.validate(self.average, self.iteration)

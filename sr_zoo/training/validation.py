@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import OptionError, SRZooError, TrainingError
 from sr_zoo.evaluation.benchmarks import open_datasets
 from sr_zoo.evaluation.candidates import Candidate
+from sr_zoo.evaluation.datasets import Sample
 from sr_zoo.evaluation.evaluate import evaluate
+from sr_zoo.evaluation.measures import DEFAULT
+from sr_zoo.evaluation.metrics import WINDOW
 from sr_zoo.network import SRNetwork
 
 
@@ -20,7 +23,7 @@ class Validation:
         scale: Upscaling factor.
 
     Raises:
-        OptionError: Data cannot be had.
+        OptionError: Data cannot be had, or an image of it cannot be measured on.
     """
 
     def __init__(self, data: Sequence[str], scale: int) -> None:
@@ -28,8 +31,41 @@ class Validation:
         if missing:
             raise OptionError(missing[0])
 
+        self._check(data)
+
+    def _check(self, data: Sequence[str]) -> None:
+        """Read every image once: the first validation comes when hours have been spent."""
+        samples = [sample for dataset in self.datasets for sample in dataset.samples]
+        problems = [problem for problem in map(_problem, samples) if problem]
+        if problems or not samples:
+            raise OptionError(
+                f"{len(problems)} of the {len(samples)} images in {', '.join(data)} cannot be "
+                f"validated on: {problems[0] if problems else 'there are none'}"
+            )
+
     def measure(self, network: SRNetwork) -> dict[str, float]:
-        """Return mean PSNR (dB) and SSIM of the luminance over all images."""
+        """Return mean PSNR (dB) and SSIM of the luminance over all images.
+
+        Raises:
+            TrainingError: An image could not be measured on.
+        """
         evaluation = evaluate([Candidate("trained", network)], self.datasets)
+        known = {problem for dataset in self.datasets for problem in dataset.problems}
+        failed = [problem for problem in evaluation.problems if problem not in known]
+        if failed:
+            raise TrainingError(f"The validation failed: {failed[0]}")
         scores = [record.scores["trained"] for record in evaluation.records]
-        return {name: fmean(score[name] for score in scores) for name in ("psnr_y", "ssim_y")}
+        return {name: fmean(score[name] for score in scores) for name in DEFAULT}
+
+
+def _problem(sample: Sample) -> str | None:
+    """Return why an image cannot be measured on, or None."""
+    try:
+        _, hr = sample.read_stored()
+    except SRZooError as error:
+        return str(error)
+    least = WINDOW + 2 * sample.scale  # a border of the scale is cut off
+    if min(hr.shape[:2]) >= least:
+        return None
+    size = f"{hr.shape[0]}x{hr.shape[1]}"
+    return f"{sample.hr}: {size} pixels are fewer than the {least}x{least} that SSIM needs"

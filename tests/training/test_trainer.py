@@ -1,6 +1,7 @@
 import csv
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from PIL import Image
 
 import sr_zoo
 from sr_zoo.cli import main
-from sr_zoo.errors import CheckpointError, OptionError, TrainingError
+from sr_zoo.errors import CheckpointError, OptionError, SRZooError, TrainingError
 from sr_zoo.evaluation import imresize, psnr_y
 from sr_zoo.training.distributed import Processes
 from sr_zoo.training.optimise import build_optimizer, build_schedule
@@ -21,6 +22,7 @@ from sr_zoo.training.recipe import Optimizer, Recipe, Schedule
 from sr_zoo.training.run import Run
 from sr_zoo.training.state import load_state
 from sr_zoo.training.trainer import train
+from sr_zoo.training.validation import Validation
 
 
 def weights(folder):
@@ -324,6 +326,48 @@ def test_validations_come_when_they_are_due(tiny, held_out, tmp_path):
     assert [line["iteration"] for line in lines if line["psnr_y"]] == ["3", "6"]
     alone = log(train(tiny(validate_every=3), output=tmp_path / "alone", quiet=True))
     assert [line["iteration"] for line in alone] == ["2", "4", "6"]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((14, 40, 3), np.uint8), r"bad\.png: 14x40 pixels are fewer than the 15x15 that"),
+        (np.zeros((1, 40, 3), np.uint8), r"bad\.png has 1x40 pixels, too few"),
+        (np.zeros((40, 40), np.uint16), r"bad\.png is stored as I;16"),
+    ],
+)
+def test_images_to_validate_on_are_checked_first(tiny, held_out, tmp_path, pixels, message):
+    Image.fromarray(pixels).save(held_out / "bad.png")
+    with pytest.raises(
+        OptionError, match=f"1 of the 2 images .* cannot be validated on: .*{message}"
+    ):
+        Run(tiny(data__val=[str(held_out)]), tmp_path / "run", Processes(0, 1, torch.device("cpu")))
+
+
+def test_a_validation_that_fails_loses_no_work(tiny, held_out, tmp_path, monkeypatch):
+    def without_the_image(run, lr, hr, step=Run.step):
+        step(run, lr, hr)
+        (held_out / "eye.png").unlink(missing_ok=True)
+
+    recipe = tiny(data__val=[str(held_out)], validate_every=3, save_every=1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", without_the_image)
+        with pytest.raises(SRZooError, match=r"eye\.png does not exist"):
+            train(recipe, output=tmp_path / "run", quiet=True)
+    assert load_state(tmp_path / "run")["iteration"] == 3
+    train(tiny(), output=tmp_path / "run", quiet=True)
+    assert [line["iteration"] for line in log(tmp_path / "run")] == ["2", "3", "4", "6"]
+
+
+def test_a_validation_of_a_part_of_its_images_is_none(tiny, held_out, tmp_path, monkeypatch):
+    """Its mean would be compared with those of all images."""
+    shutil.copy(held_out / "eye.png", held_out / "other.png")
+    validation = Validation([str(held_out)], 2)
+    network = sr_zoo.create_model("nearest", 2)
+    assert validation.measure(network)["psnr_y"] > 20
+    (held_out / "other.png").unlink()
+    with pytest.raises(TrainingError, match=r"validation failed: .*other\.png does not exist"):
+        validation.measure(network)
 
 
 def test_a_tiny_recipe_beats_bicubic_on_an_image_it_has_not_seen(photos, held_out, tmp_path):
