@@ -63,17 +63,31 @@ class Run:
         folder: Path,
         processes: Processes,
         *,
+        follows: bool = False,
         quiet: bool = False,
         tensorboard: bool = False,
     ) -> None:
+        """Prepare a run, or find the one that a folder holds.
+
+        Args:
+            recipe: What it follows.
+            folder: Where it writes.
+            processes: Those that share its batches.
+            follows: Whether it starts from the stage before it, wherever that lies by now.
+            quiet: Whether to show no progress.
+            tensorboard: Whether to write events for TensorBoard.
+
+        Raises:
+            OptionError: The recipe cannot be followed, or the folder is another recipe's.
+        """
         self.recipe, self.folder, self.processes = recipe, folder, processes
         self.timer = Timer(processes.device)
         self.quiet = quiet or not processes.is_first
-        _check_names(recipe)  # before thousands of images are decoded
+        check_names(recipe)  # before thousands of images are decoded
         _check_batch(recipe, processes.world)
         _check_apart(recipe, folder)
         state = load_state(folder)
-        _check_same(recipe, state, folder)
+        _check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
         self.images = self._open_images()
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
             len(self.images.hr) / recipe.data.batch_size
@@ -377,7 +391,7 @@ def _signals(handler: Callable[..., None]) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _check_names(recipe: Recipe) -> None:
+def check_names(recipe: Recipe) -> None:
     """Raise the error of the first thing that a recipe names and nobody knows, or cannot use."""
     variant_arguments(recipe.model, recipe.scale)
     find_strategy(recipe.strategy, recipe.model)
@@ -413,12 +427,12 @@ def _check_apart(recipe: Recipe, folder: Path) -> None:
             )
 
 
-def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path) -> None:
-    """Raise OptionError if a folder's state is of another recipe."""
+def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path, free: set[str]) -> None:
+    """Raise OptionError if a folder's state is of another recipe, but for what is free."""
     if state is None:
         return
     before, now = _settings(json.loads(state["recipe"])), _settings(recipe.to_mapping())
-    for key in sorted((before.keys() | now.keys()) - FREE):
+    for key in sorted((before.keys() | now.keys()) - free):
         if before.get(key) != now.get(key):
             raise OptionError(
                 f"{folder} holds a run with {key} = {before.get(key)!r}, not {now.get(key)!r}; "

@@ -10,10 +10,12 @@ import torch
 
 from sr_zoo.api import load_model
 from sr_zoo.devices import pick_device
+from sr_zoo.errors import OptionError
 from sr_zoo.training.distributed import joined
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
-from sr_zoo.training.run import Run
+from sr_zoo.training.run import Run, check_names
+from sr_zoo.training.state import FILE as STATE
 
 PROFILED = 20  # iterations
 
@@ -46,20 +48,39 @@ def train(
     """
     chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     folder = Path(output) if output else Path("runs") / f"{chosen.model}_x{chosen.scale}"
+    stages = [replace(chosen, stages=()).changed(changes) for changes in chosen.stages]
+    for stage in stages:
+        check_names(stage)  # before the first of them takes its days
+    _check_kind(folder, staged=bool(stages))
     with joined(pick_device(device)) as processes:
-        if not chosen.stages:
+        if not stages:
             Run(chosen, folder, processes, quiet=quiet, tensorboard=tensorboard).finish()
             return folder
-        part = None
-        for number, changes in enumerate(chosen.stages, 1):
-            start: dict[str, str] = {} if part is None else {"start": str(part)}
-            stage = replace(chosen, stages=()).changed({**changes, **start})
+        part: Path | None = None
+        for number, stage in enumerate(stages, 1):
+            follows = part is not None
+            settings = replace(stage, start=str(part)) if follows else stage
             part = folder / f"stage_{number}"
-            Run(stage, part, processes, quiet=quiet, tensorboard=tensorboard).finish()
+            Run(
+                settings, part, processes, follows=follows, quiet=quiet, tensorboard=tensorboard
+            ).finish()
             processes.wait()  # the next stage starts from what the first process has written
         if processes.is_first and part:
             load_model(part).save_pretrained(folder)
     return folder
+
+
+def _check_kind(folder: Path, *, staged: bool) -> None:
+    """Raise OptionError if a folder holds a run of the other kind, whose weights would be lost."""
+    if staged and (folder / STATE).is_file():
+        held = "a run without stages"
+    elif not staged and any(folder.glob(f"stage_*/{STATE}")):
+        held = "a run of stages"
+    else:
+        return
+    raise OptionError(
+        f"{folder} holds {held}; name another output folder, or delete this one to start anew"
+    )
 
 
 def profile(

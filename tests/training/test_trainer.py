@@ -241,6 +241,38 @@ def test_stages_follow_one_another_and_are_not_repeated(tiny, tmp_path):
         tiny(stages=[{}, {"scael": 4}])
 
 
+def test_stages_go_on_wherever_their_folder_lies(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(tiny(stages=[{}, {}]), output="run", quiet=True)
+    longer = tiny(stages=[{}, {"iterations": 8}])
+    train(longer, output=tmp_path / "run", quiet=True)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    train(tiny(stages=[{}, {"iterations": 10}]), output="moved", quiet=True)
+    assert load_state(tmp_path / "moved" / "stage_2")["iteration"] == 10
+    other = tiny(stages=[{"start": "rlfn_s_x4.sr_zoo"}, {}])
+    with pytest.raises(OptionError, match="holds a run with start = None, not 'rlfn_s_x4"):
+        train(other, output="moved", quiet=True)
+
+
+def test_a_run_with_stages_and_one_without_do_not_share_a_folder(tiny, tmp_path):
+    alone = train(tiny(), output=tmp_path / "alone", quiet=True)
+    staged = train(tiny(stages=[{}]), output=tmp_path / "staged", quiet=True)
+    before = weights(alone), weights(staged)
+    with pytest.raises(OptionError, match="alone holds a run without stages; name another"):
+        train(tiny(stages=[{}]), output=alone, quiet=True)
+    with pytest.raises(OptionError, match="staged holds a run of stages; name another"):
+        train(tiny(seed=1), output=staged, quiet=True)
+    assert same(weights(alone), before[0])
+    assert same(weights(staged), before[1])
+
+
+def test_what_a_later_stage_cannot_use_is_told_before_the_first(tiny, tmp_path):
+    stages = [{}, {"losses": [{"name": "gan"}], "data.patch_size": 36}]
+    with pytest.raises(OptionError, match="a multiple of 8, got 36"):
+        train(tiny(stages=stages), output=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
 def _interrupted(run, lr, hr, step=Run.step):
     step(run, lr, hr)
     if run.iteration == 3:
