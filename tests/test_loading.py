@@ -51,6 +51,9 @@ def test_bundled_weights_load(entry):
         *("plain", "params_ema", "state_dict", "beside scores", "module"),
         *("lightning", "lightning in parallel", "lightning around a wrapper"),
         *("averaged", "averaged by timm", "averaged beside the model"),
+        *("averaged in parallel", "averaged by ema_pytorch", "averaged in a shadow"),
+        *("not averaged yet", "only how it is averaged", "averaged in Lightning"),
+        *("DeepSpeed", "beside its settings", "netG", "state_dict_G"),
     ],
 )
 def test_either_layout_loads_from_any_container(small, target, tmp_path, layout, container):
@@ -85,6 +88,34 @@ def test_either_layout_loads_from_any_container(small, target, tmp_path, layout,
         },
         "averaged by timm": {"state_dict": {"x": torch.zeros(1)}, "state_dict_ema": state},
         "averaged beside the model": {"model": {"x": torch.zeros(1)}, "model_ema": state},
+        "averaged in parallel": {
+            "module.n_averaged": torch.tensor(7),
+            **{f"module.module.{name}": tensor for name, tensor in state.items()},
+        },
+        "averaged by ema_pytorch": {
+            "ema": {
+                "initted": torch.tensor(True),
+                "step": torch.tensor(3),
+                **{f"online_model.{name}": torch.zeros(1) for name in state},
+                **{f"ema_model.{name}": tensor for name, tensor in state.items()},
+            },
+        },
+        "averaged in a shadow": {
+            "model": {"x": torch.zeros(1)},
+            "ema": {"decay": 0.999, "shadow": state},
+        },
+        "not averaged yet": {"model": state, "ema": {}},
+        "only how it is averaged": {"model": state, "ema": {"decay": torch.tensor(0.999)}},
+        "averaged in Lightning": {
+            "state_dict": {
+                **{f"model.{name}": torch.zeros_like(tensor) for name, tensor in state.items()},
+                **{f"ema_model.{name}": tensor for name, tensor in state.items()},
+            },
+        },
+        "DeepSpeed": {"module": state, "optimizer": None, "global_steps": 3},
+        "beside its settings": {"network": {"type": "RLFN", "scale": 4}, "weights": state},
+        "netG": {"netG": state, "iter": 3},
+        "state_dict_G": {"state_dict_G": state, "state_dict_D": {"x": torch.zeros(1)}},
     }[container]
     torch.save(content, tmp_path / "file.pth")
     load_file_into(target, tmp_path / "file.pth")
@@ -127,6 +158,14 @@ def test_a_file_without_a_network_says_what_it_holds(target, tmp_path):
         load_file_into(target, tmp_path / "file.pth", key="teacher")
     torch.save([1, 2], tmp_path / "file.pth")
     with pytest.raises(CheckpointError, match="holds no state dict; it holds a list"):
+        load_file_into(target, tmp_path / "file.pth")
+
+
+def test_a_file_that_holds_itself_is_searched_to_an_end(target, tmp_path):
+    content = {"epoch": 3}
+    content["model"] = content["ema"] = content
+    torch.save(content, tmp_path / "file.pth")
+    with pytest.raises(CheckpointError, match="holds no state dict; it holds epoch, model, ema"):
         load_file_into(target, tmp_path / "file.pth")
 
 

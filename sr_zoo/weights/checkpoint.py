@@ -21,17 +21,21 @@ from sr_zoo.errors import CheckpointError, WeightsNotFoundError
 from sr_zoo.weights.cache import reading
 from sr_zoo.weights.screen import check_claims
 
-# where training frameworks put the network in a file of theirs; the first that is there counts
+# where training frameworks put the network in a file of theirs; the first with tensors counts
 NETWORK_KEYS = (
     "params_ema",
     "state_dict_ema",
     "model_ema",
     "ema",
+    "shadow",
     "params",
     "state_dict",
     "model_state_dict",
+    "state_dict_G",
     "model",
+    "module",
     "net_g",
+    "netG",
     "generator",
     "network",
     "net",
@@ -40,14 +44,15 @@ NETWORK_KEYS = (
 )
 WRAPPERS = ("module.", "_orig_mod.")  # DataParallel, torch.compile
 COUNTER = "n_averaged"  # of torch's AveragedModel, beside the network that it wraps
-HOLDERS = ("model.", "net_g.", "net.", "network.", "generator.")  # attributes of training classes
+# attributes of training classes; the averaged network before the one that is trained
+HOLDERS = ("ema_model.", "model.", "net_g.", "net.", "network.", "generator.")
 HEAD = 64  # bytes by which the kinds of files are told apart
 NO_WEIGHTS = (  # what often lies in the place of weights, by how it starts
     (rb"\Z", "is empty: fetch it again"),
     (rb"version https://git-lfs", "is a pointer of Git LFS to the weights: run `git lfs pull`"),
     (rb"\s*<[!?A-Za-z]", "is a web page, not a weight file: fetch the file that the page links to"),
 )
-NESTED = 3  # how often one wrapper or holder may be inside another
+NESTED = 3  # how often one wrapper, holder or state dict may be inside another
 SHOWN = 4  # names that a message lists
 
 
@@ -180,16 +185,22 @@ def _find_network(content: Any, key: str | None, path: Path) -> dict[str, Tensor
             if not isinstance(content, Mapping) or part not in content:
                 raise CheckpointError(f"{path} has no {key!r}; {found}")
             content = content[part]
-    while isinstance(content, Mapping):
-        # first: a loss or a score beside the network is a tensor, too
-        inner = next((k for k in NETWORK_KEYS if isinstance(content.get(k), Mapping)), None)
-        if inner is None:
-            tensors = {str(n): t for n, t in content.items() if isinstance(t, Tensor)}
-            if tensors:
-                return tensors
-            break
-        content = content[inner]
-    raise CheckpointError(f"{path} holds no state dict; {found}")
+    tensors = _network_in(content)
+    if not tensors:
+        raise CheckpointError(f"{path} holds no state dict; {found}")
+    return tensors
+
+
+def _network_in(content: Any, nested: int = NESTED) -> dict[str, Tensor]:
+    """Return the first state dict in a file's content, empty if there is none."""
+    if not isinstance(content, Mapping):
+        return {}
+    # first: a loss or a score beside the network is a tensor, too
+    for key in NETWORK_KEYS if nested else ():
+        if inside := _network_in(content.get(key), nested - 1):
+            return inside
+    tensors = {str(name): t for name, t in content.items() if isinstance(t, Tensor)}
+    return tensors if any(t.dim() for t in tensors.values()) else {}  # else a rate and a count
 
 
 def _contents(content: Any) -> str:
@@ -205,8 +216,8 @@ def first(names: list[str]) -> str:
 
 
 def _unwrap(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    tensors = {name: tensor for name, tensor in tensors.items() if name != COUNTER}
-    for wrapper in WRAPPERS * NESTED:
-        if tensors and all(name.startswith(wrapper) for name in tensors):
+    for wrapper in ("", *WRAPPERS * NESTED):
+        if all(name.startswith(wrapper) for name in tensors):
             tensors = {name.removeprefix(wrapper): t for name, t in tensors.items()}
+            tensors.pop(COUNTER, None)
     return tensors
