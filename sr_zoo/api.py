@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sr_zoo.errors import (
+    CheckpointError,
     ModelArgumentError,
     OptionError,
     ScaleNotAvailableError,
@@ -350,7 +351,31 @@ def _load_file(network: SRNetwork, path: Path) -> None:
 
     if not path.is_file():
         raise WeightsNotFoundError(f"Checkpoint {str(path)!r} does not exist or is no file")
-    load_file_into(network, path)
+    load_file_into(network, path, key=_key_of_known(network, path))
+
+
+def _key_of_known(network: SRNetwork, path: Path) -> str | None:
+    """Return which state dict of a file the manifest takes for a network; None where it says none.
+
+    Raises:
+        CheckpointError: The manifest knows the very file, as another model's or scale's of this
+            architecture.
+    """
+    from sr_zoo.weights.cache import sha256_of
+
+    identity = network.identity
+    known = load_manifest().by_sha256(sha256_of(path))
+    known = tuple(e for e in known if spec_of(e.model).network is type(network))
+    if identity is None or not known:
+        return None
+    for entry in known:
+        named = (entry.model, entry.scale) == (identity.name, network.scale)
+        if named or variant_arguments(entry.model, entry.scale) == identity.arguments:
+            return entry.key
+    raise CheckpointError(
+        f"{path} is, by its SHA-256, the file of {', '.join(entry.id for entry in known)}, not of "
+        f"{identity.name} x{network.scale}; sr_zoo.load_model(FILE) builds the file's own."
+    )
 
 
 def _have_weights(name: str, scale: int, pretrained: bool | str) -> None:

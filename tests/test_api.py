@@ -1,5 +1,6 @@
 """Models by name: what is found, what is built, and what is said when it cannot be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo import errors
+from sr_zoo.api import variant_arguments
 from sr_zoo.registry import spec_of
+from sr_zoo.weights.cache import sha256_of
+from sr_zoo.weights.manifest import Manifest, load_manifest
 
 
 def test_list_models_by_pattern_scale_tag_and_weights():
@@ -189,6 +193,60 @@ def test_checkpoint_that_says_it_is_of_another_network(tmp_path, model, saved, a
         sr_zoo.create_model(model, checkpoint=file, **asked)
     own = sr_zoo.create_model(model, checkpoint=file, **saved).identity
     assert own == sr_zoo.load_model(file).identity
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """Let the manifest know a file, as the weights of a model at some scales."""
+
+    def know(content, model, *scales, key=None):
+        torch.save(content, tmp_path / "known.pth")
+        digest = sha256_of(tmp_path / "known.pth")
+        entries = tuple(
+            replace(
+                load_manifest().entries[0],
+                id=f"{model}_x{scale}.official",
+                model=model,
+                scale=scale,
+                sha256=digest,
+                key=key,
+            )
+            for scale in scales
+        )
+        monkeypatch.setattr("sr_zoo.api.load_manifest", lambda: Manifest(entries))
+        return tmp_path / "known.pth"
+
+    return know
+
+
+def test_checkpoint_that_the_manifest_knows_is_not_taken_for_another_scale(known):
+    file = known(sr_zoo.create_model("pan", 2, pretrained=False).state_dict(), "pan", 2)
+    assert sr_zoo.create_model("pan", 2, checkpoint=file).scale == 2
+    said = r"is, by its SHA-256, the file of pan_x2\.official, not of pan x3; .*load_model\(FILE\)"
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.create_model("pan", 3, checkpoint=file)
+
+
+def test_checkpoint_that_serves_several_scales_loads_at_each(known):
+    content = sr_zoo.create_model("carn_m", 2, pretrained=False).state_dict()
+    file = known(content, "carn_m", 2, 3)
+    for scale in (2, 3):
+        assert sr_zoo.create_model("carn_m", scale, checkpoint=file).scale == scale
+    with pytest.raises(errors.CheckpointError, match=r"carn_m_x2\.official, carn_m_x3\.official"):
+        sr_zoo.create_model("carn_m", 4, checkpoint=file)
+
+
+def test_checkpoint_that_the_manifest_knows_under_another_name_of_the_same_network(known):
+    file = known(sr_zoo.create_model("rlfn_s", 2, pretrained=False).state_dict(), "rlfn_s", 2)
+    sizes = {k: v for k, v in variant_arguments("rlfn_s", 2).items() if k != "scale"}
+    assert sr_zoo.create_model("rlfn", 2, checkpoint=file, **sizes).identity.name == "rlfn"
+
+
+def test_checkpoint_that_the_manifest_knows_is_read_where_it_says(known):
+    states = [sr_zoo.create_model("rdan_s", 2, pretrained=False).state_dict() for _ in range(2)]
+    file = known({"params": states[0], "params_ema": states[1]}, "rdan_s", 2, key="params")
+    loaded = sr_zoo.create_model("rdan_s", 2, checkpoint=file).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in states[0].items())
 
 
 def test_checkpoint_for_arguments_given_as_a_list(tmp_path):
