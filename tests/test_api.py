@@ -195,6 +195,27 @@ def test_checkpoint_that_says_it_is_of_another_network(tmp_path, model, saved, a
     assert own == sr_zoo.load_model(file).identity
 
 
+@pytest.mark.parametrize(
+    ("saved", "asked"), [("ecbsr_m4c16", "ecbsr_m4c16_idt"), ("arm_fsrcnn", "fsrcnn_pcsr")]
+)
+def test_checkpoint_of_another_architecture_with_the_same_tensors(tmp_path, saved, asked):
+    scale = spec_of(asked).variants[asked].scales[0]
+    sr_zoo.create_model(saved, scale, pretrained=False).save_pretrained(tmp_path)
+    said = rf"says that it is of {saved}, which only looks like {asked} x{scale}; .*load_model"
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.create_model(asked, scale, checkpoint=tmp_path / "model.safetensors")
+
+
+def test_checkpoint_of_a_fused_network_for_the_plain_form(tmp_path):
+    torch.manual_seed(0)
+    fused = sr_zoo.create_model("ecbsr_m4c16_idt", 2, pretrained=False, fuse=True)
+    fused.save_pretrained(tmp_path)
+    plain = sr_zoo.create_model("ecbsr_m4c16_plain", 2, checkpoint=tmp_path / "model.safetensors")
+    x = torch.rand(1, 3, 12, 12)
+    with torch.inference_mode():
+        assert torch.equal(plain(x), fused(x))
+
+
 @pytest.fixture
 def known(tmp_path, monkeypatch):
     """Let the manifest know a file, as the weights of a model at some scales."""

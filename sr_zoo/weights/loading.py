@@ -57,9 +57,14 @@ def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = No
 
 
 def _check_stated(network: SRNetwork, checkpoint: Checkpoint, source: str) -> None:
-    """Refuse weights of another scale, or of other arguments, that leave no trace in shapes."""
+    """Refuse weights of another network, scale or arguments that leave no trace in shapes."""
     name, stated = checkpoint.metadata.get("architecture"), checkpoint.arguments
-    if network.identity is None or name not in MODELS or spec_of(name).network is not type(network):
+    if name not in MODELS:
+        return
+    if spec_of(name).network is not type(network):
+        _check_no_twin(network, checkpoint, source)
+        return
+    if network.identity is None:
         return
     own = network.identity.arguments
     differing = [key for key in stated if key in own and stated[key] != as_tuple(own[key])]
@@ -71,6 +76,19 @@ def _check_stated(network: SRNetwork, checkpoint: Checkpoint, source: str) -> No
         raise CheckpointError(
             f"{source} says that it is of {name} with {theirs}, but this network has {ours}; "
             "sr_zoo.load_model(FILE) builds the file's own."
+        )
+
+
+def _check_no_twin(network: SRNetwork, checkpoint: Checkpoint, source: str) -> None:
+    """Refuse another architecture's tensors that fit as they are, but are computed with otherwise.
+
+    Only what a fused network has left is meant for another one, its plain form.
+    """
+    fused = checkpoint.metadata.get("fused") == "true"
+    if not fused and not differences(shapes(checkpoint.tensors), shapes(network.state_dict())):
+        raise CheckpointError(
+            f"{source} says that it is of {checkpoint.metadata['architecture']}, which only looks "
+            f"like {_described(network)}; sr_zoo.load_model(FILE) builds the file's own."
         )
 
 
@@ -99,17 +117,23 @@ def fit(network: SRNetwork, checkpoint: Checkpoint, source: str) -> dict[str, Te
     Raises:
         CheckpointError: A tensor is missing, unexpected or misshapen.
     """
-    own = shapes(network.state_dict())
+    own = network.state_dict()
     closest, complaint = -1, ""
     for tensors in checkpoint.readings():
         for state, problem in _layouts(tensors, type(network)):
-            problem = "; ".join(filter(None, (problem, differences(shapes(state), own))))
-            if not problem:
+            problems = (problem, differences(shapes(state), shapes(own)))
+            if not any(problems):
                 return state
             alike = len(state.keys() & own.keys())
             if alike > closest:
-                closest, complaint = alike, problem
-    raise CheckpointError(f"{source} does not fit {type(network).__name__}: {complaint}.")
+                closest, complaint = alike, "; ".join(filter(None, problems))
+    raise CheckpointError(f"{source} does not fit {_described(network)}: {complaint}.")
+
+
+def _described(network: SRNetwork) -> str:
+    """Name a network for a message."""
+    name = network.identity.name if network.identity else type(network).__name__
+    return f"{name} x{network.scale}"
 
 
 def _layouts(
