@@ -150,6 +150,27 @@ def test_a_file_that_does_not_fit_changes_nothing(small, target, tmp_path, layou
     assert all(torch.equal(before[name], t) for name, t in target.state_dict().items())
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64])
+@pytest.mark.parametrize("layout", ["ours", "official"])
+def test_weights_that_are_no_floating_point_numbers_are_refused(
+    small, target, tmp_path, dtype, layout
+):
+    state = {name: tensor.to(dtype) for name, tensor in small.state_dict().items()}
+    if layout == "official":
+        state = converter_of(RLFN).save(state)
+    torch.save(state, tmp_path / "file.pth")
+    said = rf"{len(state)} mistyped: head\.weight \({str(dtype).removeprefix('torch.')}\)"
+    with pytest.raises(CheckpointError, match=said):
+        load_file_into(target, tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_load(small, target, tmp_path, dtype):
+    torch.save(small.to(dtype).state_dict(), tmp_path / "file.pth")
+    load_file_into(target, tmp_path / "file.pth")
+    assert_same(small.float(), target)
+
+
 def test_a_file_without_a_network_says_what_it_holds(target, tmp_path):
     torch.save({"epoch": 3, "student": {"lr": 0.1}}, tmp_path / "file.pth")
     with pytest.raises(CheckpointError, match="holds no state dict; it holds epoch, student"):

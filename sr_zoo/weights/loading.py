@@ -48,7 +48,7 @@ def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = No
     Raises:
         WeightsNotFoundError: There is no such file.
         CheckpointError: The file cannot be read, says that it is of another network, or a tensor is
-            missing, unexpected or misshapen.
+            missing, unexpected, misshapen or mistyped.
     """
     checkpoint = read_checkpoint(path, key=key)
     _check_stated(network, checkpoint, str(path))
@@ -115,13 +115,13 @@ def fit(network: SRNetwork, checkpoint: Checkpoint, source: str) -> dict[str, Te
         source: What the message of an error calls the checkpoint.
 
     Raises:
-        CheckpointError: A tensor is missing, unexpected or misshapen.
+        CheckpointError: A tensor is missing, unexpected, misshapen or mistyped.
     """
     own = network.state_dict()
     closest, complaint = -1, ""
     for tensors in checkpoint.readings():
         for state, problem in _layouts(tensors, type(network)):
-            problems = (problem, differences(shapes(state), shapes(own)))
+            problems = (problem, differences(shapes(state), shapes(own)), _mistyped(state, own))
             if not any(problems):
                 return state
             alike = len(state.keys() & own.keys())
@@ -134,6 +134,16 @@ def _described(network: SRNetwork) -> str:
     """Name a network for a message."""
     name = network.identity.name if network.identity else type(network).__name__
     return f"{name} x{network.scale}"
+
+
+def _mistyped(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """Say which weights are whole or complex numbers, which torch would cast without a word."""
+    names = [
+        f"{name} ({str(state[name].dtype).removeprefix('torch.')})"
+        for name, tensor in own.items()
+        if name in state and tensor.is_floating_point() and not state[name].is_floating_point()
+    ]
+    return f"{len(names)} mistyped: {first(names)}" if names else ""
 
 
 def _layouts(
