@@ -5,6 +5,7 @@ Importing it loads neither torch nor timm; building or describing a network does
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from inspect import Parameter, signature
@@ -173,7 +174,7 @@ def create_model(
             pretrained weights.
         WeightsNotFoundError: No such weights are known, or `checkpoint` does not exist.
         WeightsIntegrityError: A weight file is not the one that the manifest names.
-        CheckpointError: A weight file does not fit the network.
+        CheckpointError: A weight file cannot be read, or does not fit the network.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
         OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments;
@@ -204,7 +205,11 @@ def means_weights(name: str) -> bool:
     if name in MODELS:
         return False
     path = Path(name)
-    return name.startswith(ON_HUB) or "." in name or len(path.parts) > 1 or path.exists()
+    if name.startswith(ON_HUB) or "." in name or len(path.parts) > 1:
+        return True
+    with suppress(OSError):  # what the system cannot look up, a file it is not
+        return path.exists()
+    return False
 
 
 def _ids() -> list[str]:
@@ -213,7 +218,9 @@ def _ids() -> list[str]:
 
 def _check_exists(name: str) -> None:
     """Raise if a file or folder is named, and there is none."""
-    if not (name.startswith(ON_HUB) or Path(name).exists()):
+    from sr_zoo.weights.cache import is_file
+
+    if not (name.startswith(ON_HUB) or is_file(Path(name)) or Path(name).is_dir()):
         raise WeightsNotFoundError(
             f"{name!r} is no model, and there is no such file or folder."
             f"{did_you_mean(name, _ids())} sr_zoo.list_models() names the models; "
@@ -347,9 +354,10 @@ def _check_single_source(pretrained: bool | str, checkpoint: str | Path) -> None
 
 
 def _load_file(network: SRNetwork, path: Path) -> None:
+    from sr_zoo.weights.cache import is_file
     from sr_zoo.weights.loading import load_file_into
 
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsNotFoundError(f"Checkpoint {str(path)!r} does not exist or is no file")
     load_file_into(network, path, key=_key_of_known(network, path))
 
@@ -475,9 +483,10 @@ def load_model(
     """
     text = str(source)
     from sr_zoo.devices import place
+    from sr_zoo.weights.cache import is_file
     from sr_zoo.weights.hub import locate_saved
 
-    path = Path(source) if Path(source).is_file() else locate_saved(source)
+    path = Path(source) if is_file(Path(source)) else locate_saved(source)
     if path is not None:
         return place(_load_unnamed(path, scale), device, dtype)
     known = _ids()

@@ -71,6 +71,30 @@ def test_name_of_a_file_that_does_not_exist(name):
         sr_zoo.create_model(name)
 
 
+def test_name_that_the_system_cannot_look_up(tmp_path):
+    name, said = "a" * 300, "a{300} cannot be read: File name too"
+    with pytest.raises(errors.UnknownModelError, match=name):
+        sr_zoo.create_model(name)
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.create_model(tmp_path / name)
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.create_model("rlfn_s", checkpoint=name)
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.load_model(name)
+
+
+def test_cache_that_cannot_be_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / ("a" * 300)))
+    with pytest.raises(
+        errors.CheckpointError, match=r"RFDN_AIM\.pth cannot be read: File name too"
+    ):
+        sr_zoo.create_model("rfdn", 4)
+    with pytest.raises(
+        errors.CheckpointError, match=r"RFDN_AIM\.pth cannot be read: File name too"
+    ):
+        sr_zoo.create_model("rfdn", 4, num_blocks=4)
+
+
 def test_unknown_argument_suggests_and_names_what_exists():
     with pytest.raises(errors.ModelArgumentError, match=r"no argument 'num_block'.*'num_blocks'"):
         sr_zoo.create_model("rlfn", 4, pretrained=False, num_block=3)

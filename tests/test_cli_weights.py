@@ -43,6 +43,15 @@ def test_verify_finds_the_bundled_files_good(capsys):
     assert "rlfn_s_x4.sr_zoo: good" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["list", "verify", "fetch"])
+def test_a_cache_that_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / ("a" * 300)))
+    assert run(command, "rfdn_x4.official") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sr-zoo: ")
+    assert "cannot be read: File name too long" in line
+
+
 def test_a_foreign_file_is_not_imported(tmp_path, capsys):
     (tmp_path / "file.pth").write_bytes(b"something")
     assert run("import", tmp_path / "file.pth") == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from sr_zoo.errors import CheckpointError, SRZooError
-from sr_zoo.weights.cache import is_here, locate, path_of
+from sr_zoo.weights.cache import is_file, is_here, locate, path_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -38,7 +38,7 @@ def list_entries(
         score = entry.metrics.get("Set5")
         measured = f"Set5 {score['psnr_y']:.2f} dB" if score else "not measured"
         licence = entry.license or "no licence stated"
-        here = "here" if path_of(entry).is_file() else type(entry.source).__name__.lower()
+        here = "here" if is_file(path_of(entry)) else type(entry.source).__name__.lower()
         typer.echo(f"{entry.id:<32}{entry.bytes / 1e6:8.2f} MB  {measured:<16}{licence}, {here}")
 
 
@@ -69,7 +69,7 @@ def verify(
     """Compare the files on this machine with the manifest; without ids, all that are here."""
     bad = 0
     for entry in entries_of(ids or ["*"]):
-        if not path_of(entry).is_file():
+        if not is_file(path_of(entry)):
             if ids:
                 bad += 1
                 typer.echo(f"{entry.id}: not here", err=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
-from sr_zoo.weights.cache import keep, put, sha256_of
+from sr_zoo.weights.cache import is_file, keep, put, sha256_of
 from sr_zoo.weights.manifest import Entry, load_manifest
 
 
@@ -27,7 +27,7 @@ def import_file(file: Path) -> list[tuple[Entry, Path]]:
         CheckpointError: It cannot be read, or is a damaged archive.
         FileWriteError: The cache cannot be written to, or the disk is full.
     """
-    if not file.is_file():
+    if not is_file(file):
         raise WeightsNotFoundError(f"No weight file at {file}.")
     found = [(entry, put(entry, file)) for entry in load_manifest().by_sha256(sha256_of(file))]
     if not found and zipfile.is_zipfile(file):

@@ -30,11 +30,26 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     Raises:
         CheckpointError: It cannot be opened, or not be read within the context.
     """
+    with _naming(path), path.open("rb") as file:
+        yield file
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            yield file
+        yield
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is that of a file.
+
+    Raises:
+        CheckpointError: The system does not say, for instance since a folder may not be searched.
+    """
+    with _naming(path):
+        return path.is_file()
 
 
 def sha256_of(path: Path) -> str:
@@ -72,9 +87,13 @@ def path_of(entry: Entry) -> Path:
 
 
 def is_here(entry: Entry) -> bool:
-    """Return whether an entry's file is on this machine and is the one that the manifest names."""
+    """Return whether an entry's file is on this machine and is the one that the manifest names.
+
+    Raises:
+        CheckpointError: There is something that cannot be read.
+    """
     path = path_of(entry)
-    return path.is_file() and path.stat().st_size == entry.bytes and _matches(path, entry)
+    return is_file(path) and path.stat().st_size == entry.bytes and _matches(path, entry)
 
 
 def _matches(path: Path, entry: Entry) -> bool:
@@ -87,6 +106,7 @@ def locate(entry: Entry) -> Path:
     Raises:
         DownloadError: It could not be fetched.
         WeightsIntegrityError: It is not the file that the manifest names.
+        CheckpointError: The cache cannot be read.
     """
     path = path_of(entry)
     if is_here(entry):
@@ -97,7 +117,7 @@ def locate(entry: Entry) -> Path:
         )
     if isinstance(entry.source, Manual):
         wanted = entry.source.archive or entry.source.file
-        other = " The file that is there now is another one." if path.is_file() else ""
+        other = " The file that is there now is another one." if is_file(path) else ""
         raise DownloadError(
             f"{entry.id} can only be downloaded in a browser: get {wanted} from "
             f"{entry.source.page} and run `sr-zoo weights import {quote(wanted)}`, "
@@ -147,11 +167,11 @@ class Converted:
 
     def is_here(self) -> bool:
         """Return whether there is one, good or damaged."""
-        return any(self.folder.glob(f"{self.prefix}*.safetensors"))
+        return bool(self._files())
 
     def read(self) -> bytes | None:
         """Return the file's content, or None if there is none or it is damaged."""
-        for path in self.folder.glob(f"{self.prefix}*.safetensors"):
+        for path in self._files():
             digest = path.name.removeprefix(self.prefix).removesuffix(".safetensors")
             with suppress(OSError):
                 content = path.read_bytes()
@@ -159,6 +179,11 @@ class Converted:
                     return content
                 path.unlink()
         return None
+
+    def _files(self) -> list[Path]:
+        with suppress(OSError):  # where the cache is not readable, there are none
+            return list(self.folder.glob(f"{self.prefix}*.safetensors"))
+        return []
 
     def write(self, content: bytes) -> None:
         """Keep the file's content; where the cache is not writable, nothing happens."""

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
-from sr_zoo.weights.cache import reading
+from sr_zoo.weights.cache import is_file, reading
 from sr_zoo.weights.screen import check_claims
 
 # where training frameworks put the network in a file of theirs; the first with tensors counts
@@ -112,7 +112,7 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
         CheckpointError: The file is of no known kind, damaged, or wants to run code.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise WeightsNotFoundError(f"No weight file at {path}.")
     with reading(path) as file:
         head = file.read(HEAD)

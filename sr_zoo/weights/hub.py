@@ -20,7 +20,7 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
 )
 from sr_zoo.network import SRNetwork
-from sr_zoo.weights.cache import hub_cache, sha256_of
+from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
@@ -133,6 +133,7 @@ def locate_saved(source: str | Path) -> Path | None:
         WeightsNotFoundError: The folder or repository holds no network.
         DownloadError: The Hub is out of reach or refuses, and nothing is in its cache.
         WeightsIntegrityError: The file in the cache is damaged.
+        CheckpointError: The folder cannot be read.
     """
     text = str(source)
     if text.startswith(ON_HUB):
@@ -142,7 +143,7 @@ def locate_saved(source: str | Path) -> Path | None:
     if not folder.is_dir():
         return None
     for name in FILES:
-        if (folder / name).is_file():
+        if is_file(folder / name):
             return folder / name
     raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
 

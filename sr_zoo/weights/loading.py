@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS, family_of, spec_of
-from sr_zoo.weights.cache import Converted, locate, path_of
+from sr_zoo.weights.cache import Converted, is_file, locate, path_of
 from sr_zoo.weights.checkpoint import Checkpoint, as_tuple, first, read_checkpoint
 from sr_zoo.weights.convert import layouts_of, version_of
 from sr_zoo.weights.manifest import Bundled, Entry
@@ -188,9 +188,10 @@ def have(entry: Entry) -> None:
     Raises:
         DownloadError: It could not be fetched.
         WeightsIntegrityError: It is not the file that the manifest names.
+        CheckpointError: The cache cannot be read.
     """
     converted = Converted(entry, version_of(family_of(entry.model)))
-    if not path_of(entry).is_file() and not converted.is_here():
+    if not is_file(path_of(entry)) and not converted.is_here():
         locate(entry)
 
 
