@@ -7,11 +7,13 @@ from hashlib import sha256
 import pytest
 import torch
 
+from sr_zoo import create_model, load_model
 from sr_zoo.cli import main
 from sr_zoo.models.rlfn import RLFN
 from sr_zoo.weights.cache import path_of
 from sr_zoo.weights.checkpoint import read_checkpoint
 from sr_zoo.weights.convert import converter_of
+from sr_zoo.weights.export import export_entry
 from sr_zoo.weights.manifest import Manifest, Manual, load_manifest
 
 
@@ -119,6 +121,27 @@ def test_export_gives_the_authors_names(tmp_path, name):
     assert "conv_1.weight" in exported
     assert returned.keys() == shipped.keys()
     assert all(torch.equal(returned[n], t) for n, t in shipped.items())
+
+
+def test_export_in_our_layout_says_which_network_it_is(tmp_path):
+    file = tmp_path / "out.safetensors"
+    assert run("export", "rlfn_s_x4.sr_zoo", "-o", file, "--layout", "ours") == 0
+    metadata = read_checkpoint(file).metadata
+    assert (metadata["id"], metadata["license"]) == ("rlfn_s_x4.sr_zoo", "Apache-2.0")
+    own = create_model("rlfn_s", 4, pretrained="sr_zoo")
+    exported = load_model(file)
+    assert metadata["architecture"] == "rlfn_s"
+    assert exported.identity == own.identity
+    assert all(map(torch.equal, own.parameters(), exported.parameters()))
+
+
+@pytest.mark.parametrize("layout", ["ours", "official"])
+def test_export_states_no_licence_where_none_is_known(tmp_path, layout):
+    entry = replace(load_manifest().by_id("rlfn_s_x4.sr_zoo"), license=None)
+    export_entry(entry, tmp_path / "out.safetensors", layout)
+    metadata = read_checkpoint(tmp_path / "out.safetensors").metadata
+    assert metadata["id"] == entry.id
+    assert "license" not in metadata
 
 
 def test_export_writes_no_weights_under_a_program_s_ending(tmp_path, capsys):

@@ -36,6 +36,11 @@ class Facts:
         origin = {"id": entry.id, "source": entry.address, "source_sha256": entry.sha256}
         return cls(entry.license, entry.trained_on, entry.metrics, origin)
 
+    @property
+    def stated(self) -> dict[str, str]:
+        """Licence and origin as a file's metadata have them; nothing where they are not known."""
+        return {**({"license": self.license} if self.license else {}), **self.origin}
+
 
 def forbids_commerce(license: str) -> bool:
     """Return whether a licence, by its SPDX identifier, is for non-commercial use alone."""

@@ -10,9 +10,9 @@ from safetensors.torch import save
 
 from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import CheckpointError
-from sr_zoo.registry import spec_of
+from sr_zoo.weights.card import Facts
 from sr_zoo.weights.convert import converter_of
-from sr_zoo.weights.loading import load_entry_into
+from sr_zoo.weights.hub import as_safetensors
 from sr_zoo.weights.manifest import Entry
 
 SUFFIXES = (".safetensors", ".pth")
@@ -36,20 +36,22 @@ def export_entry(entry: Entry, path: Path, layout: str) -> None:
             f"{path} does not end in {' or '.join(SUFFIXES)}; sr-zoo export writes ONNX and other "
             "programs"
         )
-    spec = spec_of(entry.model)
-    network = spec.network(**spec.variants[entry.model].resolve(entry.scale))
-    load_entry_into(network, entry)
-    state = network.state_dict()
+    from sr_zoo.api import create_model
+
+    network = create_model(entry.model, entry.scale, pretrained=entry.tag)
+    state, facts = network.state_dict(), Facts.of(entry)
     if layout == "official":
-        converter = converter_of(spec.network)
+        converter = converter_of(type(network))
         if converter is None:
             raise CheckpointError(f"{entry.model} has no layout but ours; use --layout ours")
         state = converter.save(state)
     state = {name: tensor.contiguous() for name, tensor in state.items()}
-    if path.suffix == ".safetensors":
-        content = save(state, metadata={"id": entry.id, "license": str(entry.license)})
-    else:
+    if path.suffix == ".pth":
         stream = BytesIO()
         torch.save(state, stream)
         content = stream.getvalue()
+    elif layout == "ours":
+        content = as_safetensors(network, facts)
+    else:
+        content = save(state, metadata=facts.stated)
     write_atomically(path, content)

@@ -19,7 +19,7 @@ from sr_zoo.errors import (
     WeightsIntegrityError,
     WeightsNotFoundError,
 )
-from sr_zoo.network import SRNetwork
+from sr_zoo.network import Identity, SRNetwork
 from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
@@ -46,30 +46,50 @@ def save_pretrained(
             that model cards do not state.
         FileWriteError: The folder cannot be written to, or the disk is full.
     """
-    identity = network.identity
-    if identity is None:
+    folder = Path(folder)
+    card = model_card(_identity_of(network), facts, source or folder.as_posix())
+    weights = as_safetensors(network, facts)
+    make_folder(folder)
+    write_atomically(folder / FILE, weights)
+    config = {
+        "library_name": "sr_zoo",
+        "library_version": sr_zoo.__version__,
+        **_config(network, facts),
+    }
+    write_atomically(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
+    write_atomically(folder / "README.md", card.encode())
+
+
+def _identity_of(network: SRNetwork) -> Identity:
+    if network.identity is None:
         raise ModelArgumentError(
             f"This {type(network).__name__} was built by calling its class, so its arguments are "
             "not known; build it with sr_zoo.create_model."
         )
-    folder = Path(folder)
-    card = model_card(identity, facts, source or folder.as_posix())
-    config: dict[str, Any] = {
+    return network.identity
+
+
+def as_safetensors(network: SRNetwork, facts: Facts) -> bytes:
+    """Return a file by which alone `sr_zoo.load_model` builds a network again.
+
+    Raises:
+        ModelArgumentError: The network does not know which model it is.
+    """
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    config = _config(network, facts)
+    return save(state, metadata={key: _as_text(value) for key, value in config.items()})
+
+
+def _config(network: SRNetwork, facts: Facts) -> dict[str, Any]:
+    identity = _identity_of(network)
+    return {
         "architecture": identity.name,
         "arguments": identity.arguments,
         "scale": network.scale,
         "fused": identity.fused,
         **({"calibration": measured} if (measured := network.calibration()) else {}),
-        **({"license": facts.license} if facts.license else {}),
-        **facts.origin,
+        **facts.stated,
     }
-    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    weights = save(state, metadata={k: _as_text(value) for k, value in config.items()})
-    make_folder(folder)
-    write_atomically(folder / FILE, weights)
-    config = {"library_name": "sr_zoo", "library_version": sr_zoo.__version__, **config}
-    write_atomically(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
-    write_atomically(folder / "README.md", card.encode())
 
 
 def _as_text(value: Any) -> str:
