@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 from torch import Tensor, nn
@@ -77,26 +77,26 @@ class SRNetwork(nn.Module):
         folder: str | Path,
         *,
         license: str | None = None,
-        trained_on: tuple[str, ...] = (),
-        metrics: Mapping[str, Mapping[str, float]] | None = None,
+        trained_on: str | tuple[str, ...] = (),
+        metrics: Mapping[str, Mapping[str, SupportsFloat]] | None = None,
     ) -> None:
         """Write the network so that `sr_zoo.load_model(folder)` builds it again.
 
         Args:
             folder: Made if it does not exist.
             license: SPDX identifier of the weights, or None if there is none to state.
-            trained_on: Data sets.
+            trained_on: Data sets, or the one.
             metrics: Data set to ``{"psnr_y": dB, "ssim_y": ...}``; the model card states them.
 
         Raises:
             ModelArgumentError: The network does not know which model it is, or a measure is none
-                that model cards state.
+                that model cards state, or a score no number.
             FileWriteError: The folder cannot be written to, or the disk is full.
         """
         from sr_zoo.weights.card import Facts
         from sr_zoo.weights.hub import save_pretrained
 
-        save_pretrained(self, folder, Facts(license, trained_on, metrics or {}))
+        save_pretrained(self, folder, Facts.given(license, trained_on, metrics))
 
     def push_to_hub(
         self,
@@ -104,8 +104,8 @@ class SRNetwork(nn.Module):
         *,
         private: bool = False,
         license: str | None = None,
-        trained_on: tuple[str, ...] = (),
-        metrics: Mapping[str, Mapping[str, float]] | None = None,
+        trained_on: str | tuple[str, ...] = (),
+        metrics: Mapping[str, Mapping[str, SupportsFloat]] | None = None,
     ) -> str:
         """Upload the network to a repository of the Hub; return what `load_model` takes.
 
@@ -113,7 +113,7 @@ class SRNetwork(nn.Module):
             repo: ``"owner/name"``, made if it does not exist.
             private: Whether a new repository is for its owner only.
             license: As for `save_pretrained`, and so the rest.
-            trained_on: Data sets.
+            trained_on: Data sets, or the one.
             metrics: Scores by data set.
 
         Raises:
@@ -123,7 +123,7 @@ class SRNetwork(nn.Module):
         from sr_zoo.weights.hub import push_to_hub
         from sr_zoo.weights.manifest import ON_HUB
 
-        facts = Facts(license, trained_on, metrics or {})
+        facts = Facts.given(license, trained_on, metrics)
         return f"{ON_HUB}{repo}@{push_to_hub(self, repo, facts, private=private)}"
 
 

@@ -1,5 +1,6 @@
 """A saved network comes back as it was."""
 
+import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -40,6 +41,30 @@ def test_a_card_states_what_its_writer_knows(tmp_path):
     assert data.datasets == ["DIV2K"]
     assert data.license is None
     assert [r.metric_value for r in data.eval_results] == [38.1, 0.9611, 30.0]
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, torch.tensor])
+def test_a_card_states_numbers_of_any_kind(tmp_path, number):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    network.save_pretrained(tmp_path, metrics={"Set5": {"psnr_y": number(38.25)}})
+    (result,) = ModelCard.load(tmp_path / "README.md").data.eval_results
+    assert result.metric_value == 38.25
+
+
+@pytest.mark.parametrize("scores", [{"psnr_y": "good"}, {"psnr_y": None}, 38.1])
+def test_a_score_that_is_no_number_is_refused_before_anything_is_written(tmp_path, scores):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    with pytest.raises(
+        ModelArgumentError, match=r"metrics\['Set5'\]=.* is no number; it is such as"
+    ):
+        network.save_pretrained(tmp_path / "saved", metrics={"Set5": scores})
+    assert not (tmp_path / "saved").exists()
+
+
+def test_one_data_set_is_one_word(tmp_path):
+    network = sr_zoo.create_model("rlfn", 2, pretrained=False)
+    network.save_pretrained(tmp_path, trained_on="DIV2K")
+    assert ModelCard.load(tmp_path / "README.md").data.datasets == ["DIV2K"]
 
 
 def test_a_card_needs_no_psnr(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import SupportsFloat
 
 from sr_zoo.errors import ModelArgumentError
 from sr_zoo.network import Identity
@@ -36,10 +37,42 @@ class Facts:
         origin = {"id": entry.id, "source": entry.address, "source_sha256": entry.sha256}
         return cls(entry.license, entry.trained_on, entry.metrics, origin)
 
+    @classmethod
+    def given(
+        cls,
+        license: str | None,
+        trained_on: str | tuple[str, ...],
+        metrics: Mapping[str, Mapping[str, SupportsFloat]] | None,
+    ) -> Facts:
+        """Return what a user says of weights.
+
+        Args:
+            license: SPDX identifier.
+            trained_on: Data sets; one string is one of them.
+            metrics: Numbers of any kind, as NumPy and torch give them.
+
+        Raises:
+            ModelArgumentError: A score is no number.
+        """
+        datasets = (trained_on,) if isinstance(trained_on, str) else tuple(trained_on)
+        scores = {dataset: _numbers(dataset, own) for dataset, own in (metrics or {}).items()}
+        return cls(license, datasets, scores)
+
     @property
     def stated(self) -> dict[str, str]:
         """Licence and origin as a file's metadata have them; nothing where they are not known."""
         return {**({"license": self.license} if self.license else {}), **self.origin}
+
+
+def _numbers(dataset: str, scores: Mapping[str, SupportsFloat]) -> Score:
+    """Return the scores of a data set as Python's own numbers, which every reader of YAML knows."""
+    try:
+        return {measure: float(value) for measure, value in scores.items()}
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelArgumentError(
+            f"metrics[{dataset!r}]={scores!r} has something that is no number; "
+            "it is such as {'psnr_y': 32.2, 'ssim_y': 0.895}"
+        ) from error
 
 
 def forbids_commerce(license: str) -> bool:
