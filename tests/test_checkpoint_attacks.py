@@ -186,6 +186,14 @@ def test_a_truncated_file_is_refused(watched, tmp_path, write, keep):
     watched(tmp_path / "file.pth", until_torch=True)
 
 
+@pytest.mark.parametrize("write", [torch.save, save_file])
+@pytest.mark.parametrize("keep", [20, 500])  # bytes, of a header's thousands
+def test_a_file_of_which_only_the_beginning_came_is_called_cut(watched, tmp_path, write, keep):
+    write({f"layer{i}.weight": torch.zeros(9) for i in range(100)}, tmp_path / "file.pth")
+    (tmp_path / "file.pth").write_bytes((tmp_path / "file.pth").read_bytes()[:keep])
+    assert watched(tmp_path / "file.pth").endswith("file.pth is cut short: fetch it again.")
+
+
 class Claim:
     """Pickles as a storage of torch's, with any number of numbers."""
 

@@ -7,6 +7,7 @@ import pickle
 import re
 import tarfile
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ COUNTER = "n_averaged"  # of torch's AveragedModel, beside the network that it w
 # attributes of training classes; the averaged network before the one that is trained
 HOLDERS = ("ema_model.", "model.", "net_g.", "net.", "network.", "generator.")
 HEAD = 64  # bytes by which the kinds of files are told apart
+ARCHIVE = b"PK\3\4"  # begins what torch.save writes
+LONGEST_HEADER = 100_000_000  # bytes, of safetensors
 NO_WEIGHTS = (  # what often lies in the place of weights, by how it starts
     (rb"\Z", "is empty: fetch it again"),
     (rb"version https://git-lfs", "is a pointer of Git LFS to the weights: run `git lfs pull`"),
@@ -119,7 +122,10 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
     for start, what in NO_WEIGHTS:
         if re.match(start, head):
             raise CheckpointError(f"{path} {what}.")
-    if _is_safetensors(head, path.stat().st_size):
+    size = path.stat().st_size
+    if _is_cut(head, size, path):
+        raise CheckpointError(f"{path} is cut short: fetch it again.")
+    if _is_safetensors(head, size):
         return _read_safetensors(path)
     content = _read_pickled(path)
     return Checkpoint(_unwrap(_find_network(content, key, path)))
@@ -128,6 +134,14 @@ def read_checkpoint(path: str | Path, *, key: str | None = None) -> Checkpoint:
 def _is_safetensors(head: bytes, size: int) -> bool:
     header = int.from_bytes(head[:8], "little")
     return head[8:9] == b"{" and 8 + header <= size
+
+
+def _is_cut(head: bytes, size: int, path: Path) -> bool:
+    """Tell the first part of a file, which else looks like one of another kind."""
+    if head.startswith(ARCHIVE):
+        return not zipfile.is_zipfile(path)
+    header = int.from_bytes(head[:8], "little")
+    return head[8:9] == b"{" and size < 8 + header <= LONGEST_HEADER
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
