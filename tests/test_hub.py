@@ -6,7 +6,7 @@ import torch
 from huggingface_hub import ModelCard
 
 import sr_zoo
-from sr_zoo.errors import ModelArgumentError, WeightsNotFoundError
+from sr_zoo.errors import CheckpointError, ModelArgumentError, WeightsNotFoundError
 from sr_zoo.models.rlfn import RLFN
 
 
@@ -88,6 +88,12 @@ def test_interpolation_comes_back_though_it_has_no_weights(tmp_path):
 
 def test_a_folder_without_a_network_is_refused(tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"holds no model\.safetensors"):
+        sr_zoo.load_model(tmp_path)
+
+
+def test_a_folder_with_weights_in_several_files_is_refused(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"in several files.*one model\.safetensors\."):
         sr_zoo.load_model(tmp_path)
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import save
 import sr_zoo
 from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import (
+    CheckpointError,
     DownloadError,
     ModelArgumentError,
     UploadError,
@@ -27,6 +28,7 @@ from sr_zoo.weights.fetch import endpoint
 from sr_zoo.weights.manifest import ON_HUB
 
 FILE = "model.safetensors"
+SHARDS = f"{FILE}.index.json"
 FILES = (FILE, "pytorch_model.bin")  # the second is what older repositories of others have
 
 
@@ -153,7 +155,7 @@ def locate_saved(source: str | Path) -> Path | None:
         WeightsNotFoundError: The folder or repository holds no network.
         DownloadError: The Hub is out of reach or refuses, and nothing is in its cache.
         WeightsIntegrityError: The file in the cache is damaged.
-        CheckpointError: The folder cannot be read.
+        CheckpointError: The folder cannot be read, or holds a network in several files.
     """
     text = str(source)
     if text.startswith(ON_HUB):
@@ -165,6 +167,11 @@ def locate_saved(source: str | Path) -> Path | None:
     for name in FILES:
         if is_file(folder / name):
             return folder / name
+    if is_file(folder / SHARDS):
+        raise CheckpointError(
+            f"{folder} holds weights in several files, as its {SHARDS} says, which are not read: "
+            f"put their tensors into one {FILE}."
+        )
     raise WeightsNotFoundError(f"{folder} holds no {FILE}; save_pretrained writes one.")
 
 
