@@ -220,10 +220,14 @@ def _check_exists(name: str) -> None:
     """Raise if a file or folder is named, and there is none."""
     from sr_zoo.weights.cache import is_file
 
+    if name in _ids() and not Path(name).exists():
+        raise WeightsNotFoundError(
+            f"{name!r} is the id of weights, not a model; sr_zoo.load_model({name!r}) loads them"
+        )
     if not (name.startswith(ON_HUB) or is_file(Path(name)) or Path(name).is_dir()):
         raise WeightsNotFoundError(
             f"{name!r} is no model, and there is no such file or folder."
-            f"{did_you_mean(name, _ids())} sr_zoo.list_models() names the models; "
+            f"{did_you_mean(name, _ids())} `sr-zoo list` or sr_zoo.list_models() names the models; "
             "sr_zoo.load_model takes the id of weights"
         )
 
@@ -288,7 +292,8 @@ def variant_arguments(name: str, scale: int) -> dict[str, Any]:
     if scale not in variant.scales:
         raise ScaleNotAvailableError(
             f"{name} is not defined at scale {scale!r}; its scales: {scales}. "
-            f"sr_zoo.list_models(scale={scale!r}) names models that are."
+            f"`sr-zoo list --scale {scale}` or sr_zoo.list_models(scale={scale}) names models that "
+            "are."
         )
     parameters = signature(spec.network.__init__).parameters
     defaults = {
@@ -482,6 +487,11 @@ def load_model(
         OptionError: `dtype` is no floating-point type.
     """
     text = str(source)
+    if source == "":
+        raise WeightsNotFoundError(
+            "'' names nothing; `sr-zoo list` or sr_zoo.list_models() names the models, "
+            "`sr-zoo weights list` the ids of weights."
+        )
     from sr_zoo.devices import place
     from sr_zoo.weights.cache import is_file
     from sr_zoo.weights.hub import locate_saved
@@ -502,6 +512,17 @@ def load_model(
             entry.model, entry.scale, pretrained=entry.tag, device=device, dtype=dtype
         )
     raise WeightsNotFoundError(
-        f"{text!r} is neither a weight file nor a known id.{did_you_mean(text, known)} "
-        "sr-zoo weights list shows all ids."
+        f"{text!r} is neither a weight file nor a known id.{_rather(text, known)}"
+    )
+
+
+def _rather(text: str, known: list[str]) -> str:
+    """Say what might be meant by a text that is no id: a model, or one with a tag, or a typo."""
+    model, _, tag = text.partition(".")
+    if model not in MODELS:
+        return f"{did_you_mean(text, known)} `sr-zoo weights list` shows all ids."
+    ids = ", ".join(entry.id for entry in load_manifest().of_model(model))
+    return (
+        f" Ids of {model}: {ids or 'none'}. In Python, create_model({model!r}, SCALE, "
+        f"pretrained={tag or True!r}) builds it by its name."
     )

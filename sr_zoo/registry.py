@@ -158,7 +158,7 @@ def family_of(name: str) -> str:
     except KeyError:
         raise UnknownModelError(
             f"Unknown model {name!r}.{did_you_mean(name, MODELS)} "
-            "sr_zoo.list_models() names all of them."
+            "`sr-zoo list` or sr_zoo.list_models() names all of them."
         ) from None
 
 

@@ -42,13 +42,16 @@ def test_model_info():
 
 
 def test_unknown_name_suggests():
-    with pytest.raises(errors.UnknownModelError, match=r"Unknown model 'seemoe_t'.*'seemore_t'"):
+    with pytest.raises(
+        errors.UnknownModelError, match=r"Unknown model 'seemoe_t'.*'seemore_t'.*`sr-zoo list` or"
+    ):
         sr_zoo.create_model("seemoe_t")
 
 
 def test_scale_that_a_model_does_not_have():
     with pytest.raises(
-        errors.ScaleNotAvailableError, match=r"rlfn is not defined at scale 3; .*2, 4"
+        errors.ScaleNotAvailableError,
+        match=r"rlfn is not defined at scale 3; .*2, 4\. `sr-zoo list --scale 3` or sr_zoo",
     ):
         sr_zoo.create_model("rlfn", 3)
 
@@ -93,6 +96,31 @@ def test_cache_that_cannot_be_read(tmp_path, monkeypatch):
         errors.CheckpointError, match=r"RFDN_AIM\.pth cannot be read: File name too"
     ):
         sr_zoo.create_model("rfdn", 4, num_blocks=4)
+
+
+@pytest.mark.parametrize("build", [sr_zoo.load_model, sr_zoo.create_model, sr_zoo.Upscaler])
+def test_name_without_a_letter(build):
+    with pytest.raises(errors.WeightsNotFoundError, match=r"'' names nothing; `sr-zoo list`"):
+        build("")
+
+
+def test_id_where_a_model_is_named():
+    said = r"'rlfn_s_x4\.sr_zoo' is the id .*; sr_zoo\.load_model\('rlfn_s_x4\.sr_zoo'\) loads them"
+    with pytest.raises(errors.WeightsNotFoundError, match=said):
+        sr_zoo.create_model("rlfn_s_x4.sr_zoo")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rlfn_s", r"rlfn_s_x4\.sr_zoo.*create_model\('rlfn_s', SCALE, pretrained=True\)"),
+        ("rlfn_s.sr_zoo", r"rlfn_s_x4\.sr_zoo.*\('rlfn_s', SCALE, pretrained='sr_zoo'\)"),
+        ("bicubic", r"Ids of bicubic: none\. .*create_model\('bicubic', SCALE"),
+    ],
+)
+def test_model_where_an_id_is_named(name, said):
+    with pytest.raises(errors.WeightsNotFoundError, match=rf"'{name}' is neither .*{said}"):
+        sr_zoo.load_model(name)
 
 
 def test_unknown_argument_suggests_and_names_what_exists():

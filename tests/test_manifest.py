@@ -72,7 +72,10 @@ def test_lookups():
     [
         (("rlfn", 3), ("rlfn x3", "x2, x4", "pretrained=False")),
         (("rlfn", 4, "offical"), ("'offical'", "Tags at x4: official")),
-        (("nothing", 4), ("nothing x4", "None are known", "pretrained=False")),
+        (
+            ("nothing", 4),
+            ("nothing x4", "None are known", "pretrained=False", "commands take FILE"),
+        ),
     ],
 )
 def test_missing_weights_say_what_exists(arguments, words):

@@ -214,7 +214,8 @@ class Manifest:
             exists = "None are known for this model at any scale."
         raise WeightsNotFoundError(
             f"No weights are known for {wanted}. {exists} "
-            "pretrained=False builds the network untrained; checkpoint=FILE loads a file of yours."
+            "In Python, pretrained=False builds the network untrained and checkpoint=FILE loads a "
+            "file of yours; commands take FILE in the model's place."
         )
 
     def bundled(self, scale: int) -> tuple[Entry, ...]:
