@@ -247,6 +247,17 @@ def test_checkpoint_that_says_it_is_of_another_network(tmp_path, model, saved, a
     assert own == sr_zoo.load_model(file).identity
 
 
+def test_checkpoint_of_another_model_is_named(tmp_path):
+    file = tmp_path / "file.pth"
+    torch.save(sr_zoo.create_model("rlfn_s", 4, pretrained=False).state_dict(), file)
+    said = r"does not fit rlfn x2: .* misshapen: .*\. By its tensors it is rlfn_s x4; .*load_model"
+    with pytest.raises(errors.CheckpointError, match=said):
+        sr_zoo.create_model("rlfn", 2, checkpoint=file)
+    torch.save(sr_zoo.create_model("pan", 3, pretrained=False).state_dict(), file)
+    with pytest.raises(errors.CheckpointError, match="By its tensors it is pan x2 or pan x3;"):
+        sr_zoo.create_model("pan", 4, checkpoint=file)
+
+
 @pytest.mark.parametrize(
     ("saved", "asked"), [("ecbsr_m4c16", "ecbsr_m4c16_idt"), ("arm_fsrcnn", "fsrcnn_pcsr")]
 )

@@ -133,6 +133,16 @@ def detect(
     return _only([d for d in found if (d.model, d.arguments["scale"]) in named] or found, scale)
 
 
+def variants_with(checkpoint: Checkpoint) -> list[tuple[str, int]]:
+    """Return the models, each with its scale, that have exactly a checkpoint's tensors.
+
+    Other sizes, which take longer to find, are left out.
+    """
+    whole = (reading for reading in _readings(checkpoint) if reading.known == 1)
+    found = (detection for reading in whole for detection in _named(reading))
+    return list(dict.fromkeys((d.name, d.arguments["scale"]) for d in found))
+
+
 def _readings(checkpoint: Checkpoint) -> Iterator[_Reading]:
     """Yield the architectures that the names may be of, without building any but a few."""
     for tensors in checkpoint.readings():

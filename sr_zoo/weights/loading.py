@@ -52,7 +52,11 @@ def load_file_into(network: SRNetwork, path: str | Path, *, key: str | None = No
     """
     checkpoint = read_checkpoint(path, key=key)
     _check_stated(network, checkpoint, str(path))
-    network.load_state_dict(fit(network, checkpoint, str(path)), strict=True)
+    try:
+        state = fit(network, checkpoint, str(path))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{_rather(network, checkpoint)}") from None
+    network.load_state_dict(state, strict=True)
     calibrate(network, checkpoint, str(path))
 
 
@@ -134,6 +138,16 @@ def _described(network: SRNetwork) -> str:
     """Name a network for a message."""
     name = network.identity.name if network.identity else type(network).__name__
     return f"{name} x{network.scale}"
+
+
+def _rather(network: SRNetwork, checkpoint: Checkpoint) -> str:
+    """Say which models have the tensors that do not fit a network."""
+    from sr_zoo.weights.detect import variants_with
+
+    names = [f"{name} x{scale}" for name, scale in variants_with(checkpoint)]
+    if not names or _described(network) in names:
+        return ""
+    return f" By its tensors it is {' or '.join(names)}; sr_zoo.load_model(FILE) builds its own."
 
 
 def _mistyped(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
