@@ -157,7 +157,7 @@ def create_model(
         pretrained: True for the manifest's default weights, a tag such as ``"official"`` or
             ``"sr_zoo"`` for particular ones, False for random weights.
         checkpoint: A weight file in the authors' layout or ours to load instead; every tensor must
-            fit.
+            fit, and neither the file nor the manifest may call it another network's.
         fuse: Whether to return the deployed form, plain layers in place of the branches that only
             training needs (`sr_zoo.fuse`).
         device: Where the network goes; ``"auto"`` for CUDA if present, None for the CPU.
