@@ -192,6 +192,8 @@ def test_files_may_be_named_by_strings_and_come_one_by_one(tmp_path: Path) -> No
     write_image(Picture(np.zeros((4, 4, 3), np.uint8)), tmp_path / "a.png")
     (outcome,) = upscale_files(repeating(), iter([str(tmp_path / "a.png")]), str(tmp_path / "out"))
     assert outcome.status == "done"
+    (outcome,) = upscale_files(repeating(), str(tmp_path / "a.png"), tmp_path / "b.png")
+    assert outcome.status == "done"
     with pytest.raises(OptionError, match="There is nothing to upscale"):
         upscale_files(repeating(), [], tmp_path / "out")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +96,11 @@ def command(
     if recipe is None and model is None:
         raise OptionError("Name a model to train (sr-zoo train rlfn_s ...) or a --recipe")
     record: dict[str, Any] = read_mapping(recipe) if recipe else {"model": model}
+    chosen = Recipe.from_mapping(record, recipe or "recipe")
     if LENGTH & given.keys():
         given.setdefault("iterations", None)  # else the recipe's would count, not these epochs
-        if "stages" in record:
-            record["stages"] = [_without_length(stage) for stage in record["stages"]]
-    chosen = Recipe.from_mapping(record, recipe or "recipe").changed(given)
+        chosen = replace(chosen, stages=tuple(map(_without_length, chosen.stages)))
+    chosen = chosen.changed(given)
     if profile:
         typer.echo(profiled(chosen, device=device))
         return
@@ -106,7 +108,7 @@ def command(
     typer.echo(f"{folder}: sr-zoo upscale photo.png -o big.png --model {folder}")
 
 
-def _without_length(stage: dict[str, Any]) -> dict[str, Any]:
+def _without_length(stage: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stage that is as long as the command says, not as the recipe does."""
     return {path: value for path, value in stage.items() if path not in LENGTH}
 

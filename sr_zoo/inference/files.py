@@ -68,7 +68,7 @@ _Upscaled: TypeAlias = Picture | bytes | None
 
 def upscale_files(
     upscaler: Upscaler,
-    inputs: Iterable[str | Path],
+    inputs: str | Path | Iterable[str | Path],
     output: str | Path,
     options: FileOptions | None = None,
 ) -> list[Outcome]:
@@ -79,7 +79,7 @@ def upscale_files(
 
     Args:
         upscaler: What to upscale with.
-        inputs: Image files, and folders whose images are taken.
+        inputs: An image file, a folder whose images are taken, or several of both.
         output: An image file if `inputs` is one file and this has an ending; else a folder,
             in which files keep their names and folders their structure.
         options: How files are chosen and written.
@@ -94,7 +94,8 @@ def upscale_files(
         OptionError: There are no inputs, two would be written to the same file, an output would
             replace an input, the report would replace either, or the quality is outside 1 to 100.
     """
-    sources, output = [Path(each) for each in inputs], Path(output)
+    named = [inputs] if isinstance(inputs, (str, Path)) else inputs
+    sources, output = list(map(Path, named)), Path(output)
     if not sources:
         raise OptionError("There is nothing to upscale; name at least one file or folder")
     options = options or FileOptions()

@@ -31,6 +31,7 @@ from sr_zoo.blocks import (
     MeanShift,
     StagedUpsampler,
     crop,
+    hooked_weight,
     join_heads,
     pad_to_minimum,
     split_heads,
@@ -70,7 +71,7 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map queries, keys and values (N, tokens, dim) to (N, tokens, dim)."""
-        weights = self.qkv.weight.chunk(3)
+        weights = hooked_weight(self.qkv).chunk(3)
         heads = [
             split_heads(F.linear(x, weight), self.num_heads)
             for x, weight in zip((query, key, value), weights, strict=True)

@@ -32,7 +32,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import DIV2K_MEAN, CARNTrunk, FSRCNNTrunk, MeanShift, channels_last
+from sr_zoo.blocks import (
+    DIV2K_MEAN,
+    CARNTrunk,
+    FSRCNNTrunk,
+    MeanShift,
+    channels_last,
+    hooked_weight,
+)
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.blocks.clustering import two_means
 from sr_zoo.blocks.sparse import highest
@@ -63,7 +70,7 @@ class Perceptron(nn.Module):
 
     def first(self, features: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return both parts of the first layer: (..., C) and (P, 4) to (..., W) and (P, W)."""
-        weight, bias = self.head.weight, self.head.bias
+        weight, bias = hooked_weight(self.head), self.head.bias
         return (
             F.linear(features, weight[:, : self.channels]),
             F.linear(places, weight[:, self.channels :], bias),

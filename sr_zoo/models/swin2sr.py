@@ -35,6 +35,7 @@ from sr_zoo.blocks import (
     attend_by_cosine,
     conv3x3,
     cosine_scale,
+    hooked_weight,
     join_heads,
     relative_position_index,
     shift_mask,
@@ -94,7 +95,7 @@ class CosineWindowAttention(nn.Module):
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
         query, key, value = (
             split_heads(part, self.num_heads)
-            for part in F.linear(windows, self.qkv.weight, bias).chunk(3, dim=-1)
+            for part in F.linear(windows, hooked_weight(self.qkv), bias).chunk(3, dim=-1)
         )
         scale = cosine_scale(self.log_scale)
         attended = attend_by_cosine(query, key, value, scale, bias=self.bias(), mask=mask)

@@ -76,12 +76,16 @@ class TotalVariation(ImageLoss):
     Smooths whatever the target is. Source: Rudin et al., Physica D 1992, in its anisotropic form.
     """
 
+    smallest_patch = 2
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return sum((side.abs().mean() for side in differences(output)), target.new_zeros(()))
 
 
 class Edge(ImageLoss):
     """Mean absolute difference of the gradients (differences of neighbours) along both axes."""
+
+    smallest_patch = 2
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         # linear: the difference of the gradients is the gradient of the difference

@@ -114,6 +114,7 @@ def _locate(network: str, weights: str | None) -> Path:
 class _FeatureLoss(ImageLoss):
     """A weighted sum over layers of a classifier; `LAYERS` where none are given."""
 
+    smallest_patch = 16  # of VGG's deepest layers, behind four pools
     LAYERS: ClassVar[Mapping[str, float]]
 
     def __init__(

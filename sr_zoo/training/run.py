@@ -150,6 +150,12 @@ class Run:
         return network.eval()
 
     def _restore(self, state: dict[str, Any]) -> None:
+        images, before = len(self.images.hr), state.get("images")
+        if before not in (images, None):  # validation folders inside may have come or gone, too
+            raise OptionError(
+                f"{self.folder} holds a run that learns from {before} images, and now there are "
+                f"{images}; have the folders as they were, or name another output folder"
+            )
         self.iteration = state["iteration"]
         self._sums.update(state["sums"])
         self._summed = state["summed"]
@@ -361,6 +367,7 @@ class Run:
         cuda = self.processes.device.type == "cuda"
         state = {
             "recipe": json.dumps(self.recipe.to_mapping()),
+            "images": len(self.images.hr),
             "iteration": self.iteration,
             "best": self.record.best,
             "sums": dict(self._sums),

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from sr_zoo.errors import DownloadError, OptionError, WeightsNotFoundError
 from sr_zoo.evaluation import imresize, ssim_rgb
 from sr_zoo.training.adversarial import GAN, RelativisticGAN, UNetDiscriminator
-from sr_zoo.training.losses import LOSSES, Criterion, build_loss
+from sr_zoo.training.losses import LOSSES, Criterion, build_loss, check_patch, find_loss
 from sr_zoo.training.perceptual import Content, Texture, gram
 from sr_zoo.training.recipe import Loss
 from sr_zoo.training.trainer import train
@@ -148,6 +148,22 @@ def test_features_before_activation_keep_their_sign(vgg, noise):
     features = Content(**options).features(noise(1, 3, 16, 16))
     assert features["conv1_1"].min() < 0
     assert torch.equal(features["conv1_1"].relu(), features["relu1_1"])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_compute_patches_as_small_as_they_say(name, noise, vgg):
+    weights = {"network": "vgg11", "weights": vgg.file} if name in ("content", "texture") else {}
+    if weights:
+        weights["layers"] = {"relu5_2": 1.0}
+    side = max(find_loss(name).smallest_patch, find_loss(name).patch_multiple)
+    check_patch(name, side)
+    if find_loss(name).patch_multiple == 1 and side > 1:
+        with pytest.raises(OptionError, match=f"a data.patch_size of at least {side}, got"):
+            check_patch(name, side - 1)
+    loss = build_loss(Loss(name, arguments=weights))
+    output, target = noise(2, 3, side, side).requires_grad_(), noise(2, 3, side, side, seed=1)
+    lr = [noise(2, 3, side, side, seed=2)] if name == "contrastive" else []
+    assert torch.isfinite(loss(output, target, *lr))
 
 
 def test_perceptual_losses_say_what_they_need(vgg, tmp_path, monkeypatch):

@@ -103,6 +103,14 @@ def test_a_run_goes_on_where_its_images_lie_elsewhere(tiny, photos, tmp_path):
         train(tiny(iterations=9, data__train=[str(renamed)]), output=folder, quiet=True)
 
 
+def test_a_run_does_not_go_on_with_images_that_it_was_validated_on(tiny, photos, tmp_path):
+    recipe = tiny(data__val=[str(photos / "more")], validate_every=100)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    with pytest.raises(OptionError, match="a run that learns from 5 images, and now there are 6"):
+        train(recipe.changed({"data.val": [], "iterations": 8}), output=folder, quiet=True)
+    train(recipe.changed({"iterations": 8}), output=folder, quiet=True)
+
+
 def test_another_recipe_does_not_go_on_in_a_folder(tiny, tmp_path):
     folder = train(tiny(), output=tmp_path / "run", quiet=True)
     with pytest.raises(OptionError, match=r"holds a run with optimizer\.lr = 0\.0005, not 1\.0"):
@@ -498,6 +506,7 @@ class TestCommandLine:
             ([], "Name a model to train"),
             (["rlfm_s", "--train-dir", "."], "Did you mean 'rlfn_s'"),
             (["rlfn_s", "--set", "optimizer.lrr=1"], "Did you mean 'lr'"),
+            (["rlfn_s", "--set", "stages=1", "--epochs", "2"], "stages must be a list, got 1"),
             (["rlfn_s", "--set", "optimizer.lr"], "--set takes path=value"),
             (["--recipe", "rlfn_s_x5"], "There is no recipe 'rlfn_s_x5'"),
         ],
