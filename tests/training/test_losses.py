@@ -162,7 +162,7 @@ def test_losses_compute_patches_as_small_as_they_say(name, noise, vgg):
             check_patch(name, side - 1)
     loss = build_loss(Loss(name, arguments=weights))
     output, target = noise(2, 3, side, side).requires_grad_(), noise(2, 3, side, side, seed=1)
-    lr = [noise(2, 3, side, side, seed=2)] if name == "contrastive" else []
+    lr = [noise(2, 3, side, side, seed=2)] if find_loss(name).uses_lr else []
     assert torch.isfinite(loss(output, target, *lr))
 
 
