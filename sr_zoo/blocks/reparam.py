@@ -92,7 +92,7 @@ def merge_sequence(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
 
 def _merge_pair(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     for conv in (first, second):
-        if conv.stride != (1, 1) or conv.dilation != (1, 1):
+        if _skips_pixels(conv):
             raise ValueError("only convolutions with stride and dilation 1 can be merged")
     if _padding(second) != (0, 0):
         raise ValueError(
@@ -117,8 +117,7 @@ def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
         ValueError: The padding of one does not keep the size.
     """
     for conv in convs:
-        strides = conv.stride != (1, 1) or conv.dilation != (1, 1)
-        if strides or _padding(conv) != _same_padding(conv.weight):
+        if _skips_pixels(conv) or _padding(conv) != _same_padding(conv.weight):
             raise ValueError(
                 "only convolutions that keep height and width, with stride and dilation 1, can be "
                 "added up"
@@ -225,6 +224,11 @@ def _padding(conv: nn.Conv2d) -> tuple[int, int]:
     if (vertical or horizontal) and conv.padding_mode != "zeros":
         raise ValueError(f"only padding by zeros can be merged, not by {conv.padding_mode!r}")
     return vertical, horizontal
+
+
+def _skips_pixels(conv: nn.Conv2d) -> bool:
+    """Whether there are pixels between those that it computes, or between those that it sees."""
+    return conv.stride != (1, 1) or conv.dilation != (1, 1)
 
 
 def _same_padding(weight: Tensor) -> tuple[int, int]:

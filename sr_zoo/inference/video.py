@@ -31,6 +31,7 @@ from sr_zoo.imaging.video import (
     open_clip,
 )
 from sr_zoo.inference.files import settings_of
+from sr_zoo.inference.size import is_count
 from sr_zoo.inference.upscale import Upscaler
 
 FRAMES_PER_SEGMENT = 240
@@ -71,7 +72,7 @@ def upscale_video(
         OptionError: The output would replace the input, or `frames_per_segment` is below 1.
     """
     source, target = Path(source), Path(target)
-    if frames_per_segment < 1:
+    if not is_count(frames_per_segment, least=1):
         raise OptionError(f"frames_per_segment must be 1 or more, got {frames_per_segment!r}")
     encoding = encoding_for(target, encoding or Encoding())
     if identity_of(target) == identity_of(source):
