@@ -7,7 +7,7 @@ from inspect import cleandoc
 
 import torch
 
-from sr_zoo.api import ModelInfo, model_info
+from sr_zoo.catalogue import ModelInfo, model_info
 from sr_zoo.evaluation.complexity import count_complexity
 from sr_zoo.registry import MODELS, spec_of, specs_of
 from sr_zoo.spec import TAGS, ArchSpec, Paper

@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from sr_zoo.api import ModelInfo, list_models, model_info
+from sr_zoo.catalogue import ModelInfo, list_models, model_info
 from sr_zoo.spec import TAGS
 from sr_zoo.weights.manifest import Entry
 

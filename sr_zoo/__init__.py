@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from sr_zoo.api import ModelInfo, create_model, list_models, load_model, model_info
+    from sr_zoo.api import create_model, load_model
+    from sr_zoo.catalogue import ModelInfo, list_models, model_info
     from sr_zoo.errors import SRZooError
     from sr_zoo.evaluation.recommend import recommend
     from sr_zoo.fusion import fuse
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from sr_zoo.training.zero_shot import zero_shot
 
 _EXPORTS = {
-    "ModelInfo": "sr_zoo.api",
+    "ModelInfo": "sr_zoo.catalogue",
     "Recipe": "sr_zoo.training.recipe",
     "SRZooError": "sr_zoo.errors",
     "Upscaler": "sr_zoo.inference.upscale",
     "compare": "sr_zoo.notebook",
     "create_model": "sr_zoo.api",
     "fuse": "sr_zoo.fusion",
-    "list_models": "sr_zoo.api",
+    "list_models": "sr_zoo.catalogue",
     "load_model": "sr_zoo.api",
-    "model_info": "sr_zoo.api",
+    "model_info": "sr_zoo.catalogue",
     "recommend": "sr_zoo.evaluation.recommend",
     "train": "sr_zoo.training.trainer",
     "upscale": "sr_zoo.inference.upscale",

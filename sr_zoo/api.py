@@ -1,18 +1,15 @@
 """Names and weights to ready networks: the one place where registry, specs and weights meet.
 
-Importing it loads neither torch nor timm; building or describing a network does.
+Importing it loads neither torch nor timm; building a network does.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from inspect import Parameter, signature
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sr_zoo.building import build, has_shapes_of, variant_arguments
 from sr_zoo.errors import (
     CheckpointError,
     ModelArgumentError,
@@ -21,120 +18,13 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
     did_you_mean,
 )
-from sr_zoo.registry import MODELS, family_of, spec_of
-from sr_zoo.weights.manifest import ON_HUB, Entry, load_manifest
+from sr_zoo.registry import MODELS, spec_of
+from sr_zoo.weights.manifest import ON_HUB, load_manifest
 
 if TYPE_CHECKING:
     import torch
 
-    from sr_zoo.network import Identity, SRNetwork
-    from sr_zoo.spec import Paper
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What is known of a model.
-
-    Attributes:
-        name: As `create_model` takes it.
-        family: Module in `sr_zoo.models`.
-        scales: Upscaling factors it is defined for.
-        paper: Where it was published.
-        tags: Keys of `sr_zoo.spec.TAGS`.
-        reference: Repository of the authors' code, or None.
-        reference_license: Licence of that code.
-        halo: LR pixels around an output pixel's position that can change it, statistics over the
-            whole image held fixed.
-        tile_exact: Whether tiles with that halo give the untiled output. False where a layer
-            averages over the whole image, attends to all of it or mixes its opposite borders:
-            averages are gathered in a first pass, and the output is close, not equal.
-        weights: Known weight files, best default first.
-        budgets: Kinds of budget that `Upscaler` takes for it, and what each says; empty for a
-            network that always computes the same.
-    """
-
-    name: str
-    family: str
-    scales: tuple[int, ...]
-    paper: Paper
-    tags: tuple[str, ...]
-    reference: str | None
-    reference_license: str | None
-    halo: int
-    tile_exact: bool
-    weights: tuple[Entry, ...]
-    budgets: dict[str, str]
-
-
-def list_models(
-    pattern: str = "*",
-    *,
-    scale: int | None = None,
-    tags: str | tuple[str, ...] = (),
-    pretrained: bool | str = False,
-) -> list[str]:
-    """Return model names in alphabetical order.
-
-    Args:
-        pattern: Shell-style, for instance ``"rlfn*"``.
-        scale: Only models defined at this upscaling factor; with `pretrained`, only those that
-            have weights for it.
-        tags: Only models that carry all of these, for instance ``"moe"`` (`sr_zoo.spec.TAGS`).
-        pretrained: True for models with known weights only; a string for weights with that tag.
-
-    Raises:
-        OptionError: A tag is not known.
-    """
-    names = [name for name in sorted(MODELS) if fnmatchcase(name, pattern)]
-    if pretrained:
-        entries = load_manifest().entries
-        known = {
-            entry.model
-            for entry in entries
-            if pretrained in (True, entry.tag) and scale in (None, entry.scale)
-        }
-        names = [name for name in names if name in known]
-    wanted = {tags} if isinstance(tags, str) else set(tags)
-    if not wanted and scale is None:
-        return names
-    _check_tags(wanted)
-    specs = {name: spec_of(name) for name in names}
-    return [
-        name
-        for name, spec in specs.items()
-        if wanted <= set(spec.tags) and (scale is None or scale in spec.variants[name].scales)
-    ]
-
-
-def _check_tags(wanted: set[str]) -> None:
-    from sr_zoo.spec import TAGS
-
-    for tag in sorted(wanted - TAGS.keys()):
-        raise OptionError(f"Unknown tag {tag!r}; known are {', '.join(TAGS)}")
-
-
-def model_info(name: str) -> ModelInfo:
-    """Return what is known of a model, without building it.
-
-    Raises:
-        UnknownModelError: No model has this name.
-    """
-    spec = spec_of(name)
-    variant = spec.variants[name]
-    entries = load_manifest().of_model(name)
-    return ModelInfo(
-        name=name,
-        family=family_of(name),
-        scales=variant.scales,
-        paper=spec.paper,
-        tags=spec.tags,
-        reference=spec.reference,
-        reference_license=spec.reference_license,
-        halo=variant.halo,
-        tile_exact=spec.tile_exact,
-        weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
-        budgets=spec.network.budgets(),
-    )
+    from sr_zoo.network import SRNetwork
 
 
 def create_model(
@@ -254,9 +144,9 @@ def _named(
         from sr_zoo.weights.loading import Uninitialised
 
         with Uninitialised():
-            network = _build(name, scale, overrides)
+            network = build(name, scale, overrides)
     else:
-        network = _build(name, scale, overrides)
+        network = build(name, scale, overrides)
     if checkpoint is not None:
         _check_single_source(pretrained, checkpoint)
         _load_file(network, Path(checkpoint))
@@ -273,81 +163,6 @@ def _check_only_source(
             f"{name!r} brings its own weights and arguments; pretrained, checkpoint and "
             f"{', '.join(overrides) or 'constructor arguments'} cannot be given beside it"
         )
-
-
-def variant_arguments(name: str, scale: int) -> dict[str, Any]:
-    """Return every constructor argument of a model at a scale, `scale` included.
-
-    Raises:
-        UnknownModelError: No model has this name.
-        ScaleNotAvailableError: The model is not defined at this scale.
-    """
-    spec = spec_of(name)
-    variant = spec.variants[name]
-    scales = ", ".join(map(str, variant.scales))
-    if not isinstance(scale, Integral):  # 4.0 equals 4, but no layer can be built with it
-        raise ScaleNotAvailableError(
-            f"scale={scale!r} is no whole number; {name} is defined at scales {scales}"
-        )
-    if scale not in variant.scales:
-        raise ScaleNotAvailableError(
-            f"{name} is not defined at scale {scale!r}; its scales: {scales}. "
-            f"`sr-zoo list --scale {scale}` or sr_zoo.list_models(scale={scale}) names models that "
-            "are."
-        )
-    parameters = signature(spec.network.__init__).parameters
-    defaults = {
-        key: parameter.default
-        for key, parameter in parameters.items()
-        if parameter.kind is Parameter.KEYWORD_ONLY
-    }
-    return {**defaults, **variant.resolve(int(scale))}
-
-
-def built_as_registered(identity: Identity) -> bool:
-    """Whether a network has its model's own arguments: none of another width or depth."""
-    return identity.arguments == variant_arguments(identity.name, identity.arguments["scale"])
-
-
-def _build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
-    """Build a network with random weights and note in it how it was built."""
-    import torch
-
-    from sr_zoo.network import Identity
-
-    network_class = spec_of(name).network
-    defaults = variant_arguments(name, scale)
-    for key in overrides:
-        if key not in defaults or key == "scale":
-            raise ModelArgumentError(_unknown_argument(name, key, defaults))
-    arguments = {**defaults, **overrides}
-    try:
-        _check_not_negative(overrides, defaults)
-        if overrides:  # what does not fit together may show only where the network runs
-            with torch.device("meta"), torch.no_grad():
-                network_class(**arguments).eval()(torch.empty(1, 3, 64, 64))
-        network = network_class(**arguments)
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
-        reason = str(error).partition("\n")[0]  # behind it torch lists what its functions take
-        raise ModelArgumentError(f"{name} cannot be built with {given}: {reason}") from error
-    network.identity = Identity(name, arguments)
-    return network.eval()
-
-
-def _check_not_negative(overrides: dict[str, Any], defaults: dict[str, Any]) -> None:
-    """Raise ValueError for whole numbers below zero, which Python takes for none of something."""
-    for key, value in overrides.items():
-        numbers = value if isinstance(value, (list, tuple)) else (value,)
-        measured = isinstance(defaults[key], float)  # rather than counted
-        if not measured and any(isinstance(n, int) and n < 0 for n in numbers):
-            raise ValueError(f"{key} must not be negative")
-
-
-def _unknown_argument(name: str, key: str, defaults: dict[str, Any]) -> str:
-    allowed = [argument for argument in defaults if argument != "scale"]
-    hint = did_you_mean(key, allowed)
-    return f"{name} takes no argument {key!r}.{hint} It takes: {', '.join(allowed) or 'none'}"
 
 
 def _check_single_source(pretrained: bool | str, checkpoint: str | Path) -> None:
@@ -412,23 +227,13 @@ def _load_pretrained(
     if pretrained is True and not any(True for _ in network.parameters()):
         return  # interpolation: there is nothing to load
     entry = load_manifest().find(name, scale, _tag(pretrained))
-    if overrides and not _same_shapes(network, name, scale):
+    if overrides and not has_shapes_of(network, name, scale):
         changed = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
         raise ModelArgumentError(
             f"{changed} changes the shape of {name}, so the weights {entry.id!r} do not fit; "
             "pass pretrained=False to build it untrained"
         )
     load_entry_into(network, entry)
-
-
-def _same_shapes(network: SRNetwork, name: str, scale: int) -> bool:
-    """Whether a network built with overrides still has the tensors of its variant."""
-    import torch
-
-    with torch.device("meta"):
-        plain = _build(name, scale, {})
-    ours, theirs = network.state_dict(), plain.state_dict()
-    return {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
 
 
 def _load_unnamed(path: Path, scale: int | None) -> SRNetwork:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo import errors
-from sr_zoo.api import variant_arguments
+from sr_zoo.building import variant_arguments
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.manifest import Manifest, load_manifest

@@ -269,7 +269,7 @@ def test_what_lies_in_an_archive_is_asked_for_by_the_archives_name():
 @pytest.mark.parametrize("model", ["dat", "imdn"])
 def test_weights_that_cannot_be_had_are_missed_before_the_network_is_built(monkeypatch, model):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("sr_zoo.api._build", lambda *_: pytest.fail("the network was built"))
+    monkeypatch.setattr("sr_zoo.api.build", lambda *_: pytest.fail("the network was built"))
     with pytest.raises(DownloadError, match=f"{model}_x4.official"):
         sr_zoo.create_model(model, 4)
 

@@ -4,7 +4,7 @@ import pytest
 from thin import build_thin
 
 import sr_zoo
-from sr_zoo.api import variant_arguments
+from sr_zoo.building import variant_arguments
 from sr_zoo.inference.networks import locality
 from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.registry import MODELS, family_of, spec_of

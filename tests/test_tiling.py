@@ -7,8 +7,8 @@ from thin import build_thin
 from torch.overrides import TorchFunctionMode
 
 import sr_zoo
-from sr_zoo.api import model_info
 from sr_zoo.blocks.tile_view import Statistics
+from sr_zoo.catalogue import model_info
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.inference import memory
 from sr_zoo.inference.memory import bytes_per_pixel, largest_core

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sr_zoo.api import ModelInfo, model_info
+from sr_zoo.catalogue import ModelInfo, model_info
 from sr_zoo.weights.manifest import Entry, load_manifest
 
 UPSCALE_SCALES = (2, 3, 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sr_zoo.api import list_models, model_info
+from sr_zoo.catalogue import list_models, model_info
 
 
 def command(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_zoo.api import built_as_registered, create_model, load_model, means_weights
+from sr_zoo.api import create_model, load_model, means_weights
+from sr_zoo.building import built_as_registered
 from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from sr_zoo.api import create_model, variant_arguments
+from sr_zoo.api import create_model
+from sr_zoo.building import variant_arguments
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.imaging.folder import identity_of
 from sr_zoo.network import SRNetwork

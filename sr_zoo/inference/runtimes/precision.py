@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from sr_zoo.api import built_as_registered
+from sr_zoo.building import built_as_registered
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.prepared import computes_in
 from sr_zoo.network import SRNetwork, weight_of
