@@ -20,31 +20,21 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from sr_zoo.api import create_model
-from sr_zoo.building import variant_arguments
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
-from sr_zoo.imaging.folder import identity_of
 from sr_zoo.network import SRNetwork
-from sr_zoo.registry import spec_of
 from sr_zoo.training.adversarial import GAN
+from sr_zoo.training.checks import FREE, check_apart, check_batch, check_names, check_same
 from sr_zoo.training.data import Images, Patches, batches, open_images
-from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.distillation import Teacher
 from sr_zoo.training.distributed import Processes, share_gradients
-from sr_zoo.training.losses import Criterion, check_patch
+from sr_zoo.training.losses import Criterion
 from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
 from sr_zoo.training.state import load_state, save_state, save_tensors
-from sr_zoo.training.strategies import build_strategy, find_strategy
+from sr_zoo.training.strategies import build_strategy
 from sr_zoo.training.warm_start import warm_start
-
-# what may change from one start of a run to the next, its length included
-FREE = {
-    *("iterations", "epochs", "data.val", "data.workers"),
-    *("log_every", "save_every", "validate_every"),
-}
-FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 
 
 class Run:
@@ -85,10 +75,10 @@ class Run:
         self.timer = Timer(processes.device)
         self.quiet = quiet or not processes.is_first
         check_names(recipe)  # before thousands of images are decoded
-        _check_batch(recipe, processes.world)
-        _check_apart(recipe, folder)
+        check_batch(recipe, processes.world)
+        check_apart(recipe, folder)
         state = load_state(folder)
-        _check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
+        check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
         self.images = self._open_images()
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
             len(self.images.hr) / recipe.data.batch_size
@@ -397,70 +387,3 @@ def _signals(handler: Callable[..., None]) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
-
-
-def check_names(recipe: Recipe) -> None:
-    """Raise the error of the first thing that a recipe names and nobody knows, or cannot use."""
-    variant_arguments(recipe.model, recipe.scale)
-    find_strategy(recipe.strategy, recipe.model)
-    for loss in recipe.losses:
-        check_patch(loss.name, recipe.data.patch_size)
-    for degradation in recipe.data.degradations:
-        build_degradation(degradation.name, recipe.scale, degradation.arguments)
-
-
-def _check_batch(recipe: Recipe, world: int) -> None:
-    """Raise OptionError if a batch cannot be shared evenly, or leaves a process too few images."""
-    size = recipe.data.batch_size
-    if size % world:
-        raise OptionError(
-            f"data.batch_size {size} cannot be shared by {world} processes; "
-            "it counts over all of them"
-        )
-    least = spec_of(recipe.model).network.least_batch
-    if size // world < least:
-        raise OptionError(
-            f"data.batch_size {size} is {size // world} per process; "
-            f"{recipe.model} needs {least} or more, so at least {least * world} in all"
-        )
-
-
-def _check_apart(recipe: Recipe, folder: Path) -> None:
-    """Raise OptionError if a run's pictures would lie among the images that it learns from."""
-    for name in recipe.data.train:
-        if identity_of(Path(name).expanduser()) == identity_of(folder):
-            raise OptionError(
-                f"{folder} is a folder of images to train on; name another output folder, "
-                f"for instance {folder / 'run'}"
-            )
-
-
-def _check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path, free: set[str]) -> None:
-    """Raise OptionError if a folder's state is of another recipe, but for what is free."""
-    if state is None:
-        return
-    before, now = _settings(json.loads(state["recipe"])), _settings(recipe.to_mapping())
-    for key in sorted((before.keys() | now.keys()) - free):
-        if before.get(key) != now.get(key):
-            raise OptionError(
-                f"{folder} holds a run with {key} = {before.get(key)!r}, not {now.get(key)!r}; "
-                "name another output folder, or delete this one to start anew"
-            )
-
-
-def _settings(record: dict[str, Any]) -> dict[str, Any]:
-    """Return what tells runs apart, by dotted names."""
-    flat = _flat(record)
-    for key in FOLDERS:
-        flat[key] = [Path(folder).name for folder in flat[key]]
-    return flat
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in record.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

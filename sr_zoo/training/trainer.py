@@ -11,10 +11,11 @@ import torch
 from sr_zoo.api import load_model
 from sr_zoo.devices import pick_device
 from sr_zoo.errors import OptionError
+from sr_zoo.training.checks import check_names
 from sr_zoo.training.distributed import joined
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
-from sr_zoo.training.run import Run, check_names
+from sr_zoo.training.run import Run
 from sr_zoo.training.state import FILE as STATE
 
 PROFILED = 20  # iterations
