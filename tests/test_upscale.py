@@ -181,6 +181,7 @@ def test_large_factors_run_the_network_again():
         (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or floating point"),
         (np.zeros((4, 4, 3), np.longdouble), "uint8, uint16 or floating point, not .*float"),
         (17, "Cannot upscale a int"),
+        (torch.zeros(3, 4, 4).to_sparse(), r"plain tensor, .*sparse_coo; image.to_dense\(\)"),
     ],
 )
 def test_images_that_cannot_be_upscaled(upscaler, image, message):
@@ -202,6 +203,9 @@ def test_images_that_cannot_be_upscaled(upscaler, image, message):
         ({"fit": (100,)}, r"fit must be a width and a height from 1 pixel on, got \(100,\)"),
         ({"fit": 100}, "fit must be a width and a height from 1 pixel on, got 100"),
         ({"model": torch.nn.ReLU()}, "model must be a name, a file or a network .*, got a ReLU"),
+        ({"scale": True}, "scale must be a number above 0, at most 64, got True"),
+        ({"alpha": np.ones(2)}, r"alpha must be one of bicubic, model, got array"),
+        ({"tile": np.ones(2)}, "tile must be 'auto', None or a number of pixels, got array"),
         ({"alpha": "none"}, "alpha must be one of bicubic, model, got 'none'"),
         ({"tile": -5}, "tile must be 'auto', None or a number of pixels, got -5"),
         ({"tile": True}, "tile must be 'auto', None or a number of pixels, got True"),

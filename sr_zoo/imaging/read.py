@@ -77,6 +77,8 @@ def load(source: Source) -> Loaded:
         raise ImageReadError(f"{name}: is a folder, not an image") from None
     except OSError as error:
         raise ImageReadError(f"{name}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a null byte in a path
+        raise ImageReadError(f"{name!r}: is no path of a file ({error})") from error
     if not data:
         raise ImageReadError(f"{name}: is empty (0 bytes)")
     return Loaded(data, name)

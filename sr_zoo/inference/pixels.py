@@ -20,6 +20,11 @@ def to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
             f"An image must have 1, 3 or 4 channels and at least one pixel, got (N, C, H, W) = "
             f"{shape}"
         )
+    if image.layout != torch.strided:
+        raise ImageFormatError(
+            f"Pixels must lie in a plain tensor, not in the layout {image.layout}; "
+            "image.to_dense() gives one"
+        )
     image = image.detach()  # nothing is trained through an upscaler
     if image.dtype in (torch.uint8, torch.uint16):
         top = torch.iinfo(image.dtype).max

@@ -35,7 +35,8 @@ class Size:
         if len(given) > 1:
             raise OptionError(f"{' and '.join(given)} contradict each other; give one of them")
         scale = self.scale
-        if scale is not None and not (isinstance(scale, Real) and 0 < scale <= LARGEST_SCALE):
+        number = isinstance(scale, Real) and not isinstance(scale, bool)
+        if scale is not None and not (number and 0 < scale <= LARGEST_SCALE):
             hint = "; a model's name goes into model=" if isinstance(scale, str) else ""
             raise OptionError(f"scale must be a number above 0, at most 64, got {scale!r}{hint}")
         for name in ("width", "height"):

@@ -118,9 +118,10 @@ class Upscaler:
         alpha: str = "bicubic",
     ) -> None:
         size = Size(scale, width, height, fit)
-        if alpha not in ALPHA:
+        if not (isinstance(alpha, str) and alpha in ALPHA):
             raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
-        if not (tile in ("auto", None) or is_count(tile, least=1)):
+        named = tile is None or (isinstance(tile, str) and tile == "auto")  # no array compared
+        if not (named or is_count(tile, least=1)):
             raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
         if exact_passes is not None and not is_count(exact_passes, least=0):
             raise OptionError(f"exact_passes must be a count from 0 on, got {exact_passes!r}")

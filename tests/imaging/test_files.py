@@ -253,6 +253,11 @@ def test_bad_sources_get_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_a_path_with_a_null_byte_is_no_file() -> None:
+    with pytest.raises(ImageReadError, match=r"'a\\x00.png': is no path of a file"):
+        read_image("a\0.png")
+
+
 def test_decompression_bomb() -> None:
     with pytest.raises(ImageReadError, match="too many pixels"):
         read_image(bomb())
