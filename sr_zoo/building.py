@@ -72,7 +72,7 @@ def build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
     for key in overrides:
         if key not in defaults or key == "scale":
             raise ModelArgumentError(_unknown_argument(name, key, defaults))
-    arguments = {**defaults, **overrides}
+    arguments = {**defaults, **{key: _plain(value) for key, value in overrides.items()}}
     try:
         _check_not_negative(overrides, defaults)
         if overrides:  # what does not fit together may show only where the network runs
@@ -85,6 +85,15 @@ def build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
         raise ModelArgumentError(f"{name} cannot be built with {given}: {reason}") from error
     network.identity = Identity(name, arguments)
     return network.eval()
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument in the types of JSON, lists as tuples; NumPy's numbers have others."""
+    import numpy as np
+
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _check_not_negative(overrides: dict[str, Any], defaults: dict[str, Any]) -> None:

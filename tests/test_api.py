@@ -188,6 +188,14 @@ def test_a_weight_of_costs_may_be_negative():
     assert sr_zoo.create_model("pcsr_fsrcnn", 4, pretrained=False, k=-1).k == -1
 
 
+def test_overrides_may_be_numbers_of_numpy_and_lists(tmp_path):
+    network = sr_zoo.create_model("rlfn", pretrained=False, channels=np.int64(8))
+    network.save_pretrained(tmp_path / "narrow")
+    assert sr_zoo.load_model(tmp_path / "narrow").identity.arguments["channels"] == 8
+    lists = sr_zoo.create_model("swinir_light", pretrained=False, depths=[1, 1])
+    assert lists.identity.arguments["depths"] == (1, 1)
+
+
 def test_overrides_that_change_shapes_refuse_pretrained_weights():
     with pytest.raises(errors.ModelArgumentError, match="num_blocks=3 changes the shape of rlfn_s"):
         sr_zoo.create_model("rlfn_s", 4, pretrained="sr_zoo", num_blocks=3)
