@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from sr_zoo.errors import DownloadError, ImageFormatError, ImageReadError, OptionError
@@ -29,6 +30,12 @@ def save(path, height=24, width=36, mode="RGB"):
         ("image_SRF_4/img_001_SRF_4_HR.png", "image_SRF_4/img_001_SRF_4_LR.png"),
         ("HR/baby_HR_x4.png", "LR_bicubic/baby_LRBI_x4.png"),
         ("img_001_HR.png", "img_001_LR.png"),
+        ("img_001_HR.png", "img_001_LR4.png"),
+        ("baby_HR.png", "baby_LRx4.png"),
+        ("baby.png", "babyx4.png"),
+        ("gt/baby.png", "lq/baby.png"),
+        ("HR/baby.png", "LR_4x/baby.png"),
+        ("target/baby.png", "input/baby.png"),
     ],
 )
 def test_layouts_of_the_mirrors_are_recognised(tmp_path, hr, lr):
@@ -135,6 +142,14 @@ def test_deep_images_are_refused(tmp_path, suffix, channels):
         read_rgb(path)
 
 
+def test_deep_planes_are_refused(tmp_path):
+    path = tmp_path / "planes.tif"
+    planes = np.zeros((3, 4, 4), np.uint16)
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+    with pytest.raises(ImageFormatError, match=r"stored as RGB;16; .* 8-bit RGB and grey"):
+        read_rgb(path)
+
+
 def test_a_plain_text_bitmap_has_no_depth(tmp_path):
     (tmp_path / "bits.ppm").write_text("P1\n3 1\n1 0 1\n")
     assert read_rgb(tmp_path / "bits.ppm")[..., 0].tolist() == [[0, 255, 0]]
@@ -214,6 +229,32 @@ def test_only_images_marked_as_originals_are_measured_on(tmp_path):
     assert [sample.lr.name for sample in found.samples] == ["img_001_SRF_4_LR.png"]
     assert len(found.problems) == 1
     assert "photo.png left out: there is no LR image" in found.problems[0]
+
+
+def test_what_is_left_out_beside_a_marked_image_is_named(tmp_path):
+    for name in ("ford_GT.png", "ford_mustang.png", "fiat.png"):
+        save(tmp_path / name)
+    found = open_folder(tmp_path, 4)
+    assert [sample.hr.name for sample in found.samples] == ["fiat.png", "ford_GT.png"]
+    (problem,) = found.problems
+    assert "ford_mustang.png left out: beside them is an image marked as the original" in problem
+
+
+def test_a_folder_beside_hr_images_that_nothing_says_of_is_named(tmp_path):
+    save(tmp_path / "HR/baby.png")
+    save(tmp_path / "LR_bicubic/X2/babyx2.png", 12, 18)
+    save(tmp_path / "LRx3/baby.png", 8, 12)
+    save(tmp_path / "camera/baby.png", 6, 9)
+    (problem,) = open_folder(tmp_path, 4).problems
+    assert "camera is not used: its name does not say that it holds LR images" in problem
+
+
+@pytest.mark.parametrize(("hr", "lr"), [("baby", "babyx2"), ("baby_HR", "baby_LR2")])
+def test_lr_images_of_another_scale_beside_their_originals_are_not_taken(tmp_path, hr, lr):
+    save(tmp_path / f"{hr}.png")
+    save(tmp_path / f"{lr}.png", 12, 18)
+    (sample,) = open_folder(tmp_path, 4).samples
+    assert (sample.hr, sample.lr) == (tmp_path / f"{hr}.png", None)
 
 
 def test_a_bicubic_image_is_no_original(tmp_path):

@@ -18,23 +18,30 @@ from PIL.ImageFile import ImageFile
 from sr_zoo.errors import ImageFormatError, ImageReadError, OptionError
 from sr_zoo.evaluation.metrics import PEAK
 from sr_zoo.evaluation.resize import imresize
+from sr_zoo.imaging import tiff
 
 Pixels = NDArray[np.uint8]
 
 SUFFIXES = {".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}
+DEEP = re.compile(r"1[0246]|32")  # bits in Pillow's names of how values are stored
 LISTED = 3  # file names that a message lists
 
 # how a folder's name, lower case and without punctuation, tells what is in it
-HR_FOLDER = re.compile(r"(.*hr|.*gt(mod\d+)?|.*original|.*groundtruth)")
-LR_FOLDER = r".*lr(bi(c|cubic)?)?x?{scale}"
-ANY_SCALE_LR_FOLDER = re.compile(r".*lr(bi(c|cubic)?)?")
+HR_FOLDER = re.compile(r"(.*hr|.*gt(mod\d+)?|.*original|.*groundtruth|targets?)")
+_LR = r"(.*l[rq](bi(c|cubic)?)?|inputs?)"
+LR_FOLDER = _LR + r"(x?{scale}|{scale}x)"
+ANY_SCALE_LR_FOLDER = re.compile(_LR)
+OTHER_SCALE_LR_FOLDER = re.compile(_LR + r"(x?\d+|\d+x)")
 CROPPED_FOLDER = re.compile(r"imagesrf(\d+)")
 
-# what mirrors add to an image's name: `babyx4`, `img_001_SRF_4_LR`, `0801_LRBI_x4`, `baby_HR`
-MARKS = r"([_-](SRF[_-]\d+|LRBI|LR|HR|GT|bicubic)|[_-]?x{scale})+$"
+# what mirrors add to an image's name: `babyx4`, `img_001_SRF_4_LR`, `0801_LRBI_x4`, `baby_HR`,
+# `Canon_001_LR4`
+MARKS = r"([_-](SRF[_-]\d+|LRBI|LR(x?{scale})?|HR|GT|bicubic)|[_-]?x{scale})+$"
 HR_MARK = re.compile(r"(.+[_-])(HR|GT)([_-]?x\d+)?")
-LR_MARK = re.compile(r"[_-](LR|LRBI)([_-]|$)", re.IGNORECASE)
+LR_MARK = re.compile(r"[_-](LR(x?\d+)?|LRBI)([_-]|$)", re.IGNORECASE)
+SCALE_MARK = re.compile(r"(?P<name>.*?)[_-]?(x|(?<=[_-]LR)x?)(?P<scale>\d)", re.IGNORECASE)
+RESULTS = re.compile(r".*[_-]SRF[_-]\d+[_-]")  # a collection that has them beside its originals
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ def read_rgb(path: Path) -> Pixels:
     try:
         with Image.open(path) as image:
             stored = _stored(image)
-            if image.mode not in EIGHT_BIT_MODES or "16" in stored:
+            if image.mode not in EIGHT_BIT_MODES or DEEP.search(stored):
                 raise ImageFormatError(
                     f"{path} is stored as {stored}; measuring is defined on 8-bit RGB and grey; "
                     "convert it to that first."
@@ -139,6 +146,8 @@ def _stored(image: ImageFile) -> str:
     """Return how Pillow calls an image's values as they lie in the file, such as ``RGB;16B``."""
     if not image.tile:
         return image.mode
+    if (depth := tiff.depth_of(image)) > np.iinfo(np.uint8).bits:
+        return f"{image.mode};{depth}"  # of planes Pillow says nothing more
     codec, _, _, args = image.tile[0]
     # beside it are a file's sizes and offsets, which say nothing of depth
     mode, *others = args if isinstance(args, tuple) else (args,)
@@ -152,8 +161,8 @@ def open_folder(
     """Find the images of a folder, and pair them with their reductions if there are any.
 
     Recognised are the layouts of the common mirrors (`HR` beside `LR_bicubic/X4`, `GTmod12` beside
-    `LRbicx4`, `DIV2K_valid_HR` beside `DIV2K_valid_LR_bicubic/X4`, `image_SRF_4` with both), and a
-    plain folder of HR images.
+    `LRbicx4`, `DIV2K_valid_HR` beside `DIV2K_valid_LR_bicubic/X4`, `gt` beside `lq`, `image_SRF_4`
+    with both, `Canon_001_HR` beside `Canon_001_LR4`), and a plain folder of HR images.
 
     Args:
         folder: What to look through.
@@ -171,9 +180,12 @@ def open_folder(
     hr_folder = _hr_folder(folder, scale)
     lr_folder = lr_folder or _lr_folder(folder, scale)
     hr_files = images_of(hr_folder)
+    problems = []
     if lr_folder is None:
-        lr_files = [path for path in hr_files if LR_MARK.search(path.stem)]
-        hr_files = [path for path in hr_files if path not in set(lr_files)]
+        problems += _unused(folder, hr_folder, scale)
+        reductions = _reductions(hr_files)
+        hr_files = [path for path in hr_files if path not in reductions]
+        lr_files = [path for path, marked in reductions.items() if marked in (None, scale)]
     else:
         lr_files = images_of(lr_folder)
     if lr_folder is None and lr_files and not hr_files:
@@ -181,23 +193,58 @@ def open_folder(
             f"{hr_folder} has no HR images: all are named as LR images are, such as "
             f"{lr_files[0].name}. Name the folder of HR images, and this one with --lr."
         )
-    hr_files = _originals(hr_files)
+    hr_files, results = _originals(hr_files)
+    if results:
+        problems.append(
+            f"{_few(results)} left out: beside them is an image marked as the original."
+        )
     if not hr_files:
         raise OptionError(
             f"{hr_folder} has no HR images. Images are recognised by their suffix: "
             f"{', '.join(sorted(SUFFIXES))}."
         )
-    samples, problems = _pair(
+    samples, unpaired = _pair(
         hr_files, lr_files, scale, paired=bool(lr_files) or lr_folder is not None
     )
-    return EvalSet(name or folder.resolve().name, scale, samples, problems)
+    return EvalSet(name or folder.resolve().name, scale, samples, (*problems, *unpaired))
 
 
-def _originals(files: list[Path]) -> list[Path]:
-    """Leave out methods' results that lie beside an image marked as the original."""
+def _reductions(files: list[Path]) -> dict[Path, int | None]:
+    """Return what is named as LR images are, with the scale that the name states.
+
+    Those are marked as such, or stand beside their original: `babyx4` and `baby`.
+    """
+    stems = {path.stem for path in files}
+    found = {}
+    for path in files:
+        scaled = SCALE_MARK.fullmatch(path.stem)
+        if LR_MARK.search(path.stem) or (scaled and scaled["name"] in stems):
+            found[path] = int(scaled["scale"]) if scaled else None
+    return found
+
+
+def _originals(files: list[Path]) -> tuple[list[Path], list[str]]:
+    """Leave out what lies beside an image marked as the original and begins with its name.
+
+    Returns:
+        The images that are left, and those left out that are not known to be methods' results.
+    """
     marked = {path: match[1] for path in files if (match := HR_MARK.fullmatch(path.stem))}
     known = tuple(marked.values())
-    return [path for path in files if path in marked or not path.stem.startswith(known)]
+    kept = [path for path in files if path in marked or not path.stem.startswith(known)]
+    out = [str(path) for path in files if path not in kept and not RESULTS.match(path.stem)]
+    return kept, out
+
+
+def _unused(folder: Path, hr_folder: Path, scale: int) -> list[str]:
+    """Name the subfolders beside that of HR images which may be meant as LR images."""
+    known = (HR_FOLDER, CROPPED_FOLDER, OTHER_SCALE_LR_FOLDER)
+    return [
+        f"{path} is not used: its name does not say that it holds LR images for scale {scale}; "
+        "if it does, name it with --lr."
+        for path in (_subfolders(folder) if hr_folder != folder else ())
+        if not any(kind.fullmatch(_plain(path.name)) for kind in known) and images_of(path)
+    ]
 
 
 def _pair(

@@ -38,11 +38,16 @@ MAX_COMPRESSION = 4000  # times; LZW, which packs constant areas best, reaches f
 
 def misread_by_pillow(image: ImageFile) -> bool:
     """Whether Pillow would return wrong pixels: deep ones in planes, of 12 bits, or inverted."""
-    if not isinstance(image, TiffImageFile):
+    bits = depth_of(image)
+    if bits <= 8 or not isinstance(image, TiffImageFile):
         return False
-    bits = max(image.tag_v2.get(BITS, (1,)))
     inverted = image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
-    return bits > 8 and (inverted or bits == 12 or image.tag_v2.get(PLANES) == SEPARATE)
+    return inverted or bits == 12 or image.tag_v2.get(PLANES) == SEPARATE
+
+
+def depth_of(image: ImageFile) -> int:
+    """Return the bits of a TIFF file's samples; 0 for files of other formats."""
+    return max(image.tag_v2.get(BITS, (1,))) if isinstance(image, TiffImageFile) else 0
 
 
 def read_with_tifffile(data: bytes) -> Picture:
