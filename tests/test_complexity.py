@@ -3,6 +3,8 @@ import torch
 from golden import GOLDENS, dead_branches
 from torch import nn
 
+import sr_zoo
+from sr_zoo.blocks import Interpolation
 from sr_zoo.evaluation.complexity import count_complexity, measure_speed
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
@@ -66,6 +68,24 @@ def test_every_column_is_the_count_by_hand():
 
 def test_the_lr_image_is_rounded_up():
     assert count_complexity(Toy(scale=3)).activations == 240 * 427 * (8 + 27)
+
+
+class InterpolatedSkip(Toy):
+    """The same, added to what interpolation gives."""
+
+    def __init__(self, *, scale):
+        super().__init__(scale=scale)
+        self.skip = Interpolation(scale)
+
+    def forward(self, x):
+        return self.skip(x) + super().forward(x)
+
+
+def test_interpolation_counts_nothing():
+    bicubic = count_complexity(sr_zoo.create_model("bicubic", 4))
+    assert (bicubic.macs, bicubic.activations) == (0, 0)
+    plain, skipping = count_complexity(Toy(scale=2)), count_complexity(InterpolatedSkip(scale=2))
+    assert (skipping.macs, skipping.activations) == (plain.macs, plain.activations)
 
 
 def test_the_network_is_left_alone():

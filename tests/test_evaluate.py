@@ -96,8 +96,9 @@ def test_data_sets_of_one_name_are_not_averaged(folder, candidate):
 def test_a_killed_run_goes_on(folder, candidate, tmp_path, monkeypatch):
     journal = tmp_path / "journal.jsonl"
     full = evaluate([candidate], [open_folder(folder, 4)], Options(crops=True), journal=journal)
-    first, second = journal.read_text().splitlines()
-    journal.write_text(f"{first}\n{second[: len(second) // 2]}")  # a kill while writing
+    first, second = journal.read_bytes().splitlines()
+    torn = second[: len(second) // 2]  # a kill while writing
+    journal.write_bytes(first + b"\n\x9f\x00 a damaged sector\n" + torn)
     calls = []
     run = module._Run.__call__
     monkeypatch.setattr(module._Run, "__call__", lambda self, lr: calls.append(1) or run(self, lr))

@@ -81,6 +81,18 @@ def test_sixteen_bits_clip_at_their_own_maximum():
     assert out.max() == 65535
 
 
+def test_signed_numbers_and_foreign_byte_orders_keep_their_values():
+    image = np.array([[-200, 100], [300, -5]], np.int16)
+    np.testing.assert_array_equal(imresize(image, 1), image)
+    foreign = imresize(image.astype(image.dtype.newbyteorder("S")), 2)
+    np.testing.assert_array_equal(foreign, imresize(image, 2))
+
+
+def test_masks_are_refused():
+    with pytest.raises(ImageFormatError, match="nothing between False and True; convert"):
+        imresize(np.zeros((4, 4), bool), 0.5)
+
+
 def test_float_images_are_neither_rounded_nor_clipped():
     image = torch.zeros(1, 1, 8, 8)
     image[..., 4:] = 1

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
+from sr_zoo.blocks import Interpolation
 from sr_zoo.inference.memory import PeakMemory
 from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork, weight_of
@@ -68,6 +69,10 @@ def count_complexity(network: SRNetwork, output_size: tuple[int, int] = OUTPUT_S
     dtype = weight_of(network).dtype
     image = torch.empty(1, 3, height, width, dtype=dtype, device="meta")
     with torch.no_grad(), _Counter() as counter:
+        for unit in abstract.modules():
+            if isinstance(unit, Interpolation):  # a convolution, but of nothing learned
+                unit.register_forward_pre_hook(lambda *_: counter.pause())
+                unit.register_forward_hook(lambda *_: counter.resume())
         abstract(image)
     return Complexity(
         num_params=sum(p.numel() for p in network.parameters()),
@@ -109,9 +114,20 @@ class _Counter(PeakMemory):
         super().__init__()
         self.macs = 0
         self.activations = 0
+        self._counts = True
+
+    def pause(self) -> None:
+        """Add up nothing but memory."""
+        self._counts = False
+
+    def resume(self) -> None:
+        """Add up everything again."""
+        self._counts = True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_dispatch__(func, types, args, kwargs)
+        if not self._counts:
+            return result
         operation = func.overloadpacket
         if operation in flop_registry:
             self.macs += flop_registry[operation](*args, **(kwargs or {}), out_val=result) // 2

@@ -14,7 +14,7 @@ from sr_zoo.errors import FileWriteError
 class Journal:
     """A file of JSON lines that only grows.
 
-    A line that a kill cut short is ignored, and written anew.
+    A line that a kill cut short, or a disk has damaged, is ignored, and written anew.
 
     Args:
         path: Made with the first record.
@@ -25,7 +25,7 @@ class Journal:
         self._records: dict[str, dict[str, Any]] = {}
         self._torn = False
         if path.exists():
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8", errors="replace")
             self._torn = not text.endswith("\n") and bool(text)
             for line in text.splitlines():
                 self._read(line)

@@ -44,9 +44,13 @@ def imresize(
 
     Raises:
         OptionError: Both or neither of `factor` and `size` are given, or one is not positive.
-        ImageFormatError: `image` has fewer than two dimensions, or no pixels.
+        ImageFormatError: `image` has fewer than two dimensions, no pixels, or truth values.
     """
-    pixels = torch.from_numpy(image.copy()) if isinstance(image, np.ndarray) else image
+    pixels = image if isinstance(image, Tensor) else _native(image)
+    if pixels.dtype == torch.bool:
+        raise ImageFormatError(
+            "A mask has nothing between False and True; convert it to uint8 or to floats first."
+        )
     channels_last = isinstance(image, np.ndarray) and image.ndim > 2
     if channels_last:
         pixels = pixels.movedim(-1, -3)
@@ -54,6 +58,11 @@ def imresize(
     if not isinstance(image, np.ndarray):
         return resized
     return np.ascontiguousarray((resized.movedim(-3, -1) if channels_last else resized).numpy())
+
+
+def _native(image: NDArray[Any]) -> Tensor:
+    """Return a copy in this machine's order of bytes: torch takes no other."""
+    return torch.from_numpy(image.astype(image.dtype.newbyteorder("="), order="C"))
 
 
 def _target(
@@ -89,7 +98,8 @@ def _resize(
         x = _resize_axis(x, axis, size[axis], factors[axis], antialias)
         if integer:
             # halves go up, while `round` takes them to the even neighbour
-            x = (x + 0.5).floor().clamp(0, torch.iinfo(pixels.dtype).max)
+            limits = torch.iinfo(pixels.dtype)
+            x = (x + 0.5).floor().clamp(limits.min, limits.max)
     return x.to(pixels.dtype)
 
 
