@@ -15,6 +15,7 @@ Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]
 
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+LARGEST_DPI = 65535  # of the 16 bits that JPEG has for it
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's own conversion to grey
 
 
@@ -52,7 +53,16 @@ class Metadata:
         density = (new[1] / old[1], new[0] / old[0])
         exif = self.exif and fit_exif(self.exif, width=new[1], height=new[0], density=density)
         dpi = self.dpi and (self.dpi[0] * density[0], self.dpi[1] * density[1])
-        return replace(self, exif=exif, dpi=dpi)
+        return replace(self, exif=exif, dpi=usable_dpi(dpi))
+
+
+def usable_dpi(dpi: Any) -> tuple[float, float] | None:
+    """Return a resolution if it is two positive numbers that every format can state."""
+    if not isinstance(dpi, tuple) or len(dpi) != 2:
+        return None
+    horizontal, vertical = float(dpi[0]), float(dpi[1])
+    usable = 0 < horizontal <= LARGEST_DPI and 0 < vertical <= LARGEST_DPI
+    return (horizontal, vertical) if usable else None
 
 
 @dataclass(frozen=True, eq=False)

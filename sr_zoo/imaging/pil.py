@@ -10,8 +10,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from sr_zoo.errors import ImageFormatError
-from sr_zoo.imaging.exif import ORIENTATION, X_RESOLUTION, fit_exif, upright_xmp
-from sr_zoo.imaging.picture import Array, Metadata, Picture
+from sr_zoo.imaging.exif import ORIENTATION, PREFIX, X_RESOLUTION, fit_exif, upright_xmp
+from sr_zoo.imaging.picture import Array, Metadata, Picture, usable_dpi
 
 # of a TIFF's own tags, these say something about the picture and not about the file's layout
 DESCRIPTIVE_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
@@ -95,9 +95,12 @@ def to_pil(picture: Picture) -> Image.Image:
 
 def save_options(metadata: Metadata) -> dict[str, Any]:
     """Return the metadata under the names by which Pillow's encoders take it."""
+    exif = metadata.exif
+    if exif and not exif.startswith(PREFIX):  # which WebP leaves out, and JPEG does not do without
+        exif = PREFIX + exif
     options = {
         "icc_profile": metadata.icc,
-        "exif": metadata.exif,
+        "exif": exif,
         "xmp": metadata.xmp,
         "dpi": metadata.dpi,
     }
@@ -171,15 +174,6 @@ def descriptive(tags: Image.Exif) -> bytes | None:
         if directory in tags and (entries := tags.get_ifd(directory)):
             kept[directory] = entries
     return kept.tobytes() if len(kept) else None
-
-
-def usable_dpi(dpi: Any) -> tuple[float, float] | None:
-    """Return a resolution if it is two positive numbers."""
-    if not isinstance(dpi, tuple) or len(dpi) != 2:
-        return None
-    horizontal, vertical = float(dpi[0]), float(dpi[1])
-    usable = 0 < horizontal < np.inf and 0 < vertical < np.inf
-    return (horizontal, vertical) if usable else None
 
 
 def _turned(array: Array, orientation: int) -> Array:

@@ -93,6 +93,8 @@ def open_image(data: bytes) -> ImageFile:
 
 def decode(data: bytes) -> Picture:
     """Decode an image file inside `decoding`."""
+    if data.startswith(tiff.BIG_BIG_ENDIAN):  # Pillow takes it for a file of 4 GB at most
+        return tiff.read_with_tifffile(data)
     try:
         image = open_image(data)
     except UnidentifiedImageError:

@@ -20,12 +20,14 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging.deep import unmultiplied
 from sr_zoo.imaging.exif import ORIENTATION
-from sr_zoo.imaging.picture import Array, Metadata, Picture
-from sr_zoo.imaging.pil import DESCRIPTIVE_TAGS, descriptive, upright, usable_dpi
+from sr_zoo.imaging.picture import Array, Metadata, Picture, usable_dpi
+from sr_zoo.imaging.pil import DESCRIPTIVE_TAGS, descriptive, upright
 
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+BIG_LITTLE_ENDIAN, BIG_BIG_ENDIAN = b"II+\0", b"MM\0+"
+SIGNATURES = (b"II*\0", b"MM\0*", BIG_LITTLE_ENDIAN, BIG_BIG_ENDIAN)
 HEADER = b"II*\0\x08\0\0\0"
 OFFSET, MAX_OFFSET = Struct("<L"), 2**32 - 1
+BIG_OFFSET = Struct("<Q")
 ENTRY_COUNT, ENTRY = 2, 12  # bytes
 BITS, PHOTOMETRIC, PLANES = 258, 262, 284
 DEFLATE, HORIZONTAL_DIFFERENCES, INCH, CENTIMETRE = 8, 2, 2, 3
@@ -109,8 +111,7 @@ def _unmultiplied(pixels: Array, alpha: Array) -> Array:
 
 def _described(data: bytes, picture: Picture) -> Picture:
     """Give a picture the metadata in a TIFF file's tags."""
-    tags = Image.Exif()
-    tags.load(data)
+    tags = _tags_of(data)
     unit = {INCH: 1.0, CENTIMETRE: 2.54}.get(tags.get(296, INCH), 0.0)
     icc, xmp = tags.get(34675), tags.get(700)
     metadata = Metadata(
@@ -121,6 +122,17 @@ def _described(data: bytes, picture: Picture) -> Picture:
         format="TIFF",
     )
     return upright(replace(picture, metadata=metadata), tags.get(ORIENTATION, 1))
+
+
+def _tags_of(data: bytes) -> Image.Exif:
+    """Return the tags of a TIFF file's first page; none of what Pillow has no directories for."""
+    tags = Image.Exif()
+    if data.startswith(BIG_LITTLE_ENDIAN):
+        tags.bigtiff, tags.endian = True, "<"
+        tags.load_from_fp(io.BytesIO(data), *BIG_OFFSET.unpack_from(data, BIG_OFFSET.size))
+    elif not data.startswith(BIG_BIG_ENDIAN):
+        tags.load(data)
+    return tags
 
 
 def write(pictures: Iterable[Picture], file: BinaryIO) -> None:

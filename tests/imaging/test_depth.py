@@ -154,6 +154,18 @@ def test_tiff_of_integers_without_a_white_is_refused() -> None:
             read_image(grey)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_files_beyond_four_gigabytes_are_read_by_their_own_layout(order: str) -> None:
+    pixels = RNG.random((*SIZE, 3), dtype=np.float32)
+    options = {"photometric": "rgb", "bigtiff": True, "byteorder": order}
+    picture = read_image(tiff(pixels, resolution=(300, 300), description="dunes", **options))
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    if order == "<":  # Pillow knows no other directories of this kind
+        exif = Image.Exif()
+        exif.load(picture.metadata.exif or b"")
+        assert (picture.metadata.dpi, exif[270]) == ((300, 300), "dunes")
+
+
 def test_without_tifffile_a_sentence_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiff(np.zeros((4, 4, 3), np.float32), photometric="rgb")
     monkeypatch.setitem(sys.modules, "tifffile", None)

@@ -159,6 +159,24 @@ def test_resolutions_that_share_a_number_grow_once() -> None:
     assert larger == exif[:38] + struct.pack("<II", 144, 1)
 
 
+@pytest.mark.parametrize("source", [".png", ".jpg", ".webp", ".avif", ".tif"])
+@pytest.mark.parametrize("target", [".png", ".jpg", ".webp", ".avif", ".tif"])
+def test_exif_goes_from_any_format_into_any_other(tmp_path: Path, source: str, target: str) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "camera"
+    Image.new("RGB", (8, 8)).save(tmp_path / f"a{source}", exif=exif)
+    write_image(read_image(tmp_path / f"a{source}"), tmp_path / f"b{target}")
+    with Image.open(tmp_path / f"b{target}") as image:
+        assert image.getexif()[0x0110] == "camera"
+
+
+def test_a_resolution_that_a_format_cannot_state_is_left_out(tmp_path: Path) -> None:
+    picture = Picture(np.zeros((4, 4, 3), np.uint8), None, Metadata(dpi=(20000, 20000)))
+    larger = picture.with_rgb(np.zeros((16, 16, 3), np.float32), None)
+    write_image(larger, tmp_path / "a.jpg")
+    assert read_image(tmp_path / "a.jpg").metadata.dpi is None
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif", ".tif"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_metadata_survives_and_dpi_scales(tmp_path: Path, suffix: str, dtype: str) -> None:
