@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from typing import TypeVar, cast
 
 from torch import nn
 
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.blocks.reparam import fuse_block
 from sr_zoo.network import SRNetwork
 
@@ -27,7 +27,7 @@ def fuse(network: Network) -> Network:
     Returns:
         A new network in evaluation mode, on the same device and of the same floating-point type.
     """
-    fused = cast("Network", _fused(deepcopy(network).eval())).eval()
+    fused = cast("Network", _fused(copy_of(network).eval())).eval()
     if isinstance(fused, SRNetwork) and fused.identity is not None:
         fused.identity = replace(fused.identity, fused=True)
     return fused

@@ -1,7 +1,10 @@
 """`sr_zoo.fuse` gives the plain network that computes the same."""
 
+import pytest
 import torch
+from thin import build_thin
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import sr_zoo
 from sr_zoo.blocks import EdgeOrientedConv, ParallelConvs
@@ -54,3 +57,51 @@ def test_networks_of_ones_own_are_fused_too():
     assert type(fused[0]) is nn.Conv2d
     x = torch.rand(1, 4, 6, 7)
     torch.testing.assert_close(fused(x), network(x), atol=1e-5, rtol=0)
+
+
+# every kind of block that has a method `fuse`
+BLOCKS = (
+    "awsrn",
+    "ddistill_sr_train",
+    "ecbsr_m4c16",
+    "elan_light",
+    "etds_m4c32",
+    "fsrcnn",
+    "carn_m",
+)
+
+
+@pytest.mark.parametrize("name", sorted({*BLOCKS} - {"elan_light"}))  # amplifies any rounding
+def test_in_double_precision_nothing_is_rounded_to_single(name):
+    network = build_thin(name, 2).double().eval()
+    fused = sr_zoo.fuse(network)
+    assert {tensor.dtype for tensor in fused.parameters()} == {torch.float64}
+    x = torch.rand(1, 3, 16, 18).double()
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(x), network(x), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_default_device_is_of_no_account(name):
+    network = build_thin(name, 2).eval()
+    with torch.device("meta"):
+        fused = sr_zoo.fuse(network)
+    assert {tensor.device.type for tensor in fused.state_dict().values()} == {"cpu"}
+
+
+@pytest.mark.parametrize("name", ["ecbsr_m4c16", "elan_light", "etds_m4c32", "fsrcnn"])
+def test_pruned_networks_are_fused_as_they_run(name):
+    network = build_thin(name, 2).eval()
+    layers = [
+        layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+    ]
+    for layer in layers:
+        prune.l1_unstructured(layer, "weight", 0.3)
+    sr_zoo.fuse(network)
+    x = torch.rand(1, 3, 16, 18)
+    network(x).sum().backward()
+    for layer in layers:  # as a checkpoint does; the next call makes the weights of these
+        nn.init.normal_(layer.weight_orig, std=0.05)
+    fused = sr_zoo.fuse(network)
+    with torch.inference_mode():
+        torch.testing.assert_close(fused(x), network(x), atol=1e-5, rtol=1e-5)

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sr_zoo.blocks.conv import copy_of, hooked_weight
 
 
 class ParallelConvs(nn.ModuleDict):
@@ -42,11 +45,11 @@ class ParallelConvs(nn.ModuleDict):
         return reduce(torch.add, others, first)
 
     def fuse(self) -> nn.Conv2d:
-        return merge_parallel([as_conv(branch, self.in_channels) for branch in self.values()])
+        return as_conv(self, self.in_channels)
 
 
 def as_conv(module: nn.Module, channels: int) -> nn.Conv2d:
-    """Return a linear module as one convolution.
+    """Return a linear module as one convolution of the type and on the device of its weights.
 
     Args:
         module: A convolution, an identity, a batch normalisation, a block whose method `fuse` gives
@@ -56,16 +59,25 @@ def as_conv(module: nn.Module, channels: int) -> nn.Conv2d:
     Raises:
         TypeError: `module` is none of these.
     """
+    tensors = chain(module.parameters(), module.buffers(), [torch.empty(0, device="cpu")])
+    like = next(tensor for tensor in tensors if tensor.is_floating_point())
+    # rounded once, at the end; on the CPU, since some devices lack double precision
+    return _merged(copy_of(module).cpu().double(), channels).to(like)
+
+
+def _merged(module: nn.Module, channels: int) -> nn.Conv2d:
+    if isinstance(module, ParallelConvs):
+        return merge_parallel([_merged(branch, module.in_channels) for branch in module.values()])
     if isinstance(module, nn.Sequential):
         convs: list[nn.Conv2d] = []
         for layer in module:
-            convs.append(as_conv(layer, channels))
+            convs.append(_merged(layer, channels))
             channels = convs[-1].out_channels
         return merge_sequence(convs)
     if isinstance(module, nn.Identity):
-        return identity_conv(channels)
+        return identity_conv(channels).double()
     if isinstance(module, nn.BatchNorm2d):
-        return fold_batch_norm(identity_conv(channels), module)
+        return fold_batch_norm(identity_conv(channels).double(), module)
     conv = fuse_block(module) or module
     if not isinstance(conv, nn.Conv2d):
         raise TypeError(f"{type(module).__name__} is no linear layer that could be a convolution")
@@ -147,10 +159,9 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 def identity_conv(channels: int, kernel_size: int = 1) -> nn.Conv2d:
-    """Return a convolution that changes nothing."""
-    weight = torch.eye(channels, dtype=torch.float64)[..., None, None]
-    padded = pad_kernel(weight, kernel_size, kernel_size)
-    return new_conv(padded, None, like=torch.zeros(()))
+    """Return a convolution that changes nothing, in single precision on the CPU."""
+    weight = torch.eye(channels, dtype=torch.float32, device="cpu")[..., None, None]
+    return new_conv(pad_kernel(weight, kernel_size, kernel_size), None, like=weight)
 
 
 def pad_kernel(weight: Tensor, height: int, width: int) -> Tensor:
@@ -161,7 +172,7 @@ def pad_kernel(weight: Tensor, height: int, width: int) -> Tensor:
 
 def dense_kernel(conv: nn.Conv2d) -> Tensor:
     """Return a convolution's kernels (O, I, h, w) without groups, in double precision."""
-    weight = _exact(conv.weight)
+    weight = _exact(hooked_weight(conv))
     if conv.groups == 1:
         return weight
     blocks = weight.chunk(conv.groups)
@@ -208,7 +219,7 @@ def new_conv(
 def bias_of(conv: nn.Conv2d) -> Tensor:
     """Return a convolution's bias (O,), zeros if it has none, in double precision."""
     if conv.bias is None:
-        return torch.zeros(conv.out_channels, dtype=torch.float64)
+        return torch.zeros(conv.out_channels, dtype=torch.float64, device="cpu")
     return _exact(conv.bias)
 
 

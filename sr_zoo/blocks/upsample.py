@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.conv import hooked_weight
 from sr_zoo.blocks.reparam import new_conv
 from sr_zoo.blocks.strips import in_strips
 
@@ -90,7 +91,7 @@ class TransposedUpsampler(nn.ConvTranspose2d):
         before = scale * reach - padding
         after = scale * side - size - before
         # pixel p of the HR cell of LR pixel 0 takes element padding + p + scale * d from pixel -d
-        cells = F.pad(self.weight.detach(), (before, after) * 2)
+        cells = F.pad(hooked_weight(self).detach(), (before, after) * 2)
         cells = cells.unflatten(-1, (side, scale)).unflatten(-3, (side, scale)).flip(2, 4)
         kernels = cells.permute(1, 3, 5, 0, 2, 4).reshape(-1, self.in_channels, side, side)
         bias = None if self.bias is None else self.bias.repeat_interleave(scale**2)

@@ -36,7 +36,7 @@ from sr_zoo.blocks import (
     global_mean,
     pad_to_minimum,
 )
-from sr_zoo.blocks.reparam import as_conv, identity_conv, merge_parallel, new_conv
+from sr_zoo.blocks.reparam import as_conv, dense_kernel, identity_conv, merge_parallel, new_conv
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -73,7 +73,7 @@ class DeltaConv(nn.Conv2d):
         return x + super().forward(x)
 
     def fuse(self) -> nn.Conv2d:
-        weight = self.weight.cpu().double() + identity_conv(self.in_channels).weight
+        weight = dense_kernel(self) + identity_conv(self.in_channels).weight
         return new_conv(weight, None, like=self.weight)
 
 
@@ -100,8 +100,8 @@ class DiverseBranchConv(nn.Module):
         return self.plain(x) + self.pointwise(x) + self.average(x) + self.deep(x)
 
     def fuse(self) -> nn.Conv2d:
-        box = torch.full((self.channels, 1, 3, 3), 1 / 9, dtype=torch.float64)
-        pool = new_conv(box, None, like=torch.zeros(()), padding=(0, 0), groups=self.channels)
+        box = torch.full((self.channels, 1, 3, 3), 1 / 9, dtype=torch.float64, device="cpu")
+        pool = new_conv(box, None, like=box, padding=(0, 0), groups=self.channels)
         branches = [self._merged(self.plain), self._merged(self.pointwise)]
         for branch, second in ((self.average, pool), (self.deep, self.deep[2])):
             first, norm, _, last = branch

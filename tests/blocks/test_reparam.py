@@ -1,8 +1,11 @@
 """Merged convolutions compute what the layers they stand for compute, borders included."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from sr_zoo.blocks.reparam import (
     ParallelConvs,
@@ -102,3 +105,46 @@ def test_padding_that_is_not_by_zeros_is_refused():
     spread = nn.Conv2d(4, 4, 3, padding=1, dilation=2)
     with pytest.raises(ValueError, match="stride and dilation 1"):
         merge_parallel([spread, nn.Conv2d(4, 4, 3, padding=1)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("first", [nn.Identity(), trained_norm(4)], ids=["skip", "norm"])
+def test_a_sum_keeps_its_type_whichever_branch_comes_first(first, dtype):
+    branches = {"first": first, "conv": nn.Conv2d(4, 4, 3, padding=1)}
+    block = ParallelConvs(4, branches).to(dtype).eval()
+    merged = block.fuse()
+    assert merged.weight.dtype == merged.bias.dtype == dtype
+    assert merged(X.to(dtype)).dtype == dtype
+
+
+def test_kernels_are_rounded_once_at_the_end():
+    wide = nn.Sequential(nn.Conv2d(4, 8, 1, padding=1), nn.Conv2d(8, 4, 3), trained_norm(4))
+    nested = ParallelConvs(4, {"wide": wide, "pointwise": nn.Conv2d(4, 4, 1)})
+    block = ParallelConvs(4, {"nested": nested, "norm": trained_norm(4), "skip": nn.Identity()})
+    single, exact = block.eval().fuse(), deepcopy(block).double().fuse()
+    torch.testing.assert_close(exact(X.double()), block.double()(X.double()), atol=1e-12, rtol=0)
+    assert torch.equal(single.weight, exact.weight.float())
+    assert torch.equal(single.bias, exact.bias.float())
+
+
+def test_pruned_layers_are_merged_as_they_run():
+    layers = [nn.Conv2d(4, 8, 3, padding=1), nn.Conv2d(8, 4, 1)]
+    block = ParallelConvs(4, {"chain": nn.Sequential(*layers), "skip": nn.Identity()})
+    for layer in layers:
+        prune.l1_unstructured(layer, "weight", 0.3)
+        prune.l1_unstructured(layer, "bias", 0.5)
+    assert_same(block.fuse(), block)
+    for layer in layers:  # as a checkpoint does; the next call makes the weights of these
+        nn.init.normal_(layer.weight_orig)
+        nn.init.normal_(layer.bias_orig)
+    merged = block.fuse()
+    assert_same(merged, block)
+    assert_same(merge_sequence(layers), nn.Sequential(*layers))
+
+
+def test_merging_takes_the_device_of_the_weights():
+    branches = {"conv": nn.Conv2d(4, 4, 3, padding=1, bias=False), "skip": nn.Identity()}
+    block = ParallelConvs(4, {**branches, "norm": trained_norm(4)}).eval()
+    with torch.device("meta"):
+        merged = block.fuse()
+    assert_same(merged, block)
