@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from golden import EVERY, FOLDER, Golden
+from torch import nn
+from torch.nn.utils import prune
 
 from sr_zoo.blocks.edge_table import edge_scores
 from sr_zoo.dynamic import Budget
@@ -114,3 +116,18 @@ def test_widths_increase_up_to_the_full_one():
     for widths in ((56, 16), (16, 36), (0, 56)):
         with pytest.raises(ValueError, match="widths must increase, from 1 or more to 56"):
             spec_of("arm_fsrcnn").network(scale=4, widths=widths)
+
+
+@pytest.mark.parametrize("name", ["arm_carn", "arm_fsrcnn"])
+@torch.inference_mode()
+def test_narrow_networks_of_a_pruned_one_are_pruned(name):
+    network = spec_of(name).network(scale=4).eval()
+    for layer in list(network.modules()):
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            prune.l1_unstructured(layer, "weight", 0.3)
+    image = torch.rand(1, 3, 8, 8)
+    narrow = network.at(36)(image)
+    for layer in list(network.modules()):
+        if prune.is_pruned(layer) and hasattr(layer, "weight_orig"):
+            prune.remove(layer, "weight")
+    assert torch.equal(narrow, network.at(36)(image))

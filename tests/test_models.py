@@ -73,7 +73,8 @@ def test_networks_run_on_several_devices_by_data_parallel(name):
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_pruned_networks_train(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).train()
-    layers = [each for each in network.modules() if isinstance(each, (nn.Conv2d, nn.Linear))]
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+    layers = [each for each in network.modules() if isinstance(each, kinds)]
     if not layers:
         pytest.skip("nothing is learned")
     for layer in layers:

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils import prune
 
 from sr_zoo.blocks.sparse import masked_conv3x3
 from sr_zoo.dynamic import Budget
@@ -33,6 +35,18 @@ def test_a_budget_computes_as_many_pixels_as_it_pays_for(network):
     assert all(bool(module_map.all()) for module_map in effort.maps.values())
     with pytest.raises(OptionError, match="too small"):
         network.spend(image, Budget("share", 0.01))
+
+
+@torch.inference_mode()
+def test_skipping_takes_the_weights_that_pruned_layers_run_with(network):
+    layers = [each for each in network.modules() if isinstance(each, nn.Conv2d)]
+    for layer in layers:
+        prune.l1_unstructured(layer, "weight", 0.3)
+        nn.init.normal_(layer.weight_orig, std=0.05)  # the next call makes the weights of these
+    image, budget = torch.rand(1, 3, 16, 20), Budget("share", 0.7)
+    output = network.spend(image, budget).output
+    network(image)
+    assert torch.equal(output, network.spend(image, budget).output)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.77])

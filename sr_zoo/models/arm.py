@@ -29,7 +29,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -45,6 +44,7 @@ from sr_zoo.blocks import (
     PatchTable,
     SlimConv2d,
     StagedUpsampler,
+    hooked_weight,
 )
 from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
@@ -167,9 +167,10 @@ class AnyTimeNetwork(DynamicNetwork):
         with torch.device("meta"):  # what is drawn costs time, and the caller random numbers
             narrow = type(self)(scale=self.scale, width=width, **self.sizes)
         for ours, theirs in zip(self.modules(), narrow.modules(), strict=True):
-            held = (ours.named_parameters(recurse=False), ours.named_buffers(recurse=False))
-            for name, tensor in chain(*held):
-                setattr(theirs, name, tensor)
+            theirs._parameters, theirs._buffers = ours._parameters, ours._buffers
+            # those of pruned layers make the weights
+            theirs._forward_pre_hooks = ours._forward_pre_hooks
+            theirs._forward_pre_hooks_with_kwargs = ours._forward_pre_hooks_with_kwargs
         return narrow.train(self.training)
 
     @abstractmethod
@@ -280,7 +281,7 @@ class ARMFSRCNN(AnyTimeNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         deep = self.trunk(x)
-        weight = self.upsampler.weight[: self.width]
+        weight = hooked_weight(self.upsampler)[: self.width]
         return F.conv_transpose2d(deep, weight, self.upsampler.bias, SCALE, 3, 1)
 
     def macs_per_pixel(self, width: int) -> float:

@@ -30,6 +30,7 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     conv3x3,
     crop,
+    hooked_weight,
     pad_to_minimum,
 )
 from sr_zoo.blocks.sparse import highest, masked_conv3x3
@@ -134,11 +135,12 @@ class SparseMaskModule(nn.Module):
         chosen = mask.flatten().nonzero().flatten()
         channels = x.shape[1]
         dense = [kinds.nonzero().flatten() for kinds in self.dense[0].unbind(-1)]
-        weights = self.collect.weight.flatten(1).t().to(x.dtype).split(channels)  # one per layer
+        collect = hooked_weight(self.collect).flatten(1).t().to(x.dtype)
+        weights = collect.split(channels)  # one per layer
         everywhere = x.new_zeros(x.shape[-2] * x.shape[-1], channels)
         important = x.new_zeros(len(chosen), channels)
         current, before = x, torch.arange(channels, device=x.device)
-        kernels = (conv.weight for conv in self.convs if isinstance(conv, nn.Conv2d))
+        kernels = map(hooked_weight, self.convs)
         for kernel, own, weight in zip(kernels, dense, weights, strict=True):
             current, at_chosen = masked_conv3x3(current, kernel, chosen, before, own)
             if len(own):
