@@ -12,6 +12,9 @@ from sr_zoo.registry import spec_of
 if TYPE_CHECKING:
     from sr_zoo.network import Identity, SRNetwork
 
+# what a network's layers and torch's raise for arguments that they cannot use
+_REFUSALS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+
 
 def variant_arguments(name: str, scale: int) -> dict[str, Any]:
     """Return every constructor argument of a model at a scale, `scale` included.
@@ -79,7 +82,7 @@ def build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
             with torch.device("meta"), torch.no_grad():
                 network_class(**arguments).eval()(torch.empty(1, 3, 64, 64))
         network = network_class(**arguments)
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except _REFUSALS as error:
         given = ", ".join(f"{key}={value!r}" for key, value in overrides.items())
         reason = str(error).partition("\n")[0]  # behind it torch lists what its functions take
         raise ModelArgumentError(f"{name} cannot be built with {given}: {reason}") from error

@@ -140,6 +140,7 @@ def test_argument_that_a_network_cannot_use():
         ("fiwhn", {"channels": 20}),
         ("imdn", {"channels": 66}),
         ("dlgsanet_tiny", {"window_size": 0}),
+        ("dlgsanet_tiny", {"window_size": "8"}),
         ("seemore_t", {"context_depth": 0}),
         ("ramit", {"num_heads": (1,)}),
         ("abpn_m4c28", {"num_blocks": -1}),
@@ -163,6 +164,8 @@ def test_arguments_that_do_not_fit_together_are_refused_before_the_network_runs(
         ("carn", {"residual_blocks": 4}, "a cascade takes 1 to 3 steps, got 4"),
         ("ipt_small", {"patch_size": 26}, "patch_size must be a multiple of 12, got 26"),
         ("ramit", {"channels": 40}, r"channels \(=40\) must be a multiple of 16"),
+        ("ramit", {"num_heads": (1,)}, r"num_heads must be two numbers above zero, got \(1,\)"),
+        ("ramit", {"num_heads": (4, 0)}, r"num_heads must be two numbers above zero, got \(4, 0\)"),
         ("ramit", {"channels": 48}, "in_channels must be divisible by groups"),
     ],
 )

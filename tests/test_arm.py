@@ -81,6 +81,18 @@ def test_more_budget_spends_more_and_never_more_than_it_has():
     assert spent[2] > 0.4
 
 
+@torch.inference_mode()
+def test_patches_are_chosen_on_the_device_of_the_image_whatever_the_default():
+    network = spec_of("arm_fsrcnn").network(scale=4).eval()
+    image = torch.rand(1, 3, 40, 40)
+    for budget in (Budget("auto"), Budget("share", 0.5)):
+        expected = network.spend(image, budget)
+        with torch.device("meta"):
+            effort = network.spend(image, budget)
+        assert torch.equal(effort.output, expected.output)
+        assert torch.equal(effort.maps["patches"], expected.maps["patches"])
+
+
 def test_narrow_networks_share_the_weights_and_their_gradients():
     network = spec_of("arm_fsrcnn").network(scale=4)
     narrow = network.at(16)

@@ -68,7 +68,7 @@ class EdgeTable(PatchTable):
         count = torch.bincount(members, minlength=bins)
         total = psnr.new_zeros(bins, psnr.shape[1]).index_add_(0, members, psnr)
         filled = count.nonzero().flatten()
-        nearest = filled[(torch.arange(bins)[:, None] - filled).abs().argmin(1)]
+        nearest = filled[(torch.arange(bins, device="cpu")[:, None] - filled).abs().argmin(1)]
         mean = total[nearest] / count[nearest, None]
         return cls(widths, cost, largest, mean.t().contiguous())
 
@@ -77,7 +77,8 @@ class EdgeTable(PatchTable):
 
     def predict(self, kinds: Tensor) -> Tensor:
         bins = self.psnr.shape[1]
-        centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (self.largest / bins)
+        centres = torch.arange(bins, dtype=torch.float64, device="cpu") + 0.5
+        centres *= self.largest / bins
         nearest = (kinds.cpu().double()[:, None] - centres).abs().argmin(1)
         return self.psnr[:, nearest].t()
 

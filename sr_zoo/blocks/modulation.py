@@ -29,7 +29,7 @@ class SAFM(nn.Module):
     """
 
     def __init__(self, channels: int, cells: Sequence[int], *, bias: bool = True) -> None:
-        if channels % len(cells):
+        if not cells or channels % len(cells):
             raise ValueError(
                 f"channels (={channels}) must be a multiple of the number of cells (={len(cells)})"
             )

@@ -164,14 +164,14 @@ class GradientTable(PatchTable):
         if not len(gradients):
             raise ValueError("a table needs at least one patch to be measured on")
         gradients, errors = gradients.cpu().double(), errors.cpu().double()
-        parts = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
+        parts = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device="cpu")[1:-1]
         borders = torch.quantile(gradients, parts, dim=0).t().contiguous()
         rows, columns = _cells(gradients, borders)
         cells = rows * bins + columns
         count = torch.bincount(cells, minlength=bins**2)
         total = errors.new_zeros(bins**2, errors.shape[1]).index_add_(0, cells, errors)
         filled = count.nonzero().flatten()
-        axis = torch.arange(bins, dtype=torch.float64)
+        axis = torch.arange(bins, dtype=torch.float64, device="cpu")
         places = torch.cartesian_prod(axis, axis)
         nearest = filled[torch.cdist(places, places[filled]).argmin(1)]
         mean = total[nearest] / count[nearest, None]

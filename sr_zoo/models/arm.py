@@ -185,9 +185,9 @@ class AnyTimeNetwork(DynamicNetwork):
     def spend(self, image: Tensor, budget: Budget) -> Effort:
         height, width = image.shape[-2:]
         patches, places = cut_patches(image)
-        macs = torch.tensor(
-            [self.macs_per_pixel(w) if w else 0.0 for w in self.widths], dtype=torch.float64
-        ) * (patches.shape[-2] * patches.shape[-1])
+        area = patches.shape[-2] * patches.shape[-1]
+        costs = [area * self.macs_per_pixel(w) if w else 0.0 for w in self.widths]
+        macs = torch.tensor(costs, dtype=torch.float64, device="cpu")
         full = self.costs(height, width)[1]
         kinds = self.table.describe(patches)
         if budget.kind == "share":
@@ -197,7 +197,7 @@ class AnyTimeNetwork(DynamicNetwork):
         else:
             chosen = self.table.choose(kinds, None if budget.kind == "auto" else budget.value)
         output = blend(self.enlarge(patches, chosen), places, height, width)
-        painted = torch.zeros(height, width, dtype=torch.long)
+        painted = torch.zeros(height, width, dtype=torch.long, device="cpu")
         for (top, left), index in zip(places, chosen.tolist(), strict=True):
             painted[top : top + PATCH, left : left + PATCH] = index
         levels = tuple(f"width {w}" if w else "bicubic" for w in self.widths)

@@ -192,12 +192,8 @@ class MixingBlock(nn.Module):
         out = self.norm_attention(mixed) + x
         out = self.norm_ffn(self.ffn(out)) + out
         by_channel = torch.unflatten(in_channels, 1, (self.num_heads[1], channels // heads))
-        return (
-            out,
-            mixed,
-            by_channel.mean(1, keepdim=True),
-            in_space.mean(1, keepdim=True)[:, None],
-        )
+        by_channel, by_space = (part.mean(1, keepdim=True) for part in (by_channel, in_space))
+        return out, mixed, by_channel, by_space[:, None]
 
 
 class Stage(nn.Module):
@@ -274,6 +270,8 @@ class RAMiT(SRNetwork):
         super().__init__(scale)
         if scale not in DEVIATION:
             raise ValueError(f"scale must be one of {tuple(DEVIATION)}, got {scale}")
+        if len(num_heads) != 2 or min(num_heads) < 1:
+            raise ValueError(f"num_heads must be two numbers above zero, got {num_heads}")
         multiple = max(STAGE_STRIDES) ** 2  # channels become pixels of full size
         if channels % multiple or channels % sum(num_heads):
             raise ValueError(

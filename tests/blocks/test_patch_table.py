@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from sr_zoo.blocks import GradientTable, PatchTable
+from sr_zoo.blocks import EdgeTable, GradientTable, PatchTable
 
 WIDTHS = (0, 8, 16)
 COST = torch.tensor([0.0, 1.0, 4.0], dtype=torch.float64)
@@ -66,6 +66,17 @@ def test_a_table_is_read_as_it_was_written(table):
     kinds = torch.rand(20, 2)
     assert again.widths == table.widths
     assert torch.equal(again.predict(kinds), table.predict(kinds))
+
+
+@pytest.mark.parametrize("kind", [EdgeTable, GradientTable])
+def test_tables_stay_off_the_default_device(kind):
+    described, known = measured()
+    if kind is EdgeTable:
+        described = described[:, 0]
+    expected = kind.fit(WIDTHS, COST, described, known, bins=4).predict(described)
+    with torch.device("meta"):
+        table = kind.fit(WIDTHS, COST, described, known, bins=4)
+        assert torch.equal(table.predict(described), expected)
 
 
 def test_a_table_of_nothing_is_refused():
