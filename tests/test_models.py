@@ -86,6 +86,16 @@ def test_pruned_networks_train(name):
 
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 @torch.inference_mode()
+def test_networks_can_be_laid_out_channels_last(name):
+    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval().double()
+    x = image(2, 3, 16, 20).double()
+    expected = network(x)
+    network.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(network(x), expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FIRST_OF_FORM)
+@torch.inference_mode()
 def test_half_precision_runs_and_stays_close(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
     x = image(1, 3, 16, 24)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import MeanShift, StagedUpsampler, conv2d_each, global_mean
+from sr_zoo.blocks.kernel_bank import KernelBank
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -33,7 +34,7 @@ ROUTER_REDUCTION = 4
 TEMPERATURE = 40.0  # the authors' code could lower it while training and never does
 
 
-class DynamicConv2d(nn.Module):
+class DynamicConv2d(KernelBank):
     """A 3x3 convolution with a kernel of its own for each image, mixed from several.
 
     Source: Chen et al., Dynamic Convolution, CVPR 2020.
@@ -42,26 +43,22 @@ class DynamicConv2d(nn.Module):
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(NUM_KERNELS, channels, channels, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(NUM_KERNELS, channels))
+        super().__init__(channels, NUM_KERNELS)
         self.router = nn.Sequential(
             nn.Conv2d(channels, channels // ROUTER_REDUCTION, 1, bias=False),
             nn.ReLU(),
             nn.Conv2d(channels // ROUTER_REDUCTION, NUM_KERNELS, 1, bias=False),
         )
-        for kernel in self.weight:
-            nn.init.kaiming_uniform_(kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.router(global_mean(x)).flatten(1)
         share = (logits / TEMPERATURE).softmax(dim=-1)
         if torch.compiler.is_compiling():
             # exported files know no number of groups that depends on the batch
-            every = F.conv2d(x, self.weight.flatten(0, 1), self.bias.flatten(), padding=1)
+            every = F.conv2d(x, self.weight, self.bias.flatten(), padding=1)
             every = torch.unflatten(every, 1, (NUM_KERNELS, -1))
             return (share[..., None, None, None] * every).sum(1)
-        weight = torch.unflatten(share @ self.weight.flatten(1), 1, self.weight.shape[1:])
+        weight = torch.einsum("ne,eoihw->noihw", share, self.kernels())
         return conv2d_each(x, weight, share @ self.bias, padding=1)
 
 

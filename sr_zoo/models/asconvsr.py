@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks import conv2d_each, crop, global_mean, pad_to_multiple
+from sr_zoo.blocks.kernel_bank import KernelBank
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -39,29 +40,26 @@ CONTROL_REDUCTION = 4
 NUM_CONVS = 3
 
 
-class AssembledConv(nn.Module):
+class AssembledConv(KernelBank):
     """A 3x3 convolution whose kernels are mixtures of candidates, for each image and channel.
 
     Shape: features (N, channels, H, W) and shares (N, channels, candidates) to (N, channels, H, W).
     """
 
     def __init__(self, channels: int, num_candidates: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_candidates, channels, channels, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(num_candidates, channels))
-        for kernel in self.weight:  # the implementation's normal draws make values of hundreds
-            nn.init.kaiming_uniform_(kernel)
+        # drawn uniformly: the implementation's normal draws make values of hundreds
+        super().__init__(channels, num_candidates)
 
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return self._mixed_outputs(x, shares)
-        kernels = torch.einsum("noe,eoihw->noihw", shares, self.weight)
+        kernels = torch.einsum("noe,eoihw->noihw", shares, self.kernels())
         bias = torch.einsum("noe,eo->no", shares, self.bias)
         return conv2d_each(x, kernels, bias, padding=1)
 
     def _mixed_outputs(self, x: Tensor, shares: Tensor) -> Tensor:
         """Mix what the candidates give: slower, but exports for any number of images."""
-        candidates = F.conv2d(x, self.weight.flatten(0, 1), self.bias.flatten(), padding=1)
+        candidates = F.conv2d(x, self.weight, self.bias.flatten(), padding=1)
         outputs = torch.unflatten(candidates, 1, self.bias.shape)
         return torch.einsum("noe,neohw->nohw", shares, outputs)
 
