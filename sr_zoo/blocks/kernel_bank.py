@@ -26,7 +26,8 @@ class KernelBank(nn.Module):
 
     def kernels(self) -> Tensor:
         """Return the kernels, (num_kernels, channels, channels, 3, 3)."""
-        return torch.unflatten(self.weight, 0, self.bias.shape)
+        # a state dict's too, which `torch.func.functional_call` may put in their place
+        return self.weight.reshape(*self.bias.shape, *self.weight.shape[-3:])
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
