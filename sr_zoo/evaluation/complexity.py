@@ -9,7 +9,6 @@ alone decide, so nothing is computed: the network runs on torch's meta device.
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from torch.utils.flop_counter import flop_registry
 
 from sr_zoo.blocks import Interpolation
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.inference.memory import PeakMemory
 from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork, weight_of
@@ -64,7 +64,7 @@ def count_complexity(network: SRNetwork, output_size: tuple[int, int] = OUTPUT_S
         network: Neither changed nor run on its own device.
         output_size: Height and width in HR pixels.
     """
-    abstract = deepcopy(network).to("meta").eval()
+    abstract = copy_of(network).to("meta").eval()
     height, width = (math.ceil(side / network.scale) for side in output_size)
     dtype = weight_of(network).dtype
     image = torch.empty(1, 3, height, width, dtype=dtype, device="meta")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from filecmp import cmp
 from importlib import import_module
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.errors import ExportError, FileWriteError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
 from sr_zoo.export.program import Source
@@ -138,7 +138,7 @@ def write_compared(
     """
     if not target.parent.is_dir():
         raise ExportError(f"{target}: the folder {target.parent} does not exist")
-    network = deepcopy(network).cpu().float().eval()
+    network = copy_of(network).cpu().float().eval()
     facts = facts_of(network)
     try:
         with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_zoo.atomic import write_atomically
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
@@ -79,7 +79,7 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
             out exact.
         ExportError: See `export_model`; or onnxruntime is not installed.
     """
-    network = deepcopy(network).cpu().float().eval()
+    network = copy_of(network).cpu().float().eval()
     _check_plain(network)
     target = checked_name(path, onnx.SUFFIX)
     pairs = _pairs(Path(folder), network.scale)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import lcm
 from types import EllipsisType
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sr_zoo.blocks import TileView
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork
@@ -322,7 +322,7 @@ def measure_halo(network: SRNetwork, grid: int, *, wraps: bool = False) -> int:
     """
     # on the CPU convolutions multiply what lies under the kernel and nothing else, while algorithms
     # of other devices mix in neighbours with a weight of zero, which NaN would reveal
-    network = deepcopy(network).eval().cpu().float()
+    network = copy_of(network).eval().cpu().float()
     measure = _reach_in_the_middle if wraps else _reach_towards_ends
     width = 64
     while (reach := measure(network, grid, width)) is None:

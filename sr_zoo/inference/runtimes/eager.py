@@ -6,11 +6,11 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 
+from sr_zoo.blocks.conv import copy_of
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept
@@ -37,7 +37,7 @@ class TorchRunner(Runner):
         self._dtype = dtype
         self._limits = STRIPS if network.in_strips else WHOLE_MAPS
         self._network: Callable[[Tensor], Tensor] = _channels_last(
-            network if weight_of(network).dtype == dtype else deepcopy(network).to(dtype)
+            network if weight_of(network).dtype == dtype else copy_of(network).to(dtype)
         )
 
     def __call__(self, image: Tensor, /) -> Tensor:
