@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from torch import nn
 
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.reparam import fuse_block
 from sr_zoo.network import SRNetwork
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from torch.nn.utils import prune
 
 import sr_zoo
 from sr_zoo.errors import CheckpointError, ModelArgumentError, WeightsNotFoundError
@@ -95,6 +96,29 @@ def test_a_folder_with_weights_in_several_files_is_refused(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"in several files.*one model\.safetensors\."):
         sr_zoo.load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: prune.l1_unstructured(layer, "weight", 0.3),
+        torch.nn.utils.weight_norm,
+        torch.nn.utils.spectral_norm,
+        torch.nn.utils.parametrizations.weight_norm,
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_pruned_and_normalised_networks_are_saved_as_they_run(tmp_path, change):
+    network = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            change(layer)
+    x = torch.rand(1, 3, 8, 8)
+    expected = network.eval()(x).detach()
+    network.save_pretrained(tmp_path / "small")
+    with torch.no_grad():
+        torch.testing.assert_close(sr_zoo.load_model(tmp_path / "small")(x), expected)
+    assert "head.weight" not in network.state_dict()  # which goes on as it was
 
 
 def test_a_network_that_does_not_know_its_arguments_is_not_saved(tmp_path):

@@ -16,7 +16,6 @@ from sr_zoo.blocks.conv import (
     conv2d_each,
     conv3x3,
     half_convs,
-    hooked_weight,
 )
 from sr_zoo.blocks.distillation import FeatureDistillation, InformationMultiDistillation
 from sr_zoo.blocks.edge_conv import EdgeOrientedConv, IdentityEdgeOrientedConv
@@ -40,6 +39,7 @@ from sr_zoo.blocks.global_statistics import (
     global_variance,
 )
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
+from sr_zoo.blocks.hooked import hooked_weight
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM, learned_factor
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router

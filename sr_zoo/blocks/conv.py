@@ -1,46 +1,17 @@
 """Convolutions that the library's networks share."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.prune import BasePruningMethod
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
+
+from sr_zoo.blocks.hooked import hooked_weight
 
 BOTTLENECK = 4
 BOTTLENECK_SLOPE = 0.2
-Module = TypeVar("Module", bound=nn.Module)
-
-
-def hooked_weight(layer: nn.Module) -> Tensor:
-    """Return a layer's weight where the layer itself is not called.
-
-    Pruning and the older kinds of weight and spectral normalisation make it anew before each call.
-    """
-    for hook in layer._forward_pre_hooks.values():
-        if isinstance(hook, (BasePruningMethod, WeightNorm, SpectralNorm)):
-            hook(layer, ())
-    return cast("Tensor", layer.weight)
-
-
-def copy_of(module: Module) -> Module:
-    """Return a deep copy, of pruned and weight-normalised layers too.
-
-    What their hooks made of weights is the result of a calculation, which torch does not copy.
-    """
-    made = {
-        id(value): value.detach().clone()
-        for layer in module.modules()
-        for value in vars(layer).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
-    return deepcopy(module, cast("dict[int, object]", made))
 
 
 def half_convs(

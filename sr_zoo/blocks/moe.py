@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.conv import hooked_weight
 from sr_zoo.blocks.global_statistics import global_mean
+from sr_zoo.blocks.hooked import hooked_weight
 from sr_zoo.blocks.strips import ComputedMap, in_strips
 
 

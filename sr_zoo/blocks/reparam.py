@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.conv import copy_of, hooked_weight
+from sr_zoo.blocks.hooked import copy_of, hooked_weight
 
 
 class ParallelConvs(nn.ModuleDict):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.conv import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight
 
 
 class BSConv(nn.Sequential):

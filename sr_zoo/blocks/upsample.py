@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.conv import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight
 from sr_zoo.blocks.reparam import new_conv
 from sr_zoo.blocks.strips import in_strips
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import flop_registry
 
 from sr_zoo.blocks import Interpolation
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.inference.memory import PeakMemory
 from sr_zoo.inference.timing import timed
 from sr_zoo.network import SRNetwork, weight_of

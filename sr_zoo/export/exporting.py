@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.errors import ExportError, FileWriteError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
 from sr_zoo.export.program import Source

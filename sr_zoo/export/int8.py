@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_zoo.atomic import write_atomically
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y

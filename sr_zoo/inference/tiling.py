@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sr_zoo.blocks import TileView
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork

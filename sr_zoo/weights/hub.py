@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 import sr_zoo
 from sr_zoo.atomic import make_folder, write_atomically
+from sr_zoo.blocks.hooked import with_plain_weights
 from sr_zoo.errors import (
     CheckpointError,
     DownloadError,
@@ -74,10 +75,13 @@ def _identity_of(network: SRNetwork) -> Identity:
 def as_safetensors(network: SRNetwork, facts: Facts) -> bytes:
     """Return a file by which alone `sr_zoo.load_model` builds a network again.
 
+    Pruned and normalised layers are stored with the weights that they run with.
+
     Raises:
         ModelArgumentError: The network does not know which model it is.
     """
-    state = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    state = with_plain_weights(network).state_dict()
+    state = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
     config = _config(network, facts)
     return save(state, metadata={key: _as_text(value) for key, value in config.items()})
 

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks.conv import copy_of
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept

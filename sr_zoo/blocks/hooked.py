@@ -1,0 +1,57 @@
+"""Weights that hooks make anew before each call: of pruned layers, and of normalised ones."""
+
+from copy import deepcopy
+from typing import TypeVar, cast
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+from torch.nn.utils.prune import BasePruningMethod, remove
+from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
+from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def hooked_weight(layer: nn.Module) -> Tensor:
+    """Return a layer's weight where the layer itself is not called.
+
+    Pruning and the older kinds of weight and spectral normalisation make it anew before each call.
+    """
+    for hook in layer._forward_pre_hooks.values():
+        if isinstance(hook, (BasePruningMethod, WeightNorm, SpectralNorm)):
+            hook(layer, ())
+    return cast("Tensor", layer.weight)
+
+
+def copy_of(module: Module) -> Module:
+    """Return a deep copy, of pruned and weight-normalised layers too.
+
+    What their hooks made of weights is the result of a calculation, which torch does not copy.
+    """
+    made = {
+        id(value): value.detach().clone()
+        for layer in module.modules()
+        for value in vars(layer).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return deepcopy(module, cast("dict[int, object]", made))
+
+
+def with_plain_weights(module: Module) -> Module:
+    """Return a copy in which what hooks and parametrisations make of weights is the weights.
+
+    Its state dict has the names that the module's had before.
+    """
+    plain = copy_of(module)
+    for layer in plain.modules():
+        for hook in list(layer._forward_pre_hooks.values()):
+            if isinstance(hook, BasePruningMethod):
+                remove(layer, hook._tensor_name)
+            elif isinstance(hook, WeightNorm):
+                remove_weight_norm(layer, hook.name)
+            elif isinstance(hook, SpectralNorm):
+                remove_spectral_norm(layer, hook.name)
+        if is_parametrized(layer):
+            for name in list(cast("nn.ModuleDict", layer.parametrizations)):
+                remove_parametrizations(layer, name)
+    return plain
