@@ -255,6 +255,54 @@ def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypa
     assert told == f"torch in float32: {reason}, but needs openvino: pip install 'sr_zoo[runtime]'"
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("runtime", "name"),
+    [
+        ("openvino", "network.onnx"),
+        ("onnxruntime", "network.onnx"),
+        ("ncnn", "network.ncnn.param"),
+        ("ncnn", "network.ncnn.bin"),
+    ],
+)
+def test_a_prepared_program_that_is_damaged_is_prepared_again(cache, runtime, name, monkeypatch):
+    network = sr_zoo.create_model("espcn", 2, pretrained=False)
+    image = torch.rand(1, 3, 20, 24)
+    expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
+    sr_zoo.Upscaler(network, runtime=runtime)
+    (file,) = cache.glob(f"runtimes/*/{name}")
+    whole = file.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        file.write_bytes(damaged)
+        upscaler = sr_zoo.Upscaler(network, runtime=runtime)
+        torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
+        assert len(file.read_bytes()) == len(whole)
+    file.unlink()
+    assert sr_zoo.Upscaler(network, runtime=runtime).runtime == runtime
+    file.write_bytes(b"")
+    monkeypatch.setattr(choice, "measured_speeds", lambda: {"espcn": {"float32": {runtime: 1.5}}})
+    upscaler = sr_zoo.Upscaler(network, dtype="float32")
+    assert upscaler.runtime_reason == (
+        f"torch in float32: {runtime} was measured to be 1.5 times as fast, but what was prepared "
+        f"is damaged; --runtime {runtime} prepares it again"
+    )
+    assert torch.equal(upscaler.tensor(image), expected)
+
+
+def test_a_program_half_prepared_by_a_killed_run_is_prepared_again(cache):
+    network = sr_zoo.create_model("espcn", 2, pretrained=False)
+    sr_zoo.Upscaler(network, runtime="ncnn")
+    (weights,) = cache.glob("runtimes/*/network.ncnn.bin")
+    weights.write_bytes(b"cut")
+    weights.with_suffix(".param").unlink()
+    assert sr_zoo.Upscaler(network, runtime="ncnn").runtime == "ncnn"
+
+
 def test_a_missing_package_is_told_with_how_to_get_it(network, monkeypatch):
     monkeypatch.setattr("sr_zoo.inference.runtimes.prepared.missing", lambda name: [name])
     with pytest.raises(OptionError, match=r"needs openvino: pip install 'sr_zoo\[runtime\]'"):

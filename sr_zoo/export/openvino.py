@@ -69,8 +69,7 @@ class Program:
         cache: Folder to keep what was compiled for any size in, for the next process.
 
     Raises:
-        ExportError: OpenVINO is not installed. Over a missing or damaged file it raises errors of
-            its own.
+        ExportError: The file is missing or damaged, or OpenVINO is not installed.
     """
 
     def __init__(
@@ -86,8 +85,11 @@ class Program:
             "CACHE_DIR": "" if cache is None else str(cache),
         }
         self._lower = dtype == torch.bfloat16
-        model = self._read() if self._lower else str(path)  # which takes less time to look up
-        opened = timed(self._core.compile_model, model, "CPU", self._settings)
+        try:
+            model = self._read() if self._lower else str(path)  # which takes less time to look up
+            opened = timed(self._core.compile_model, model, "CPU", self._settings)
+        except Exception as error:  # its own kinds have no common base
+            raise ExportError(f"{path} cannot be opened by OpenVINO: {error}") from error
         self._for_any = self._last = opened.result
         self._patience: float = PATIENCE * opened.seconds
         self._spent: defaultdict[tuple[int, ...], float] = defaultdict(float)  # seconds
@@ -154,11 +156,8 @@ def open_file(path: Path) -> Opened:
         ExportError: The file is damaged or not ours, or a package is missing.
     """
     openvino = package("openvino", "OpenVINO", "openvino")
-    try:
-        model = openvino.Core().read_model(path)
-        program = Program(path)
-    except Exception as error:  # its own kinds have no common base
-        raise ExportError(f"{path} cannot be opened by OpenVINO: {error}") from error
+    program = Program(path)
+    model = openvino.Core().read_model(path)
     told: dict[str, Any] = {}
     if model.has_rt_info([PREFIX.rstrip(".")]):
         told = model.get_rt_info([PREFIX.rstrip(".")]).value

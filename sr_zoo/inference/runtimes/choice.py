@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.errors import ExportError, OptionError, did_you_mean
 from sr_zoo.inference.alone import tiles_alone
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
@@ -55,6 +55,7 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
     Raises:
         OptionError: There is no such runtime, it misses a package, or does not fit device or type.
         ExportError: The network cannot be exported for the runtime.
+        FileWriteError: The cache, which exported networks are kept in, cannot be written to.
     """
     if isinstance(network, ExportedNetwork):
         return _exported(network, runtime, dtype)
@@ -65,7 +66,16 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
         )
     name, reason = (runtime, "as asked for") if runtime != "auto" else _pick(network, dtype)
     eager = _guarded(TorchRunner(network, dtype), network, dtype)
-    runner = eager if name == "torch" else _guarded(_build(name, network, dtype), network, dtype)
+    runner = eager
+    try:
+        if name != "torch":
+            built = _build(name, network, dtype, prepare=runtime != "auto")
+            runner = _guarded(built, network, dtype)
+    except ExportError:
+        if runtime != "auto":
+            raise
+        reason = f"{reason}, but what was prepared is damaged; --runtime {name} prepares it again"
+        name = "torch"
     exact = runner.sees_views or tiles_alone(network)
     tiled = eager if runtime == "auto" and not exact else runner
     said = str(dtype).removeprefix("torch.")
@@ -82,12 +92,12 @@ def _exported(network: ExportedNetwork, runtime: str, dtype: torch.dtype) -> Cho
     return Choice(runner, runner, f"{engine} in float32: it runs such files", network.facts.local)
 
 
-def _build(name: str, network: SRNetwork, dtype: torch.dtype) -> Runner:
+def _build(name: str, network: SRNetwork, dtype: torch.dtype, *, prepare: bool) -> Runner:
     if name == "compile":
         return CompiledRunner(network, dtype)
     if not _on_cpu(network):
         raise OptionError(f"The runtime {name!r} runs on the CPU; use device='cpu'")
-    return PreparedRunner(name, network, dtype)
+    return PreparedRunner(name, network, dtype, prepare=prepare)
 
 
 def _guarded(runner: Runner, network: SRNetwork, dtype: torch.dtype) -> Runner:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from sr_zoo import __version__
 from sr_zoo.atomic import make_folder
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
 from sr_zoo.weights.cache import cache_folder
@@ -38,21 +39,30 @@ class PreparedRunner(Runner):
     """Runs a network's exported program on the CPU, with as many threads as torch has.
 
     The first time that a network is met it is exported, which takes a while; later processes find
-    the file.
+    the file. One that is damaged by then is made again.
 
     Args:
         name: One of `PREPARED`.
         network: As built by `create_model`; its weights are read, it is not kept.
         dtype: float32; OpenVINO takes bfloat16 too.
+        prepare: Whether to export a network whose file is missing or damaged.
 
     Raises:
         OptionError: A package is missing, or the runtime does not compute in `dtype`.
-        ExportError: The network cannot be exported.
+        ExportError: The network cannot be exported, or its file cannot be opened.
+        FileWriteError: The cache cannot be written to, or the disk is full.
     """
 
     sees_views = False
 
-    def __init__(self, name: str, network: SRNetwork, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: SRNetwork,
+        dtype: torch.dtype = torch.float32,
+        *,
+        prepare: bool = True,
+    ) -> None:
         if absent := missing(name):
             raise OptionError(
                 f"runtime={name!r} needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
@@ -61,9 +71,17 @@ class PreparedRunner(Runner):
             raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
         self.name = name
         self.scale = network.scale
-        file = _prepare(name, network)
-        self._program = _program(file, dtype) if name == "openvino" else None
-        self._run = self._program or _opened(file)
+        self._program: Program | None = None
+        file = prepared_file(name, network)
+        if prepare and not file.is_file():
+            _prepare(name, network, file)
+        try:
+            self._run = self._opened(file, dtype)
+        except ExportError:
+            if not prepare:
+                raise
+            _prepare(name, network, file)
+            self._run = self._opened(file, dtype)
 
     def __call__(self, image: Tensor, /) -> Tensor:
         return self._run(image)
@@ -72,6 +90,16 @@ class PreparedRunner(Runner):
         if self._program is not None:
             self._program.settle(tuple(image.shape))
         super().settle(image)
+
+    def _opened(self, file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        # these import the upscaler, which imports this
+        from sr_zoo.export.exporting import open_exported
+        from sr_zoo.export.openvino import Program
+
+        if self.name != "openvino":
+            return open_exported(file).run
+        self._program = Program(file, dtype=dtype, cache=file.parent / "openvino")
+        return self._program
 
 
 def computes_in(name: str, dtype: torch.dtype) -> bool:
@@ -99,23 +127,12 @@ def prepared_file(name: str, network: SRNetwork) -> Path:
     return cache_folder() / "runtimes" / digest.hexdigest() / FILES[PREPARED[name]]
 
 
-def _prepare(name: str, network: SRNetwork) -> Path:
+def _prepare(name: str, network: SRNetwork, file: Path) -> None:
+    """Export a network in the place of whatever is there."""
     from sr_zoo.export import export_model  # it imports the upscaler, which imports this
 
-    file = prepared_file(name, network)
-    if not file.is_file():
-        make_folder(file.parent)
-        export_model(network, file, to=PREPARED[name])
-    return file
-
-
-def _opened(file: Path) -> Callable[[Tensor], Tensor]:
-    from sr_zoo.export.exporting import open_exported  # it imports the upscaler, too
-
-    return open_exported(file).run
-
-
-def _program(file: Path, dtype: torch.dtype) -> Program:
-    from sr_zoo.export.openvino import Program  # it imports the upscaler, too
-
-    return Program(file, dtype=dtype, cache=file.parent / "openvino")
+    make_folder(file.parent)
+    for damaged in (file, file.with_suffix(".bin")):
+        with suppress(OSError):  # exporting says why it cannot be replaced
+            damaged.unlink()
+    export_model(network, file, to=PREPARED[name])
