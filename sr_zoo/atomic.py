@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -50,9 +52,7 @@ def writing_atomically(
         error: As for `write_atomically`.
     """
     target = Path(path).resolve()  # a link stays a link
-    partial = target.with_name(
-        f"{_stem(target)}{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
-    )
+    partial = target.with_name(f"{_begun(target)}{secrets.token_hex(4)}{SUFFIX}")
     try:
         if target.is_dir():
             raise error(f"{path}: is a folder; name a file in it")
@@ -73,6 +73,18 @@ def writing_atomically(
         raise error(
             f"{path}: cannot be written ({cause.strerror or cause}); nothing was changed"
         ) from cause
+
+
+def drafts(path: str | Path) -> TemporaryDirectory[str]:
+    """Return a folder beside where `path` will be, for drafts of it that others write.
+
+    It goes away with its context; `remove_leftovers` takes away that of a killed run.
+
+    Raises:
+        OSError: The folder of `path` is missing or not writable.
+    """
+    target = Path(path).resolve()
+    return TemporaryDirectory(dir=target.parent, prefix=_begun(target), suffix=SUFFIX)
 
 
 def make_folder(folder: Path, *, error: type[SRZooError] = FileWriteError) -> None:
@@ -98,7 +110,15 @@ def remove_leftovers(targets: Iterable[Path]) -> None:
             stem, rest = partial.name[:STEM], partial.name[STEM:]
             if stem in wanted and not _is_written(partial, *rest.split("-")[:2]):
                 with suppress(OSError):  # on Windows, while somebody has it open
-                    partial.unlink()
+                    if partial.is_dir():
+                        rmtree(partial)
+                    else:
+                        partial.unlink()
+
+
+def _begun(target: Path) -> str:
+    """Return how the name of what this process begins to write starts."""
+    return f"{_stem(target)}{_machine()}-{os.getpid()}-"
 
 
 def _machine() -> str:
@@ -107,7 +127,7 @@ def _machine() -> str:
 
 
 def _is_written(partial: Path, machine: str, process: str = "") -> bool:
-    """Whether the process that began a file is still there, as far as can be told."""
+    """Whether the process that began it is still there, as far as can be told."""
     try:
         changed = partial.stat().st_mtime
         if machine != _machine():

@@ -1,5 +1,6 @@
 """Exported files compute what the network does, at any size, and say what they hold."""
 
+import subprocess
 import sys
 from importlib import import_module
 
@@ -182,6 +183,37 @@ def test_what_lies_beside_is_not_taken_for_the_files_weights(small, tmp_path):
     for _ in range(2):
         assert export_model(small, path, to="openvino", sizes=()).path == path
         path.unlink()  # as a run that is killed between the two files leaves it
+
+
+@pytest.mark.parametrize(("to", "suffix"), [("onnx", ".onnx"), ("openvino", ".xml")])
+def test_a_link_stays_a_link_to_the_file(small, tmp_path, to, suffix):
+    (tmp_path / "store").mkdir()
+    kept = tmp_path / "store" / "of another name"
+    kept.write_text("before")
+    link = tmp_path / f"small{suffix}"
+    link.symlink_to(kept)
+    assert export_model(small, link, to=to, sizes=()).path == link
+    assert link.readlink() == kept
+    (same,) = compare(small, open_exported(link), [UNSEEN])
+    assert same.difference <= same.allowed
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_what_a_killed_export_left_goes_with_the_next(small, tmp_path):
+    kept = tmp_path / "small.onnx"
+    program = (
+        "import os, sr_zoo.export as export, sr_zoo; from sr_zoo.export import exporting; "
+        "exporting.compare = lambda *_: os._exit(9); "
+        "network = sr_zoo.create_model('espcn', 2, pretrained=False); "
+        f"export.export_model(network, {str(kept)!r}, to='onnx')"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1  # half done
+    other = tmp_path / "other.onnx"
+    export_model(small, other, to="onnx", sizes=())
+    assert len(list(tmp_path.iterdir())) == 2
+    export_model(small, kept, to="onnx", sizes=())
+    assert sorted(tmp_path.iterdir()) == [other, kept]
 
 
 def test_what_cannot_be_exported_is_said(small, tmp_path):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from filecmp import cmp
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import move
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.atomic import drafts, remove_leftovers, writing_atomically
 from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.errors import ExportError, FileWriteError, OptionError, did_you_mean
 from sr_zoo.export.facts import facts_of
@@ -136,20 +137,24 @@ def write_compared(
             what the network does, or its weights would replace a file that is not of its own.
         FileWriteError: The folder is not writable, or the disk is full.
     """
-    if not target.parent.is_dir():
-        raise ExportError(f"{target}: the folder {target.parent} does not exist")
+    if not target.resolve().parent.is_dir():
+        raise ExportError(f"{target}: the folder {target.resolve().parent} does not exist")
+    remove_leftovers((target, target.with_suffix(".bin")))
     network = copy_of(network).cpu().float().eval()
     facts = facts_of(network)
     try:
-        with TemporaryDirectory(dir=target.parent, prefix=".sr_zoo-") as folder:
-            partial = Path(folder) / target.name
-            write(Source(fuse(network), facts), partial)
-            comparisons = tuple(compare(network, open_file(partial), sizes))
+        with drafts(target) as folder:
+            draft = Path(folder) / target.name
+            write(Source(fuse(network), facts), draft)
+            comparisons = tuple(compare(network, open_file(draft), sizes))
             _check(comparisons, to, facts.model)
             files = sorted(Path(folder).iterdir())
             _check_beside(target, files)
             for file in files:
-                file.replace(target.parent / file.name)
+                with writing_atomically(target.with_name(file.name)) as partial:
+                    move(file, partial)
+    except FileWriteError:
+        raise
     except OSError as error:
         raise FileWriteError(
             f"{target}: cannot be written ({error.strerror or error}); nothing was changed"
