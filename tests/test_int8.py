@@ -77,6 +77,13 @@ def test_networks_that_are_not_plain_are_refused(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_networks_without_a_convolution_inside_are_refused(folder, tmp_path):
+    two = sr_zoo.create_model("quicksrnet_small", 2, pretrained=False, num_layers=0)
+    with pytest.raises(OptionError, match=r"between the first and the last .* without --int8"):
+        export_int8(two, tmp_path / "two.onnx", folder)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_without_images_and_a_missing_package_are_named(
     network, folder, tmp_path, monkeypatch
 ):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sr_zoo
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import FileWriteError, OptionError
 from sr_zoo.export import export_model
 from sr_zoo.inference.runtimes import choice, eager, precision
 from sr_zoo.inference.runtimes.precision import Loss, pick_dtype
@@ -231,6 +231,16 @@ def test_compiling_without_a_compiler_is_refused_before_the_first_image(network,
     monkeypatch.setattr(eager.shutil, "which", lambda name: None)
     with pytest.raises(OptionError, match=r"needs a C\+\+ compiler such as g\+\+, and finds none"):
         sr_zoo.Upscaler(network, runtime="compile")
+
+
+@pytest.mark.parametrize("runtime", ["compile", "onnxruntime"])
+def test_a_cache_that_cannot_be_written_to_is_named(network, tmp_path, runtime, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "file"))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(eager.shutil, "which", lambda name: name)
+    with pytest.raises(FileWriteError, match=r"file.*: the folder cannot be made \("):
+        sr_zoo.Upscaler(network, runtime=runtime)
 
 
 def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypatch):

@@ -52,6 +52,14 @@ def test_bench_writes_a_table_and_a_file_that_recommend_reads(tmp_path, capsys):
     assert best.weights.startswith("rlfn_s_x4.")
 
 
+def test_bench_looks_at_its_folder_before_the_race(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sr_zoo.evaluation.speed.race", lambda *_, **__: pytest.fail("raced"))
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="1"):
+        main(["bench", "rlfn_s", "--untrained", "-o", str(tmp_path / "file")])
+    assert "file: the folder cannot be made" in capsys.readouterr().err
+
+
 @pytest.fixture
 def bench(tmp_path):
     """What was measured of one network at two sizes."""

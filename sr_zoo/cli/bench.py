@@ -54,13 +54,14 @@ def command(
     sizes = [parse_size(text, "--size") for text in size]
     if threads is not None:
         torch.set_num_threads(threads)
+    if output:
+        make_folder(output)
     contenders, problems = _contenders(models, scale, runtime, dtype, untrained)
     with tqdm(total=rounds * len(sizes), unit="round", leave=False) as bar:
         timings = speed.race(contenders, sizes, rounds=rounds, advance=bar.update)
     text = f"{speed.machine_line()}\n\n{speed.table(timings, contenders[0].label)}"
     typer.echo(text)
     if output:
-        make_folder(output)
         facts = json.dumps(speed.as_json(timings), indent=1)
         write_atomically(output / "bench.json", f"{facts}\n".encode())
         write_atomically(output / "bench.md", f"{text}\n".encode())

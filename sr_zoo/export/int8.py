@@ -75,8 +75,8 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
             LR images are looked for and made as `sr-zoo eval` does.
 
     Raises:
-        OptionError: The network is not plain, or the folder holds no images, or only such as come
-            out exact.
+        OptionError: The network is not plain, or has no convolution between its first and its last;
+            or the folder holds no images, or only such as come out exact.
         ExportError: See `export_model`; or onnxruntime is not installed.
     """
     network = copy_of(network).cpu().float().eval()
@@ -143,12 +143,18 @@ def _quantise(exact: Path, target: Path, images: list[NDArray[np.float32]]) -> N
         def get_next(self) -> dict[str, Any] | None:
             return next(self._feeds, None)
 
+    inner = _inner_convolutions(format.load(exact))
+    if not inner:  # which onnxruntime would take for all
+        raise OptionError(
+            "int8 is for what lies between the first and the last convolution, which stay in "
+            "float32; this network has none there, so export it without --int8"
+        )
     with _silent():
         quantization.quantize_static(
             exact,
             target,
             Examples(),
-            nodes_to_quantize=_inner_convolutions(format.load(exact)),
+            nodes_to_quantize=inner,
             per_channel=True,
             # products of two full bytes overflow the sums of processors without VNNI
             reduce_range=True,

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from sr_zoo.atomic import make_folder
 from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
@@ -60,6 +61,7 @@ class CompiledRunner(TorchRunner):
 
     Raises:
         OptionError: The network is on the CPU, and there is no C++ compiler.
+        FileWriteError: The cache cannot be written to.
     """
 
     name = "compile"
@@ -72,7 +74,10 @@ class CompiledRunner(TorchRunner):
                 "runtime='compile' needs a C++ compiler such as g++, and finds none; install one, "
                 "or use another runtime"
             )
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "runtimes" / "torch"))
+        if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+            folder = cache_folder() / "runtimes" / "torch"
+            make_folder(folder)
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
         super().__init__(network, dtype)
         self._network = torch.compile(self._network, dynamic=True)
 
