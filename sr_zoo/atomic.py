@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import psutil
 
@@ -98,6 +98,20 @@ def make_folder(folder: Path, *, error: type[SRZooError] = FileWriteError) -> No
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise error(f"{folder}: the folder cannot be made ({cause.strerror})") from cause
+
+
+def make_writable(folder: Path, *, error: type[SRZooError] = FileWriteError) -> None:
+    """Make a folder unless it is there, and try to write to it, before long work for it.
+
+    Args:
+        folder: Which.
+        error: What to raise where it cannot be made or not be written to.
+    """
+    make_folder(folder, error=error)
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError as cause:
+        raise error(f"{folder}: cannot be written to ({cause.strerror})") from cause
 
 
 def remove_leftovers(targets: Iterable[Path]) -> None:

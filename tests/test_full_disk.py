@@ -1,6 +1,7 @@
 """A full disk and a folder that is read-only end in one sentence, with what was there intact."""
 
 import os
+import re
 import resource
 import subprocess
 from contextlib import contextmanager
@@ -140,6 +141,22 @@ def test_a_read_only_folder(photos, tmp_path, capsys):
     said = complaints(capsys)
     assert len(said) == 3
     assert all("Read-only file system" in line and str(folder) in line for line in said)
+
+
+def test_a_read_only_folder_is_found_before_long_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sr_zoo.evaluation.speed.race", lambda *_, **__: pytest.fail("raced"))
+    monkeypatch.setattr("sr_zoo.inference.runtimes.eager.shutil.which", lambda name: name)
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    cached = tmp_path / "cache" / "runtimes" / "torch"
+    cached.mkdir(parents=True)
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "cache"))
+    with mounted(cached, "ro"):
+        with pytest.raises(SystemExit, match="1"):
+            main(["bench", "rlfn_s", "--untrained", "-o", str(cached)])
+        said = rf"{cached}: cannot be written to \(Read-only file system\)"
+        assert re.search(said, capsys.readouterr().err)
+        with pytest.raises(FileWriteError, match=said):
+            sr_zoo.Upscaler("nearest", runtime="compile")
 
 
 def weights(*arguments):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 from tqdm import tqdm
 
-from sr_zoo.atomic import make_folder, write_atomically
+from sr_zoo.atomic import make_writable, write_atomically
 from sr_zoo.cli.options import parse_size, spreading
 from sr_zoo.errors import OptionError
 
@@ -55,7 +55,7 @@ def command(
     if threads is not None:
         torch.set_num_threads(threads)
     if output:
-        make_folder(output)
+        make_writable(output)
     contenders, problems = _contenders(models, scale, runtime, dtype, untrained)
     with tqdm(total=rounds * len(sizes), unit="round", leave=False) as bar:
         timings = speed.race(contenders, sizes, rounds=rounds, advance=bar.update)

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.atomic import make_folder
+from sr_zoo.atomic import make_writable
 from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
@@ -76,7 +76,7 @@ class CompiledRunner(TorchRunner):
             )
         if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
             folder = cache_folder() / "runtimes" / "torch"
-            make_folder(folder)
+            make_writable(folder)
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
         super().__init__(network, dtype)
         self._network = torch.compile(self._network, dynamic=True)
