@@ -8,7 +8,7 @@ from PIL import Image
 import sr_zoo
 import sr_zoo.registry
 from sr_zoo.cli import main
-from sr_zoo.errors import ExportError, OptionError
+from sr_zoo.errors import CheckpointError, ExportError, OptionError
 from sr_zoo.export import export_model, facts
 from sr_zoo.export.exporting import FORMATS
 from sr_zoo.export.facts import facts_of
@@ -106,3 +106,24 @@ def test_what_a_file_cannot_do_is_refused(file, tmp_path):
         sr_zoo.Upscaler(file, budget=0.5)
     with pytest.raises(ExportError, match="does not exist"):
         sr_zoo.Upscaler(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize("suffix", ENGINES)
+def test_in_the_place_of_a_weight_file_it_is_told_for_what_it_is(network, tmp_path, suffix):
+    to = next(to for to in FORMATS if to in ENGINES[suffix] or suffix == f".{to}")
+    path = export_model(network, tmp_path / f"small{suffix}", to=to, sizes=()).path
+    told = rf"{path.name} is an exported network, .* sr_zoo.Upscaler\(FILE\) or `sr-zoo upscale"
+    with pytest.raises(CheckpointError, match=told):
+        sr_zoo.load_model(path)
+    with pytest.raises(CheckpointError, match=told):
+        sr_zoo.create_model("fsrcnn", 2, checkpoint=path)
+
+
+def test_commands_that_need_weights_say_so_of_a_file(file, capsys):
+    for arguments in (["bench"], ["eval"], ["export", "--to", "openvino"]):
+        with pytest.raises(SystemExit, match="1"):
+            main([*arguments, str(file)])
+        assert "small.onnx is an exported network, not a weight file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="1"):
+        main(["info", str(file)])
+    assert "small.onnx is a file or folder; sr-zoo info takes a model's" in capsys.readouterr().err

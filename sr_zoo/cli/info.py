@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from sr_zoo.catalogue import ModelInfo, model_info
+from sr_zoo.errors import OptionError
+from sr_zoo.registry import MODELS
 from sr_zoo.weights.manifest import Entry, load_manifest
 
 UPSCALE_SCALES = (2, 3, 4)
@@ -13,6 +17,11 @@ UPSCALE_SCALES = (2, 3, 4)
 def command(name: str = typer.Argument(help="A model name, or the id of weights.")) -> None:
     """Say what is known of a model: publication, tiling, and every known weight file."""
     models = {entry.id: entry.model for entry in load_manifest().entries}
+    if name not in {*models, *MODELS} and Path(name).exists():
+        raise OptionError(
+            f"{name} is a file or folder; sr-zoo info takes a model's name or the id of weights. "
+            "`sr-zoo upscale --model FILE` runs a weight file and an exported network"
+        )
     info = model_info(models.get(name, name))
     for label, value in _facts(info):
         typer.echo(f"{label:<11}{value}")

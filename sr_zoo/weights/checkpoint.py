@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sr_zoo.errors import CheckpointError, WeightsNotFoundError
 from sr_zoo.weights.cache import is_file, reading
-from sr_zoo.weights.screen import check_claims
+from sr_zoo.weights.screen import EXPORTED, check_claims
 
 # where training frameworks put the network in a file of theirs; the first with tensors counts
 NETWORK_KEYS = (
@@ -53,6 +53,9 @@ LONGEST_HEADER = 100_000_000  # bytes, of safetensors
 NO_WEIGHTS = (  # what often lies in the place of weights, by how it starts
     (rb"\Z", "is empty: fetch it again"),
     (rb"version https://git-lfs", "is a pointer of Git LFS to the weights: run `git lfs pull`"),
+    (rb"\x08[\1-\x1f]\x12", EXPORTED),  # ONNX: its version, then who wrote it
+    (rb"<\?xml[^>]*>\s*<net ", EXPORTED),  # OpenVINO
+    (rb"7767517\n", EXPORTED),  # ncnn
     (rb"\s*<[!?A-Za-z]", "is a web page, not a weight file: fetch the file that the page links to"),
 )
 NESTED = 3  # how often one wrapper, holder or state dict may be inside another

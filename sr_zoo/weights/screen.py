@@ -39,6 +39,10 @@ ITEM_SIZES = {
     "Short": 2,
 }  # bytes, by name of the storage class; all others have one
 LEGACY_PARTS = 5  # magic number, protocol, system, the object, and the order of its storages
+EXPORTED = (  # what a message says of networks that `export_model` wrote
+    "is an exported network, not a weight file: give it to sr_zoo.Upscaler(FILE) or "
+    "`sr-zoo upscale --model FILE`; everything else takes the weights that it was made of"
+)
 SHARING = 16  # how often the tensors of a file may hold the same numbers, as tied weights do
 
 
@@ -79,6 +83,8 @@ def _check_archive(archive: zipfile.ZipFile, path: Path, size: int) -> None:
         raise CheckpointError(
             f"{path} is a TorchScript program, not a weight file: save its state_dict() instead."
         )
+    if any(name.endswith("/archive_format") for name in names):
+        raise CheckpointError(f"{path} {EXPORTED}.")
     compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     if compressed or sum(member.file_size for member in members) > size:
         raise CheckpointError(f"{path} is a compressed archive, which torch.save never writes.")
