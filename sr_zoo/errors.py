@@ -79,7 +79,7 @@ class OptionError(SRZooError, ValueError):
     """An option has a value outside what is allowed."""
 
 
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+def did_you_mean(wrong: object, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the known name closest to `wrong`, or an empty string."""
-    close = get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
     return f" Did you mean {close[0]!r}?" if close else ""

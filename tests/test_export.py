@@ -199,6 +199,13 @@ def test_a_link_stays_a_link_to_the_file(small, tmp_path, to, suffix):
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
+def test_an_ending_in_capitals_is_one(small, tmp_path):
+    path = export_model(small, tmp_path / "SMALL.XML", to="openvino", sizes=()).path
+    (same,) = compare(small, open_exported(path), [UNSEEN])
+    assert same.difference <= same.allowed
+    assert {file.name for file in tmp_path.iterdir()} == {"SMALL.XML", "SMALL.bin"}
+
+
 def test_what_a_killed_export_left_goes_with_the_next(small, tmp_path):
     kept = tmp_path / "small.onnx"
     program = (
@@ -219,6 +226,11 @@ def test_what_a_killed_export_left_goes_with_the_next(small, tmp_path):
 def test_what_cannot_be_exported_is_said(small, tmp_path):
     with pytest.raises(OptionError, match=r"Unknown format 'onxn'. Did you mean 'onnx'\?"):
         export_model(small, tmp_path / "small.onnx", to="onxn")
+    for to in (None, ["onnx"]):
+        with pytest.raises(OptionError, match=r"Unknown format .*\. Formats: onnx"):
+            export_model(small, tmp_path / "small.onnx", to=to)
+    with pytest.raises(OptionError, match="of create_model or load_model, got a Conv2d"):
+        export_model(torch.nn.Conv2d(3, 3, 3), tmp_path / "small.onnx", to="onnx")
     with pytest.raises(ExportError, match=r"the folder .* does not exist"):
         export_model(small, tmp_path / "missing" / "small.onnx", to="onnx")
     with pytest.raises(ExportError, match="was built by hand; build it with create_model"):

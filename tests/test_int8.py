@@ -74,6 +74,8 @@ def test_networks_that_are_not_plain_are_refused(folder, tmp_path):
     rlfn = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
     with pytest.raises(OptionError, match=r"int8 is for plain .* rlfn_s has the tags attention"):
         export_int8(rlfn, tmp_path / "rlfn.onnx", folder)
+    with pytest.raises(OptionError, match="of create_model or load_model, got a Conv2d"):
+        export_int8(torch.nn.Conv2d(3, 3, 3), tmp_path / "conv.onnx", folder)
     assert list(tmp_path.iterdir()) == []
 
 

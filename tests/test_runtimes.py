@@ -25,11 +25,15 @@ def network():
 def test_an_unknown_runtime_is_refused_with_the_known_ones(network):
     with pytest.raises(OptionError, match=r"'touch'.* Did you mean 'torch'.*Runtimes: auto"):
         sr_zoo.Upscaler(network, runtime="touch")
+    with pytest.raises(OptionError, match=r"Unknown runtime None. Runtimes: auto"):
+        sr_zoo.Upscaler(network, runtime=None)
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(network):
     with pytest.raises(OptionError, match="one of auto, float32, bfloat16, float16, got 'int4'"):
         sr_zoo.Upscaler(network, dtype="int4")
+    with pytest.raises(OptionError, match=r"one of auto, .*, got \['float32'\]"):
+        sr_zoo.Upscaler(network, dtype=["float32"])
     with pytest.raises(OptionError, match="sr-zoo export MODEL --int8 FOLDER, then give it as"):
         sr_zoo.Upscaler(network, dtype="int8")
 

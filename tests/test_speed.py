@@ -36,6 +36,25 @@ def test_a_table_gives_ratios_to_its_first_row(network):
     assert lines[3] == "| fast, 8x6 | 4.00 | 1000 ms | 1000 (100) ms | 50% |"
 
 
+def test_auto_goes_by_comparisons_of_equals(tmp_path, monkeypatch):
+    def timed(runtime, scale, side, seconds):
+        facts = (f"a, {runtime}", "a", scale, runtime, "float32", side, side)
+        return speed.Timing(*facts, seconds, 0.0, seconds, None, None, None)
+
+    monkeypatch.setattr(speed, "SPEEDS", tmp_path / "speeds.json")
+    speed.SPEEDS.write_text('{"b": {"float32": {"ncnn": 2.0}}}')
+    timings = [
+        *(timed("torch", 4, 8, 4.0), timed("openvino", 4, 8, 2.0), timed("compile", 4, 8, 1.0)),
+        *(timed("torch", 2, 8, 9.0), timed("openvino", 2, 8, 3.0)),
+        *(timed("torch", 4, 64, 100.0), timed("openvino", 4, 64, 40.0)),
+    ]
+    speed.update_speeds(timings)
+    assert json.loads(speed.SPEEDS.read_text()) == {
+        "a": {"float32": {"openvino": 2.0}},
+        "b": {"float32": {"ncnn": 2.0}},
+    }
+
+
 def test_bench_writes_a_table_and_a_file_that_recommend_reads(tmp_path, capsys):
     arguments = ["rlfn_s.sr_zoo", "--size", "32x24", "16x16", "--rounds", "2", "-o", str(tmp_path)]
     with pytest.raises(SystemExit) as left:
@@ -93,6 +112,22 @@ def test_advice_goes_by_one_size_of_image(bench):
     }
     with pytest.raises(OptionError, match="8x8 was not measured at scale 4, but 16x16, 320x180"):
         sr_zoo.recommend(4, size=(8, 8), bench=bench)
+
+
+def test_a_size_is_a_list_in_json(bench):
+    assert sr_zoo.recommend(4, size=[16, 16], bench=bench)[0].size == (16, 16)
+
+
+@pytest.mark.parametrize("size", ["320x180", 320, (320,), (320, 180.5), [[320], 180]])
+def test_what_is_no_size_is_refused(bench, size):
+    with pytest.raises(OptionError, match=r"size must be a width and a height such as \(320"):
+        sr_zoo.recommend(4, size=size, bench=bench)
+
+
+@pytest.mark.parametrize("wish", [{"scale": "4"}, {"max_ms": "30"}, {"min_psnr": [30]}])
+def test_wishes_that_are_no_numbers_are_refused(bench, wish):
+    with pytest.raises(OptionError, match=f"{next(iter(wish))} must be a number, got"):
+        sr_zoo.recommend(**wish, bench=bench)
 
 
 def test_advice_needs_a_file_of_timings(tmp_path):

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from sr_zoo.errors import OptionError
+from sr_zoo.inference.size import is_count
 from sr_zoo.weights.manifest import load_manifest
 
 MEASURED = Path(__file__).with_name("bench.json")
@@ -59,8 +61,13 @@ def recommend(
 
     Raises:
         OptionError: Nothing that was measured is fast and good enough, and the message says what
-            comes closest; nothing of this size was measured; or `bench` is no such file.
+            comes closest; nothing of this size was measured; `bench` is no such file; or another
+            wish is no number.
     """
+    for name, wish in (("scale", scale), ("max_ms", max_ms), ("min_psnr", min_psnr)):
+        if wish is not None and (isinstance(wish, bool) or not isinstance(wish, Real)):
+            raise OptionError(f"{name} must be a number, got {wish!r}")
+    size = None if size is None else _checked(size)
     known = _of_size(_read(MEASURED if bench is None else Path(bench), scale), scale, size)
     fitting = [
         r
@@ -98,6 +105,14 @@ def _read(path: Path, scale: int) -> list[Recommendation]:
         raise OptionError(f"{path} cannot be read ({error.strerror}); {ADVICE}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise OptionError(f"{path} holds no timings; {ADVICE}") from error
+
+
+def _checked(size: Sequence[int]) -> tuple[int, int]:
+    two = isinstance(size, Sequence) and len(size) == 2
+    if not (two and all(is_count(side, least=1) for side in size)):
+        raise OptionError(f"size must be a width and a height such as (320, 180), got {size!r}")
+    width, height = size
+    return width, height
 
 
 def _of_size(

@@ -11,6 +11,7 @@ import json
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from statistics import median, quantiles
 from time import sleep
 from typing import Any
@@ -24,6 +25,7 @@ from sr_zoo.evaluation.complexity import count_complexity
 from sr_zoo.inference.runtimes import choose
 from sr_zoo.inference.runtimes.choice import SPEEDS
 from sr_zoo.inference.runtimes.precision import pick_dtype
+from sr_zoo.inference.runtimes.prepared import PREPARED
 from sr_zoo.inference.timing import Timed, timed
 from sr_zoo.network import SRNetwork, device_of
 
@@ -135,7 +137,7 @@ def race(
     Returns:
         One timing per size and contender, in their order.
     """
-    product = torch.rand(CEILING_SIDE, CEILING_SIDE)
+    square = torch.rand(CEILING_SIDE, CEILING_SIDE)
     timings = []
     for width, height in sizes:
         image = torch.rand(1, 3, height, width)
@@ -150,7 +152,7 @@ def race(
                     turn = each.timed(each.run, image)
                     kept.append((turn.seconds, turn.cpu_seconds))
                 sleep(REST)
-                ceilings.append(CEILING_SIDE**3 / timed(torch.mm, product, product).cpu_seconds)
+                ceilings.append(CEILING_SIDE**3 / timed(torch.mm, square, square).cpu_seconds)
                 advance()
         timings += [
             _timing(each, (width, height), kept, median(ceilings))
@@ -237,19 +239,27 @@ def _row(timing: Timing, base: Timing) -> str:
 
 
 def update_speeds(timings: Sequence[Timing]) -> None:
-    """Write how other runtimes compare with PyTorch where ``runtime="auto"`` looks, by type."""
+    """Write how prepared runtimes compare with PyTorch where ``runtime="auto"`` looks, by type.
+
+    Of several scales and sizes, the one at which a runtime gains least counts.
+    """
+    ratios: dict[tuple[str, str, str], float] = {}
+    for base, timing in product(timings, timings):
+        compared = base.runtime == "torch" and timing.runtime in PREPARED
+        if compared and _task(base) == _task(timing):
+            key = (timing.model, timing.dtype, timing.runtime)
+            ratio = round(base.cpu_seconds / timing.cpu_seconds, 2)
+            ratios[key] = min(ratio, ratios.get(key, ratio))
     speeds = json.loads(SPEEDS.read_text(encoding="utf-8"))
-    for base in (timing for timing in timings if timing.runtime == "torch"):
-        ratios = {
-            timing.runtime: round(base.cpu_seconds / timing.cpu_seconds, 2)
-            for timing in timings
-            if (timing.model, timing.dtype) == (base.model, base.dtype)
-            and timing.runtime != "torch"
-        }
-        if ratios:
-            speeds.setdefault(base.model, {}).setdefault(base.dtype, {}).update(ratios)
+    for (model, dtype, runtime), ratio in ratios.items():
+        speeds.setdefault(model, {}).setdefault(dtype, {})[runtime] = ratio
     text = json.dumps(dict(sorted(speeds.items())), indent=1)
     SPEEDS.write_text(text + "\n", encoding="utf-8")
+
+
+def _task(timing: Timing) -> tuple[object, ...]:
+    """Return what only timings that can be compared have in common."""
+    return timing.model, timing.scale, timing.dtype, timing.width, timing.height
 
 
 def as_json(timings: Sequence[Timing]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def export_coreml_ready(
         verify: Whether to compare.
 
     Raises:
-        OptionError: A side is not positive.
+        OptionError: A side is not positive, or the network is none of this library.
         ExportError: The network cannot be traced, the file is named otherwise, the folder is
             missing, or the file does not compute what the network does.
         FileWriteError: The folder is not writable, or the disk is full.

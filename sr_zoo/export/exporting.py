@@ -91,12 +91,12 @@ def export_model(
         Where the file is, and how close it came.
 
     Raises:
-        OptionError: `to` is no known format.
+        OptionError: `to` is no known format, or the network is none of this library.
         ExportError: The network cannot be written in this format, the file is named otherwise, the
             folder is missing, or the file does not compute what the network does.
         FileWriteError: The folder is not writable, or the disk is full.
     """
-    if to not in FORMATS:
+    if not (isinstance(to, str) and to in FORMATS):
         raise OptionError(
             f"Unknown format {to!r}.{did_you_mean(to, (*FORMATS, ONE_SIZE))} "
             f"Formats: {', '.join(FORMATS)}; and {ONE_SIZE}, with --size or export_coreml_ready"
@@ -121,6 +121,18 @@ def checked_name(path: str | Path, suffix: str) -> Path:
     return path
 
 
+def check_network(network: object) -> None:
+    """Refuse what is no network of this library.
+
+    Raises:
+        OptionError: It is none.
+    """
+    if not isinstance(network, SRNetwork):
+        raise OptionError(
+            f"network must be one of create_model or load_model, got a {type(network).__name__}"
+        )
+
+
 def write_compared(
     network: SRNetwork,
     target: Path,
@@ -133,10 +145,12 @@ def write_compared(
     """Write a network beside where it belongs, compare, and put it there if it is right.
 
     Raises:
+        OptionError: The network is none of this library.
         ExportError: The network cannot be written, the folder is missing, the file does not compute
             what the network does, or its weights would replace a file that is not of its own.
         FileWriteError: The folder is not writable, or the disk is full.
     """
+    check_network(network)
     if not target.resolve().parent.is_dir():
         raise ExportError(f"{target}: the folder {target.resolve().parent} does not exist")
     remove_leftovers((target, target.with_suffix(".bin")))
@@ -148,7 +162,8 @@ def write_compared(
             write(Source(fuse(network), facts), draft)
             comparisons = tuple(compare(network, open_file(draft), sizes))
             _check(comparisons, to, facts.model)
-            files = sorted(Path(folder).iterdir())
+            # the weights first: no file is there without them
+            files = sorted(Path(folder).iterdir(), key=lambda file: file == draft)
             _check_beside(target, files)
             for file in files:
                 with writing_atomically(target.with_name(file.name)) as partial:

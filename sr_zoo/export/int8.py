@@ -26,7 +26,7 @@ from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.evaluation.datasets import open_folder
 from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.export import onnx
-from sr_zoo.export.exporting import checked_name, export_model
+from sr_zoo.export.exporting import check_network, checked_name, export_model
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 
@@ -75,11 +75,13 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
             LR images are looked for and made as `sr-zoo eval` does.
 
     Raises:
-        OptionError: The network is not plain, or has no convolution between its first and its last;
-            or the folder holds no images, or only such as come out exact.
+        OptionError: The network is none of this library, not plain, or has no convolution between
+            its first and its last; or the folder holds no images, or only such as come out exact.
         ExportError: See `export_model`; or onnxruntime is not installed.
     """
     network = copy_of(network).cpu().float().eval()
+    check_network(network)
+    network = deepcopy(network).cpu().float().eval()
     _check_plain(network)
     target = checked_name(path, onnx.SUFFIX)
     pairs = _pairs(Path(folder), network.scale)

@@ -51,10 +51,12 @@ def convert(source: Path, facts: Facts, path: Path) -> None:
         raise ExportError(f"{facts.model} cannot be converted by OpenVINO: {reason}") from error
     for key, value in facts.as_text().items():
         model.set_rt_info(value, [PREFIX.rstrip("."), key.removeprefix(PREFIX)])
+    written = path.with_suffix(SUFFIX)  # OpenVINO takes no capitals
     try:
-        openvino.save_model(model, path, compress_to_fp16=False)
+        openvino.save_model(model, written, compress_to_fp16=False)
     except RuntimeError as error:
         raise OSError(f"OpenVINO says {str(error).strip().splitlines()[-1]!r}") from error
+    written.rename(path)
 
 
 class Program:

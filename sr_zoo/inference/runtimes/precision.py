@@ -75,7 +75,7 @@ def pick_dtype(
         return own
     if isinstance(asked, torch.dtype):
         asked = str(asked).removeprefix("torch.")
-    if asked in TYPES:
+    if isinstance(asked, str) and asked in TYPES:
         return TYPES[asked]
     if asked == "int8":
         raise OptionError(
