@@ -247,6 +247,15 @@ def test_a_cache_that_cannot_be_written_to_is_named(network, tmp_path, runtime, 
         sr_zoo.Upscaler(network, runtime=runtime)
 
 
+def test_a_cache_that_cannot_be_looked_into_is_no_matter_to_auto(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / (300 * "x")))  # no system takes such a name
+    with pytest.raises(FileWriteError, match=r"the folder cannot be made \(File name too long"):
+        sr_zoo.Upscaler(network, runtime="onnxruntime")
+    speeds = {"rlfn_s": {"float32": {"onnxruntime": 1.5}}}
+    monkeypatch.setattr(choice, "measured_speeds", lambda: speeds)
+    assert sr_zoo.Upscaler(network, dtype="float32").runtime == "torch"
+
+
 def test_auto_takes_what_was_measured_faster_once_it_is_ready(prepared, monkeypatch):
     network, _ = prepared
     speeds = {"fsrcnn": {"float32": {"openvino": 1.5}}}

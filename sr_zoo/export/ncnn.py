@@ -101,6 +101,8 @@ def open_file(path: Path) -> Opened:
         description = path.read_text(encoding="ascii")
     except ValueError:
         description = ""
+    except OSError as error:
+        raise ExportError(f"{path} cannot be opened by ncnn: {error.strerror}") from error
     weights = path.with_suffix(".bin")
     if not description.startswith(f"{MAGIC}\n"):
         raise ExportError(f"{path} cannot be opened by ncnn: it is no description of a network")

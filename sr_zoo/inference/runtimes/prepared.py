@@ -73,7 +73,7 @@ class PreparedRunner(Runner):
         self.scale = network.scale
         self._program: Program | None = None
         file = prepared_file(name, network)
-        if prepare and not file.is_file():
+        if prepare and not is_prepared(name, network):
             _prepare(name, network, file)
         try:
             self._run = self._opened(file, dtype)
@@ -125,6 +125,13 @@ def prepared_file(name: str, network: SRNetwork) -> Path:
         digest.update(key.encode())
         digest.update(values.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return cache_folder() / "runtimes" / digest.hexdigest() / FILES[PREPARED[name]]
+
+
+def is_prepared(name: str, network: SRNetwork) -> bool:
+    """Whether there is the program that a runtime reads; not where the cache cannot be read."""
+    with suppress(OSError):
+        return prepared_file(name, network).is_file()
+    return False
 
 
 def _prepare(name: str, network: SRNetwork, file: Path) -> None:
