@@ -13,7 +13,13 @@ from sr_zoo.errors import ExportError, OptionError, did_you_mean
 from sr_zoo.inference.alone import tiles_alone
 from sr_zoo.inference.runtimes.eager import CompiledRunner, TorchRunner
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, ExportedRunner
-from sr_zoo.inference.runtimes.prepared import PREPARED, PreparedRunner, is_prepared, missing
+from sr_zoo.inference.runtimes.prepared import (
+    PREPARED,
+    PreparedRunner,
+    is_there,
+    missing,
+    prepared_file,
+)
 from sr_zoo.inference.runtimes.runner import Guarded, Runner
 from sr_zoo.network import SRNetwork, device_of, weight_of
 
@@ -118,7 +124,7 @@ def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:
     gain = f"{fastest} was measured to be {speeds[fastest]:.1f} times as fast"
     if absent := missing(fastest):
         return "torch", f"{gain}, but needs {', '.join(absent)}: pip install 'sr_zoo[runtime]'"
-    if not is_prepared(fastest, network):
+    if not is_there(prepared_file(fastest, network)):
         return "torch", f"{gain}; --runtime {fastest} prepares it for this network, once"
     return fastest, gain
 

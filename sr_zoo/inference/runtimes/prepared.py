@@ -73,7 +73,7 @@ class PreparedRunner(Runner):
         self.scale = network.scale
         self._program: Program | None = None
         file = prepared_file(name, network)
-        if prepare and not is_prepared(name, network):
+        if prepare and not is_there(file):
             _prepare(name, network, file)
         try:
             self._run = self._opened(file, dtype)
@@ -127,10 +127,10 @@ def prepared_file(name: str, network: SRNetwork) -> Path:
     return cache_folder() / "runtimes" / digest.hexdigest() / FILES[PREPARED[name]]
 
 
-def is_prepared(name: str, network: SRNetwork) -> bool:
-    """Whether there is the program that a runtime reads; not where the cache cannot be read."""
+def is_there(file: Path) -> bool:
+    """Whether a program is prepared; where the cache cannot be looked into, it is not."""
     with suppress(OSError):
-        return prepared_file(name, network).is_file()
+        return file.is_file()
     return False
 
 
