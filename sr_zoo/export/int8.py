@@ -79,9 +79,8 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
             its first and its last; or the folder holds no images, or only such as come out exact.
         ExportError: See `export_model`; or onnxruntime is not installed.
     """
-    network = copy_of(network).cpu().float().eval()
     check_network(network)
-    network = deepcopy(network).cpu().float().eval()
+    network = copy_of(network).cpu().float().eval()
     _check_plain(network)
     target = checked_name(path, onnx.SUFFIX)
     pairs = _pairs(Path(folder), network.scale)
