@@ -152,6 +152,13 @@ def test_a_size_that_is_none_is_refused(capsys):
     assert "--size must be width x height such as 320x180, got '32'" in capsys.readouterr().err
 
 
+def test_more_threads_than_cores_are_refused(capsys):
+    # OpenMP takes room for all of them on the stack, and the process dies without a word
+    with pytest.raises(SystemExit):
+        main(["bench", "rlfn_s.sr_zoo", "--threads", "1000000"])
+    assert "--threads" in capsys.readouterr().err
+
+
 def test_a_network_built_by_hand_is_no_contender():
     from sr_zoo.models.fsrcnn import FSRCNN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import cycle
@@ -35,7 +36,9 @@ def command(
     size: list[str] = typer.Option(["320x180"], help="Of the input, width x height in pixels."),
     scale: int = typer.Option(4, help="Upscaling factor, for model names."),
     rounds: int = typer.Option(5, min=1, help="How often each takes its turn."),
-    threads: int | None = typer.Option(None, min=1, help="Of torch; all cores by default."),
+    threads: int | None = typer.Option(
+        None, min=1, max=os.cpu_count(), help="Of torch; all cores by default."
+    ),
     untrained: bool = typer.Option(
         False, "--untrained", help="With random weights: models without known ones, too."
     ),
