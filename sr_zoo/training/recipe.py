@@ -6,7 +6,7 @@ A recipe is a TOML file (or the `recipe.json` that a run leaves), one table for 
 from __future__ import annotations
 
 import json
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -14,11 +14,6 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from sr_zoo.errors import OptionError, did_you_mean
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # the same parser under its own name
-    import tomli as tomllib
 
 T = TypeVar("T")
 
