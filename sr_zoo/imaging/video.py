@@ -165,7 +165,7 @@ class SegmentWriter:
         encoding: How to compress, by a codec with a name.
 
     Raises:
-        ImageWriteError: The encoder is missing, or refuses the size.
+        av.error.FFmpegError: The encoder is missing, or refuses the size or what it is told.
     """
 
     def __init__(self, path: Path, clip: Clip, size: tuple[int, int], encoding: Encoding) -> None:
@@ -188,6 +188,7 @@ class SegmentWriter:
         colors = clip.colors
         context.colorspace, context.color_range = colors.matrix, colors.range
         context.color_primaries, context.color_trc = colors.primaries, colors.transfer
+        context.open()  # refused once, frames that are waiting could end the process
         self._stream = stream
         self._count = 0
 
