@@ -18,6 +18,7 @@ from sr_zoo.export.coreml import export_coreml_ready
 
 SCALE = 4
 SIZE = (96, 80)
+SYSTEM = coremltools.target.iOS16  # before, Core ML had no pixel unshuffle
 
 
 def outcome(model: str, file: Path) -> str:
@@ -29,7 +30,7 @@ def outcome(model: str, file: Path) -> str:
     except ExportError as error:
         return str(error)
     try:
-        coremltools.convert(torch.export.load(file))
+        coremltools.convert(torch.export.load(file), minimum_deployment_target=SYSTEM)
     except Exception as error:  # the converter has no base for its own
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     return "converted"

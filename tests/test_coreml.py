@@ -46,6 +46,25 @@ def test_coremltools_converts_it(exported):
     assert given.type.HasField("multiArrayType")
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("safmn", {"num_blocks": 1}),  # indices that are calculated
+        ("shufflemixer", {"num_blocks": 1}),
+        ("quicksrnet_medium", {"num_layers": 1}),  # clamps
+        ("pcsr_fsrcnn", {"heavy": (8,), "light": (8,)}),  # mixes two outputs
+    ],
+)
+def test_coremltools_converts_what_it_has_no_operators_for(name, sizes, tmp_path):
+    network = sr_zoo.create_model(name, 4, pretrained=False, **sizes)
+    exported = export_coreml_ready(network, tmp_path / "small.pt2", size=(40, 24))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        coremltools = pytest.importorskip("coremltools")
+        model = coremltools.convert(torch.export.load(exported.path))
+    assert model.get_spec().WhichOneof("Type") == "mlProgram"
+
+
 def test_it_is_refused_where_images_of_any_size_come(exported, tmp_path):
     with pytest.raises(ExportError, match="takes images of 40x24 only, for coremltools"):
         sr_zoo.Upscaler(exported.path)

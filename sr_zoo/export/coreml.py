@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,9 @@ from sr_zoo.export.program import Source, trace_of
 from sr_zoo.network import SRNetwork
 
 SUFFIX = torch_export.SUFFIX
+ATEN = torch.ops.aten
+# operators that the converter has no lowering for, or not with the arguments that torch leaves out
+SPELT_OUT = (ATEN.addcmul, ATEN.channel_shuffle, ATEN.hardtanh, ATEN.lerp, ATEN.__or__)
 
 
 def export_coreml_ready(
@@ -56,16 +60,40 @@ def export_coreml_ready(
 
 def _write(source: Source, path: Path, *, height: int, width: int) -> None:
     with trace_of(source.facts.model, f"{width}x{height}"):
-        program = torch.export.export(source.network, (torch.rand(1, 3, height, width),))
-        program = program.run_decompositions({})
-        _remove_aliases(program.graph_module)
+        image = torch.rand(1, 3, height, width)
+        program = torch.export.export(source.network, (image,)).run_decompositions({})
+        module = program.module()
+        _fold_constants(module)
+        program = torch.export.export(module, (image,)).run_decompositions(
+            torch._decomp.get_decompositions(SPELT_OUT)
+        )
+        _tidy(program.graph_module)
     torch_export.save(program, replace(source.facts, size=f"{width}x{height}"), path)
 
 
-def _remove_aliases(module: torch.fx.GraphModule) -> None:
-    """Take out what hands a map on as it is, for which the converter has no operator."""
+def _fold_constants(module: torch.fx.GraphModule) -> None:
+    """Keep the results of what neither pixels nor weights decide, instead of computing them.
+
+    Such are the places of pixels, which the converter would compute in floating point.
+    """
+    known: dict[torch.fx.Node, Any] = {}
+    for node in module.graph.nodes:
+        if node.op == "call_function" and known.keys() >= set(node.all_input_nodes):
+            arguments = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
+            known[node] = node.target(*arguments[0], **arguments[1])
+    for index, (node, value) in enumerate(known.items()):
+        if isinstance(value, torch.Tensor) and not known.keys() >= set(node.users):
+            module.register_buffer(f"constant_{index}", value, persistent=False)
+            with module.graph.inserting_before(node):
+                node.replace_all_uses_with(module.graph.get_attr(f"constant_{index}"))
+    module.graph.eliminate_dead_code()
+    module.recompile()
+
+
+def _tidy(module: torch.fx.GraphModule) -> None:
+    """Take out results that nothing reads, and what hands a map on as it is."""
     for node in list(module.graph.nodes):
         if node.target is torch.ops.aten.alias.default:
             node.replace_all_uses_with(node.args[0])
-            module.graph.erase_node(node)
+    module.graph.eliminate_dead_code()
     module.recompile()
