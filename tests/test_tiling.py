@@ -80,6 +80,20 @@ def test_tiles_of_every_local_network_equal_the_whole(name):
     torch.testing.assert_close(tiled(network, image, tiling), network(image), atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("side", [61, 55])
+@torch.inference_mode()
+def test_tiles_reach_far_enough_where_few_cells_share_what_is_left_over(side):
+    spec = spec_of("light_safmnpp")
+    network = build_thin("light_safmnpp", 4).eval().double()
+    halo = -(-spec.variants["light_safmnpp"].halo // spec.grid) * spec.grid
+    tiling = Tiling(side=spec.grid, halo=halo, grid=spec.grid, passes=0)
+    for image in (torch.rand(1, 3, *size).double() for size in ((side, 130), (130, side))):
+        # what lies beyond the halo changes little of an output, but more than rounding does
+        torch.testing.assert_close(
+            tiled(network, image, tiling), network(image), atol=1e-14, rtol=0
+        )
+
+
 @pytest.mark.parametrize(("size", "side"), [((47, 165), 32), ((133, 50), 16)])
 @torch.inference_mode()
 def test_tiles_take_what_windows_wrap_around_from_the_opposite_border(size, side):

@@ -18,6 +18,7 @@ from sr_zoo.blocks.tile_view import Statistics
 from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.network import SRNetwork
 
+NARROW = 4  # images to try, a cell apart
 SHORT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 REGISTER = 16  # numbers in float32, of the widest that processors have
 
@@ -308,8 +309,9 @@ def measure_halo(network: SRNetwork, grid: int, *, wraps: bool = False) -> int:
     image are held fixed. Pooled cells that are resized back drift against their pixels, the more
     the further right and the more pixels the width leaves over behind the last cell; so the image
     is made wide, the width that reaches furthest is looked for, and then every phase of the grid
-    is tried towards both ends. Where windows wrap around, nothing drifts, and every phase is tried
-    in the middle.
+    is tried towards both ends. Few cells share what is left over among them and see more pixels
+    each, so the narrowest images that reach further than that are tried too. Where windows wrap
+    around, nothing drifts, and every phase is tried in the middle.
 
     Args:
         network: Its weights and widths do not matter; it is copied, not changed. No pixel of it may
@@ -349,7 +351,14 @@ def _reach_towards_ends(network: SRNetwork, grid: int, width: int) -> int | None
     width = max(range(width, width + grid), key=lambda w: _reach(network, w, [near_end]))
     columns = [start + phase for start in (room, near_end) for phase in range(grid)]
     reach = _reach(network, width, columns)
-    return None if reach + grid >= room else reach
+    return None if reach + grid >= room else _reach_in_narrow_images(network, grid, reach)
+
+
+def _reach_in_narrow_images(network: SRNetwork, grid: int, reach: int) -> int:
+    """Measure the reach in images hardly wider than what is reached in wide ones."""
+    first = _ceil(reach + 2, grid) - 1  # as many pixels as can be are left over
+    widths = range(first, first + NARROW * grid, grid)
+    return max(reach, *(_reach(network, width, range(width)) for width in widths))
 
 
 def _reach(network: SRNetwork, width: int, columns: Iterable[int]) -> int:

@@ -131,7 +131,7 @@ class SAFMNNTIRE(SRNetwork):
 
 SPEC = ArchSpec(
     network=SAFMN,
-    variants={"safmn": Variant(halo=131)},
+    variants={"safmn": Variant(halo=137)},
     paper=Paper(
         "Spatially-Adaptive Feature Modulation for Efficient Image Super-Resolution",
         "ICCV",
@@ -147,7 +147,7 @@ OTHER_FORMS = (
     replace(
         SPEC,
         network=SAFMNNTIRE,
-        variants={"safmn_ntire": Variant(halo=259, scales=(4,))},
+        variants={"safmn_ntire": Variant(halo=273, scales=(4,))},
         grid=max(NTIRE_CELLS),
         global_statistics=True,
     ),

@@ -98,7 +98,7 @@ class LightSAFMNPP(SRNetwork):
 
 SPEC = ArchSpec(
     network=SAFMNPP,
-    variants={"safmnpp": Variant(halo=105, scales=(4,))},
+    variants={"safmnpp": Variant(halo=112, scales=(4,))},
     paper=Paper(
         "The Ninth NTIRE 2024 Efficient Super-Resolution Challenge Report",
         "CVPRW",
@@ -114,7 +114,7 @@ OTHER_FORMS = (
     replace(
         SPEC,
         network=LightSAFMNPP,
-        variants={"light_safmnpp": Variant(halo=40, scales=(4,))},
+        variants={"light_safmnpp": Variant(halo=47, scales=(4,))},
         paper=Paper(
             "Real-Time 4K Super-Resolution of Compressed AVIF Images. AIS 2024 Challenge Survey",
             "CVPRW",

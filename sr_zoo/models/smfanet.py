@@ -139,8 +139,8 @@ class SMFANet(SRNetwork):
 SPEC = ArchSpec(
     network=SMFANet,
     variants={
-        "smfanet": Variant(halo=131),
-        "smfanet_plus": Variant(halo=195, arguments={"channels": 48, "num_blocks": 12}),
+        "smfanet": Variant(halo=137),
+        "smfanet_plus": Variant(halo=201, arguments={"channels": 48, "num_blocks": 12}),
     },
     paper=Paper(
         "SMFANet: A Lightweight Self-Modulation Feature Aggregation Network for Efficient Image "
