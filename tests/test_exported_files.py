@@ -1,5 +1,8 @@
 """Exported files upscale images as the networks do that they were made of."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +88,20 @@ def test_what_a_tile_cannot_know_is_said(name, narrow, picture, tmp_path, monkey
 def test_a_file_says_whether_its_tiles_are_exact():
     for name, local in (("mobilesr", True), ("rlfn_s", False), ("imdn", False)):
         assert facts_of(sr_zoo.create_model(name, 4, pretrained=False)).local == local, name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="raises a signal of POSIX")
+def test_after_files_are_closed_a_signal_is_answered(network, tmp_path):
+    pytest.importorskip("openvino")
+    path = export_model(network, tmp_path / "small.xml", to="openvino", sizes=()).path
+    code = (
+        "import signal, sys\nfrom sr_zoo import Upscaler\n"
+        "first = Upscaler(sys.argv[1])\nsecond = Upscaler(sys.argv[1])\ndel first\ndel second\n"
+        "try: signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt: print('interrupted')"
+    )
+    command = [sys.executable, "-c", code, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "interrupted\n"
 
 
 def test_a_resumed_run_notices_another_file(network, file, tmp_path):

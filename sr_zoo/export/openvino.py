@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from math import inf
 from pathlib import Path
 from threading import Lock
@@ -59,6 +60,14 @@ def convert(source: Path, facts: Facts, path: Path) -> None:
     written.rename(path)
 
 
+@cache
+def _core() -> Any:
+    # Kept as long as the process lives. Each core gives its thread another stack for signals and
+    # puts back the one before when it goes: of two that went in the order they came, the one
+    # that is put back is already freed, and the next signal (Ctrl-C) kills the process.
+    return package("openvino", "OpenVINO", "openvino").Core()
+
+
 class Program:
     """A file compiled for the CPU: for images of any size, and for one size that keeps coming.
 
@@ -77,9 +86,8 @@ class Program:
     def __init__(
         self, path: Path, *, dtype: torch.dtype = torch.float32, cache: Path | None = None
     ) -> None:
-        openvino = package("openvino", "OpenVINO", "openvino")
         self._path = path
-        self._core, self._tensor = openvino.Core(), openvino.Tensor
+        self._tensor = package("openvino", "OpenVINO", "openvino").Tensor
         self._settings = {
             # left alone, OpenVINO computes in bfloat16 where the processor can
             "INFERENCE_PRECISION_HINT": HINTS[dtype],
@@ -89,7 +97,7 @@ class Program:
         self._lower = dtype == torch.bfloat16
         try:
             model = self._read() if self._lower else str(path)  # which takes less time to look up
-            opened = timed(self._core.compile_model, model, "CPU", self._settings)
+            opened = timed(_core().compile_model, model, "CPU", self._settings)
         except Exception as error:  # its own kinds have no common base
             raise ExportError(f"{path} cannot be opened by OpenVINO: {error}") from error
         self._for_any = self._last = opened.result
@@ -121,7 +129,7 @@ class Program:
             model = self._read(shape)
             # not kept on disk, where one program for each size would pile up
             settings = {**self._settings, "CACHE_DIR": ""}
-            compiled = self._core.compile_model(model, "CPU", settings)
+            compiled = _core().compile_model(model, "CPU", settings)
             request = compiled.create_infer_request()
         except Exception:  # of many kinds; what runs for any size goes on doing so
             self._patience = inf
@@ -130,7 +138,7 @@ class Program:
         self._spent.clear()
 
     def _read(self, shape: tuple[int, ...] | None = None) -> Any:
-        model = self._core.read_model(self._path)
+        model = _core().read_model(self._path)
         if shape is not None:
             model.reshape(list(shape))
         if self._lower:
@@ -157,9 +165,8 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours, or a package is missing.
     """
-    openvino = package("openvino", "OpenVINO", "openvino")
     program = Program(path)
-    model = openvino.Core().read_model(path)
+    model = _core().read_model(path)
     told: dict[str, Any] = {}
     if model.has_rt_info([PREFIX.rstrip(".")]):
         told = model.get_rt_info([PREFIX.rstrip(".")]).value
