@@ -11,11 +11,13 @@ from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
 from sr_zoo.catalogue import ModelInfo, list_models, model_info
+from sr_zoo.evaluation.measures import MEASURES
 from sr_zoo.spec import TAGS
 from sr_zoo.weights.manifest import Entry
 
 MODELS_MARK = "<!-- table of models -->"
 TAGS_MARK = "<!-- table of tags -->"
+MEASURES_MARK = "<!-- table of measures -->"
 ALL_MODELS = "models.md"
 MERMAID = "javascripts/mermaid.js"
 
@@ -58,6 +60,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         markdown = markdown.replace(MODELS_MARK, models_table())
     if TAGS_MARK in markdown:
         markdown = markdown.replace(TAGS_MARK, tags_table())
+    if MEASURES_MARK in markdown:
+        markdown = markdown.replace(MEASURES_MARK, measures_table())
     return markdown
 
 
@@ -98,3 +102,12 @@ def tags_table() -> str:
     return "\n".join(
         ["| tag | meaning |", "|---|---|", *(f"| `{t}` | {m} |" for t, m in TAGS.items())]
     )
+
+
+def measures_table() -> str:
+    """Return one row per measure of an evaluation."""
+    lines = ["| measure | what it is | better |", "|---|---|---|"]
+    for measure in MEASURES.values():
+        better = "higher" if measure.higher_is_better else "lower"
+        lines.append(f"| `{measure.name}` | {measure.summary} | {better} |")
+    return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,11 +115,16 @@ def _without_length(stage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """Read ``path=value``; the value is JSON, or else text."""
+    """Read ``path=value``; the value is JSON, a list or table of TOML, or else text."""
     path, equals, value = text.partition("=")
     if not equals:
         raise OptionError(f"--set takes path=value, for instance optimizer.lr=1e-4; got {text!r}")
     try:
         return path, json.loads(value)
     except ValueError:
+        pass
+    try:
+        written: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
         return path, value
+    return path, written if isinstance(written, list | dict) else value

@@ -492,6 +492,12 @@ class TestCommandLine:
         recipe = chosen("--set", "start=null", "data.val=[]", "iterations=null")
         assert (recipe.start, recipe.data.val, recipe.iterations) == (None, (), None)
 
+    def test_tables_are_those_of_a_recipe_or_of_json(self, chosen):
+        for table in ("{channels = 8, widths = [1, 2]}", '{"channels": 8, "widths": [1, 2]}'):
+            recipe = chosen("--set", f"arguments={table}")
+            assert recipe.arguments == {"channels": 8, "widths": [1, 2]}
+        assert chosen("--set", "start={cut").start == "{cut"
+
     def test_profile_says_where_time_goes_and_writes_nothing(self, capsys, photos, tmp_path):
         code, out, _ = self.call(capsys, *self.flags(photos), "--profile", "-o", tmp_path / "run")
         assert code == 0
