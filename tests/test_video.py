@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import sr_zoo
 from sr_zoo import errors
@@ -185,8 +186,20 @@ def test_the_command_leaves_out_what_exists_and_what_tells_of_people(clip, tmp_p
 
 def test_options_that_the_encoder_refuses_are_named(clip, tmp_path):
     upscaler = sr_zoo.Upscaler("nearest", 2)
-    with pytest.raises(errors.ImageWriteError, match=r"encoder refuses .* preset='fastest'"):
+    with pytest.raises(errors.ImageWriteError, match=r"refuses .* preset='fastest'; .* ultrafast"):
         upscale_video(upscaler, clip, tmp_path / "b.mp4", Encoding(preset="fastest"))
+    with pytest.raises(errors.ImageWriteError, match=r"preset='14'; presets of av1 are 0 .* to 13"):
+        upscale_video(upscaler, clip, tmp_path / "c.mp4", Encoding("av1", preset="14"))
+
+
+@pytest.mark.parametrize("option", ["--codec=hevc", "--preset=fast"])
+def test_options_of_videos_are_refused_for_images(option, tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), option])
+    assert ended.value.code == 1
+    assert "--codec and --preset are for a video" in capsys.readouterr().err
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_what_cannot_be_done_ends_in_a_sentence(clip, tmp_path):

@@ -105,9 +105,9 @@ def command(
     )
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
-    if len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES:
-        if format or report:
-            raise OptionError("--format and --report are for images, not for a video")
+    is_video = len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES
+    _check_kind(is_video, image_options=format or report, video_options=preset or codec != "auto")
+    if is_video:
         if Path(output).is_dir():
             raise OptionError(f"{output} is a folder; name a video file, such as big.mp4 in it")
         if not (skip_existing and Path(output).exists()):
@@ -131,3 +131,11 @@ def command(
         typer.echo(f"sr-zoo: {said}", err=True)
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _check_kind(is_video: bool, *, image_options: object, video_options: object) -> None:
+    """Refuse options that would be passed over, given any."""
+    if is_video and image_options:
+        raise OptionError("--format and --report are for images, not for a video")
+    if video_options and not is_video:
+        raise OptionError("--codec and --preset are for a video as the only input, not for images")

@@ -21,6 +21,8 @@ from sr_zoo.errors import ImageReadError, OptionError
 from sr_zoo.imaging.picture import Array
 
 CODECS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+X26X = "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow, placebo"
+PRESETS = {"h264": X26X, "hevc": X26X, "av1": "0 (slowest) to 13"}
 QUIET = {"hevc": {"x265-params": "log-level=error"}}  # x265 writes to standard error by itself
 USUAL_QUALITY = 65
 WORST_CRF = 51

@@ -21,6 +21,7 @@ from sr_zoo.imaging.folder import identity_of
 from sr_zoo.imaging.picture import Array
 from sr_zoo.imaging.remux import check_streams, encoding_for, join
 from sr_zoo.imaging.video import (
+    PRESETS,
     SEGMENT,
     Clip,
     Encoding,
@@ -162,8 +163,10 @@ def _write(
         ) from error
     except import_av().error.FFmpegError as error:
         asked = ", ".join(f"{name}={value!r}" for name, value in vars(encoding).items())
+        allowed = f"; presets of {encoding.codec} are {PRESETS[encoding.codec]}"
         raise ImageWriteError(
             f"{clip.path}: the encoder refuses frames ({error.strerror or error}) with {asked}"
+            f"{allowed if encoding.preset else ''}"
         ) from error
     return times
 
