@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sr_zoo.api import create_model
@@ -19,6 +20,7 @@ from sr_zoo.evaluation.evaluate import Options, evaluate
 from sr_zoo.evaluation.manifest import update_manifest
 from sr_zoo.evaluation.metrics import psnr_y, ssim_y
 from sr_zoo.evaluation.report import as_csv, as_html, as_json, write_report
+from sr_zoo.export.exporting import export_model
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.weights.manifest import manifest_path
 
@@ -139,6 +141,37 @@ def test_report_files_hold_every_score(folder, candidate, tmp_path):
     assert "<svg" in page
     assert page.count("data:image/png;base64,") == 2 * 3
     assert not re.search(r"(src|href)=.?https?:|url\(|@import", page.replace("url(#", ""))
+
+
+@pytest.fixture
+def exported(candidate, tmp_path):
+    pytest.importorskip("onnxruntime")
+    return export_model(candidate.network, tmp_path / "rlfn_s.onnx", to="onnx").path
+
+
+def test_an_exported_file_scores_as_the_network_it_was_made_of(folder, candidate, exported):
+    pytest.importorskip("matplotlib")
+    (file,), problems = find_candidates([str(exported)])
+    assert not problems
+    evaluation = evaluate([candidate, file], [open_folder(folder, 4)], time_for=0.01)
+    of_network, of_file = evaluation.rows()
+    assert of_file.candidate == "rlfn_s.onnx"
+    assert of_file.scores == pytest.approx(of_network.scores, abs=1e-2)
+    network, other = as_json(evaluation)["models"]
+    assert "num_params" in network
+    assert set(other) == {"model", "scale", "latency"}  # a file does not tell what it costs
+    assert "rlfn_s.onnx" in as_html(evaluation, "title")
+
+
+@pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"device": "meta"}])
+def test_exported_files_are_left_out_where_they_cannot_run(exported, options):
+    with pytest.raises(OptionError, match=r"rlfn_s\.onnx runs in float32 on the CPU"):
+        find_candidates([str(exported)], **options)
+
+
+def test_an_exported_file_of_a_models_name_that_is_missing_is_named():
+    with pytest.raises(OptionError, match=r"rlfn\.onnx does not exist"):
+        find_candidates(["rlfn.onnx"])
 
 
 def test_candidates_are_told_apart_and_failures_named():

@@ -18,7 +18,7 @@ def command(
     models: list[str] = typer.Argument(
         None,
         help="Model names (rlfn, rlfn.official for a tag), ids (rlfn_x4.official), weight files, "
-        "folders or hf-hub:owner/repo. None with --update-manifest: "
+        "folders, hf-hub:owner/repo or exported files. None with --update-manifest: "
         "all known weights that are on this machine.",
         show_default=False,
     ),

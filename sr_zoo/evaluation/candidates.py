@@ -13,6 +13,7 @@ import torch
 from sr_zoo.api import create_model, load_model
 from sr_zoo.devices import pick_device
 from sr_zoo.errors import OptionError, SRZooError, WeightsNotFoundError
+from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS
 from sr_zoo.weights.cache import is_here
@@ -64,10 +65,10 @@ def find_candidates(
     Args:
         names: Each a model name (``"rlfn"``), with a tag (``"rlfn.official"``), a manifest id
             (``"rlfn_x4.official"``), a weight file (``"rlfn=file.pth"`` where it does not tell its
-            network), a folder or ``"hf-hub:owner/repo"``.
+            network), a folder, ``"hf-hub:owner/repo"`` or an exported file.
         scales: Upscaling factors for model names, 4 if there are none. What fixes its own factor is
             left out where that is not among them.
-        device: As for `create_model`.
+        device: As for `create_model`; exported files stay on the CPU where it is ``"auto"``.
         dtype: As for `create_model`.
 
     Returns:
@@ -77,7 +78,7 @@ def find_candidates(
         OptionError: None could be had, for the reasons in the message.
         DeviceError: There is no such device here.
     """
-    device = pick_device(device)
+    place = pick_device(device)
     candidates: list[Candidate] = []
     problems: list[str] = []
     for load in (load for name in names for load in _loaders(name, scales)):
@@ -89,7 +90,11 @@ def find_candidates(
                     f"{candidate.label} left out: its scale is {candidate.scale}, not {wanted}."
                 )
                 continue
-            candidate.network.to(device=device, dtype=dtype)
+            if not isinstance(candidate.network, ExportedNetwork):
+                candidate.network.to(device=place, dtype=dtype)
+            elif str(device) not in ("auto", "cpu") or dtype not in (None, torch.float32):
+                problems.append(f"{candidate.label} runs in float32 on the CPU only.")
+                continue
             candidates.append(_distinct(candidate, candidates))
         except SRZooError as error:
             problems.append(str(error))
@@ -109,6 +114,8 @@ def _loaders(name: str, scales: Sequence[int]) -> list[Callable[[], Candidate]]:
         return [
             partial(_from_file, model, Path(file), scale) for scale in scales or (DEFAULT_SCALE,)
         ]
+    if is_exported(name):
+        return [partial(_exported, Path(name))]
     model, _, tag = name.partition(".")
     if name in MODELS or (model in MODELS and not Path(name).exists()):
         factors = scales or (DEFAULT_SCALE,)
@@ -127,6 +134,10 @@ def _named(label: str, model: str, tag: str, scale: int) -> Candidate:
 
 def _from_file(model: str, path: Path, scale: int) -> Candidate:
     return Candidate(path.stem, create_model(model, scale, checkpoint=path))
+
+
+def _exported(path: Path) -> Candidate:
+    return Candidate(path.name, ExportedNetwork(path))
 
 
 def _other(name: str) -> Candidate:

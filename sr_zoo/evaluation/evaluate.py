@@ -24,6 +24,7 @@ from sr_zoo.evaluation.datasets import EvalSet, Sample
 from sr_zoo.evaluation.journal import Journal
 from sr_zoo.evaluation.measures import DEFAULT, Measure, measures
 from sr_zoo.evaluation.resize import imresize
+from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.network import device_of, weight_of
 
@@ -110,7 +111,7 @@ class Evaluation:
     Attributes:
         candidates: What was measured.
         options: How.
-        complexity: Label and scale to cost.
+        complexity: Label and scale to cost; not of exported files, which do not tell.
         speed: Label and scale to speed, where it was asked for.
         records: One per image.
         problems: What went wrong or was left out, a sentence each.
@@ -203,7 +204,8 @@ def evaluate(
         raise OptionError("; ".join(evaluation.problems) or "There is no image to measure.")
     for candidate in candidates:
         key = (candidate.label, candidate.scale)
-        evaluation.complexity[key] = count_complexity(candidate.network)
+        if not isinstance(candidate.network, ExportedNetwork):
+            evaluation.complexity[key] = count_complexity(candidate.network)
         if time_for is not None:
             evaluation.speed[key] = measure_speed(candidate.network, seconds=time_for)
     return evaluation
@@ -224,12 +226,11 @@ class _Run:
 
     def __init__(self, candidate: Candidate, options: Options) -> None:
         self.candidate = candidate
-        device = device_of(candidate.network)
         self._upscaler = Upscaler(
             candidate.network,
-            device=device,
+            device=device_of(candidate.network),
             dtype=None,
-            runtime="torch",
+            runtime="auto" if isinstance(candidate.network, ExportedNetwork) else "torch",
             tile=options.tile,
             self_ensemble=options.self_ensemble,
         )

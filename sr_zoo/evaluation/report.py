@@ -19,6 +19,7 @@ from rich.table import Table
 from sr_zoo import __version__
 from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import OptionError
+from sr_zoo.evaluation.complexity import Complexity
 from sr_zoo.evaluation.evaluate import Evaluation, Record, Row
 from sr_zoo.evaluation.measures import MEASURES
 
@@ -54,19 +55,27 @@ def lines(evaluation: Evaluation) -> list[dict[str, Any]]:
     for row in evaluation.rows():
         key = (row.candidate, row.scale)
         if key not in found:
-            cost, speed = evaluation.complexity[key], evaluation.speed.get(key)
+            speed = evaluation.speed.get(key)
             found[key] = {
                 "model": row.candidate,
                 "scale": row.scale,
-                "params": f"{cost.num_params / 1e3:,.0f}K",
-                "macs": f"{cost.macs / 1e9:,.1f}G",
-                "activations": f"{cost.activations / 1e6:,.1f}M",
-                "memory": f"{cost.peak_memory / 2**20:,.0f} MiB",
+                **_cost_cells(evaluation.complexity.get(key)),
                 "latency": f"{speed.latency * 1e3:,.0f} ms" if speed else "",
                 "rows": {},
             }
         found[key]["rows"][row.dataset] = row
     return list(found.values())
+
+
+def _cost_cells(cost: Complexity | None) -> dict[str, str]:
+    if cost is None:
+        return dict.fromkeys(("params", "macs", "activations", "memory"), "-")
+    return {
+        "params": f"{cost.num_params / 1e3:,.0f}K",
+        "macs": f"{cost.macs / 1e9:,.1f}G",
+        "activations": f"{cost.activations / 1e6:,.1f}M",
+        "memory": f"{cost.peak_memory / 2**20:,.0f} MiB",
+    }
 
 
 def _cells(row: Row, measures: Sequence[str]) -> Iterator[str]:
@@ -82,8 +91,10 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "torch": torch.__version__,
         "options": asdict(evaluation.options),
         "models": [
-            {"model": label, "scale": scale, **asdict(cost), **_speed(evaluation, (label, scale))}
-            for (label, scale), cost in evaluation.complexity.items()
+            {"model": each.label, "scale": each.scale}
+            | _cost(evaluation, (each.label, each.scale))
+            | _speed(evaluation, (each.label, each.scale))
+            for each in evaluation.candidates
         ],
         "means": [
             {
@@ -108,6 +119,11 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         ],
         "problems": evaluation.problems,
     }
+
+
+def _cost(evaluation: Evaluation, key: tuple[str, int]) -> dict[str, int]:
+    cost = evaluation.complexity.get(key)
+    return asdict(cost) if cost else {}
 
 
 def _speed(evaluation: Evaluation, key: tuple[str, int]) -> dict[str, float]:
@@ -182,7 +198,8 @@ def _plots(evaluation: Evaluation) -> Iterator[dict[str, str]]:
         for cost, axis in COST_AXES.items():
             points = []
             for row in rows:
-                value = getattr(evaluation.complexity[row.candidate, row.scale], cost)
+                complexity = evaluation.complexity.get((row.candidate, row.scale))
+                value = getattr(complexity, cost, 0)
                 if value:  # interpolation costs nothing, which a logarithmic axis cannot show
                     points.append((row.candidate, value / COST_UNITS[cost], row.scores[measure]))
             if points:
