@@ -99,7 +99,9 @@ def find_candidates(
         except SRZooError as error:
             problems.append(str(error))
     if not candidates:
-        raise OptionError("; ".join(problems) or "No model to measure; name at least one.")
+        raise OptionError(
+            "; ".join(p.rstrip(".") for p in problems) or "No model to measure; name at least one."
+        )
     return candidates, problems
 
 
