@@ -44,7 +44,6 @@ from sr_zoo.blocks import (
     merge,
     pad_to_multiple,
     partition,
-    split_heads,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -116,20 +115,25 @@ class SpatialAttention(nn.Module):
         self.bias = RelativePositionBias(WINDOW, num_heads)
         self.project = nn.Conv2d(width, width, 1)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Map queries, keys and values (N, heads, d, H, W) to (N, heads * d, H, W)."""
-        size = (query.shape[-2], query.shape[-1])
-        query, key, value = (
-            split_heads(
-                partition(channels_last(part.flatten(1, 2)), WINDOW, self.shift),
-                self.num_heads,
-            )
-            for part in (query, key, value)
-        )
+    def forward(self, qkv: Tensor, helper: Tensor | None) -> Tensor:
+        """Map queries, keys and values, and what the values are multiplied by, to features.
+
+        Shape: (N, heads, 3, d, H, W) and (N, 1, d, H, W) to (N, heads * d, H, W).
+        """
+        size = (qkv.shape[-2], qkv.shape[-1])
+        # all three in one copy
+        windows = self._windows(qkv.flatten(1, 3))
+        parts = torch.unflatten(windows, -1, qkv.shape[1:4]).transpose(2, 3)
+        query, key, value = parts.unbind(-2)
+        if helper is not None:
+            value = value * self._windows(helper[:, 0])[:, :, None]
         scale = cosine_scale(self.logit_scale)
         out = attend_by_cosine(query, key, value, scale, bias=self.bias())
         out = merge(join_heads(out), WINDOW, size, self.shift)
         return self.project(channels_first(out))
+
+    def _windows(self, x: Tensor) -> Tensor:
+        return partition(channels_last(x), WINDOW, self.shift)
 
 
 class ChannelAttention(nn.Module):
@@ -146,7 +150,9 @@ class ChannelAttention(nn.Module):
         """Map queries, keys and values (N, heads, d, H, W) to (N, heads * d, H, W)."""
         scale = cosine_scale(self.logit_scale)
         attended = attend_channels(query, key, value, scale, stride=self.stride)
-        return self.project(attended.flatten(1, 2))
+        # as the other heads' features lie, so that joining them transposes neither
+        features = attended.flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        return self.project(features)
 
 
 class MixingBlock(nn.Module):
@@ -180,14 +186,12 @@ class MixingBlock(nn.Module):
         heads = sum(self.num_heads)
         qkv = self.qkv(x).reshape(batch, heads, 3, channels // heads, height, width)
         spatial, channel = qkv.split(self.num_heads, dim=1)
-        spatial_query, spatial_key, spatial_value = spatial.unbind(2)
-        channel_query, channel_key, channel_value = channel.unbind(2)
-        if helpers is not None:
-            by_channel, by_space = helpers
-            spatial_value = spatial_value * by_channel
-            channel_value = channel_value * by_space
-        in_space = self.spatial(spatial_query, spatial_key, spatial_value)
-        in_channels = self.channel(channel_query, channel_key, channel_value)
+        by_channel, by_space = helpers or (None, None)
+        in_space = self.spatial(spatial, by_channel)
+        query, key, value = channel.unbind(2)
+        if by_space is not None:
+            value = value * by_space
+        in_channels = self.channel(query, key, value)
         mixed = self.mixer(torch.cat([in_space, in_channels], dim=1))
         out = self.norm_attention(mixed) + x
         out = self.norm_ffn(self.ffn(out)) + out
