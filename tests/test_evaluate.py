@@ -10,7 +10,7 @@ from PIL import Image
 
 from sr_zoo.api import create_model
 from sr_zoo.cli import main
-from sr_zoo.errors import OptionError
+from sr_zoo.errors import FileWriteError, OptionError
 from sr_zoo.evaluation import evaluate as module
 from sr_zoo.evaluation.benchmarks import data_folder
 from sr_zoo.evaluation.candidates import Candidate, find_candidates
@@ -317,3 +317,43 @@ def test_options_take_several_words():
     assert " ".join(_spread(words, ("--data", "--scale"))) == (
         "a b --data x --data y --scale 2 --scale 3 --tile off --data"
     )
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_runs(
+    folder, tmp_path, capsys, monkeypatch
+):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(module, "_Run", None)
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(SystemExit, match="1"):
+        main(["eval", "nearest", "--data", str(folder), "-o", str(tmp_path / "taken")])
+    assert "taken" in capsys.readouterr().err
+
+
+def test_a_journal_that_is_no_file_is_named(folder, candidate, tmp_path):
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(OptionError, match=r"journal\.jsonl: cannot be read"):
+        evaluate([candidate], [open_folder(folder, 4)], journal=tmp_path / "journal.jsonl")
+
+
+def test_scores_that_cannot_be_kept_end_the_run(folder, candidate, tmp_path, monkeypatch):
+    def full(self, key, record):
+        raise FileWriteError("no space left")
+
+    monkeypatch.setattr(module.Journal, "append", full)
+    with pytest.raises(FileWriteError, match="no space left"):
+        evaluate([candidate], [open_folder(folder, 4)], journal=tmp_path / "journal.jsonl")
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
+def test_a_time_that_is_none_is_refused(folder, candidate, seconds):
+    with pytest.raises(OptionError, match="must be above zero seconds"):
+        evaluate([candidate], [open_folder(folder, 4)], time_for=seconds)
+
+
+def test_the_manifest_takes_no_scores_of_what_it_does_not_list(folder, capsys):
+    before = manifest_path().stat().st_mtime_ns
+    with pytest.raises(SystemExit, match="1"):
+        main(["eval", "nearest", "--data", str(folder), "--update-manifest"])
+    assert "The manifest has no entry for nearest" in capsys.readouterr().err
+    assert manifest_path().stat().st_mtime_ns == before

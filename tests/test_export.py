@@ -330,3 +330,23 @@ def test_every_network_is_exported(name, tmp_path):
     for to in ("torch-export", "openvino"):  # the latter by way of ONNX
         suffix = import_module(FORMATS[to]).SUFFIX
         assert export_model(network, tmp_path / f"network{suffix}", to=to).comparisons
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [("--scale=2", "is for scale 4, not for 2"), ("--untrained", "goes with a model's name")],
+)
+def test_options_of_names_are_refused_for_weights(option, told, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        main(["export", "rlfn_s_x4.sr_zoo", option, "-o", str(tmp_path / "a.onnx")])
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_openvino_file_without_its_weights_is_told_in_one_line(tmp_path):
+    pytest.importorskip("openvino")
+    network = sr_zoo.create_model("espcn", 2, pretrained=False)
+    path = export_model(network, tmp_path / "a.xml", to="openvino", sizes=()).path
+    path.with_suffix(".bin").unlink()
+    with pytest.raises(ExportError, match=r"opened by OpenVINO: a\.bin is not beside it$"):
+        open_exported(path)

@@ -175,7 +175,7 @@ def test_the_command_leaves_out_what_exists_and_what_tells_of_people(clip, tmp_p
 
     code, _ = run("--report", "report.json")
     assert code == 1
-    assert "--report are for images" in capsys.readouterr().err
+    assert "--exclude are for images" in capsys.readouterr().err
     _, first = run()
     assert b"52.5200+13.4050" in first
     _, stripped = run("--strip")

@@ -85,11 +85,15 @@ def _contenders(
     from sr_zoo.errors import SRZooError
     from sr_zoo.evaluation.candidates import find_candidates
     from sr_zoo.evaluation.speed import contender
+    from sr_zoo.inference.runtimes.exported import is_exported
+    from sr_zoo.weights.screen import EXPORTED
 
     problems: list[str] = []
     if untrained:
         networks = [create_model(name, scale, pretrained=False) for name in models]
     else:
+        if files := [model for model in models if is_exported(model)]:
+            raise OptionError(f"{', '.join(files)} {EXPORTED}")
         candidates, problems = find_candidates(models, [scale])
         networks = [candidate.network for candidate in candidates]
     found = []

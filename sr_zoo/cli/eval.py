@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from tqdm import tqdm
 
+from sr_zoo.atomic import make_writable
 from sr_zoo.cli.options import parse_dtype, parse_tile, spreading
 
 Command = spreading("--data", "--scale", "--measure")
@@ -62,6 +63,7 @@ def command(
 
     if output:
         report.need_matplotlib()
+        make_writable(output)
     options = Options(tuple(measure), parse_tile(tile), self_ensemble, crops=output is not None)
     computed_in = parse_dtype(dtype)
     if update_manifest:
@@ -72,6 +74,8 @@ def command(
         device=device,
         dtype=computed_in,
     )
+    if update_manifest:
+        manifest.check_entries(candidates)
     scales = sorted({candidate.scale for candidate in candidates})
     datasets, missing = open_datasets(data, scales, folder=data_dir, lr_folder=lr)
     with tqdm(total=sum(len(d.samples) for d in datasets), unit="image", leave=False) as bar:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from sr_zoo.cli.options import parse_size
 from sr_zoo.errors import OptionError
+
+if TYPE_CHECKING:
+    from sr_zoo.network import SRNetwork
 
 
 def command(
@@ -18,7 +22,7 @@ def command(
     output: Path | None = typer.Option(
         None, "-o", "--output", help="File to write; named after model and scale by default."
     ),
-    scale: int = typer.Option(4, help="Upscaling factor, for model names."),
+    scale: int | None = typer.Option(None, help="Upscaling factor, for model names; 4 by default."),
     untrained: bool = typer.Option(
         False, "--untrained", help="With random weights, for a model without published ones."
     ),
@@ -36,10 +40,8 @@ def command(
     """Export a network, fused, for any batch, height and width, and verify the file."""
     from importlib import import_module
 
-    from sr_zoo.api import create_model, load_model
     from sr_zoo.export import coreml
     from sr_zoo.export.exporting import FORMATS, ONE_SIZE, SIZES, export_model
-    from sr_zoo.registry import MODELS
 
     if int8 is not None and to != "onnx":
         raise OptionError(f"--int8 writes ONNX files; leave out --to {to}")
@@ -49,10 +51,7 @@ def command(
         raise OptionError(
             f"--size {size} goes with --to {ONE_SIZE} only: files of other formats take any size"
         )
-    if model in MODELS:
-        network = create_model(model, scale, pretrained=not untrained)
-    else:
-        network = load_model(model)
+    network = _network(model, scale, untrained=untrained)
     name = f"{network.identity.name if network.identity else 'network'}_x{network.scale}"
     if size is not None:
         output = output or Path(f"{name}_{size}{coreml.SUFFIX}")
@@ -71,3 +70,19 @@ def command(
     typer.echo(str(exported.path))
     for comparison in exported.comparisons:
         typer.echo(f"  {comparison}")
+
+
+def _network(model: str, scale: int | None, *, untrained: bool) -> SRNetwork:
+    """Build what a name stands for, or load weights, which know their scale."""
+    from sr_zoo.api import create_model, load_model
+    from sr_zoo.inference.networks import DEFAULT_SCALE
+    from sr_zoo.registry import MODELS
+
+    if model in MODELS:
+        return create_model(model, scale or DEFAULT_SCALE, pretrained=not untrained)
+    if untrained:
+        raise OptionError(f"--untrained goes with a model's name, not with the weights {model}")
+    network = load_model(model)
+    if scale not in (None, network.scale):
+        raise OptionError(f"{model} is for scale {network.scale}, not for {scale}")
+    return network

@@ -55,7 +55,7 @@ def parse_tile(text: str) -> int | str | None:
         return "auto"
     if text == "off":
         return None
-    if text.isdigit() and int(text) > 0:
+    if text.isdecimal() and int(text) > 0:
         return int(text)
     raise OptionError(f"--tile must be auto, off or a number of pixels, got {text!r}")
 

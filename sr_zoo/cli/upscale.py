@@ -106,7 +106,11 @@ def command(
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
     is_video = len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES
-    _check_kind(is_video, image_options=format or report, video_options=preset or codec != "auto")
+    _check_kind(
+        is_video,
+        image_options=format or report or exclude or include != ["*"],
+        video_options=preset or codec != "auto",
+    )
     if is_video:
         if Path(output).is_dir():
             raise OptionError(f"{output} is a folder; name a video file, such as big.mp4 in it")
@@ -136,6 +140,8 @@ def command(
 def _check_kind(is_video: bool, *, image_options: object, video_options: object) -> None:
     """Refuse options that would be passed over, given any."""
     if is_video and image_options:
-        raise OptionError("--format and --report are for images, not for a video")
+        raise OptionError(
+            "--format, --report, --include and --exclude are for images, not for a video"
+        )
     if video_options and not is_video:
         raise OptionError("--codec and --preset are for a video as the only input, not for images")

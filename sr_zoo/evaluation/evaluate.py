@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from sr_zoo import __version__
-from sr_zoo.errors import OptionError, SRZooError
+from sr_zoo.errors import FileWriteError, OptionError, SRZooError
 from sr_zoo.evaluation.candidates import Candidate
 from sr_zoo.evaluation.complexity import Complexity, Speed, count_complexity, measure_speed
 from sr_zoo.evaluation.crops import Crop, crop_where_different
@@ -179,10 +180,14 @@ def evaluate(
 
     Raises:
         OptionError: A measure is unknown, needs a package that is not installed, two data sets of
-            one scale have one name, or there is no image for any candidate.
+            one scale have one name, there is no image for any candidate, or `time_for` is not
+            above zero.
+        FileWriteError: The journal cannot be written to; what it holds counts in the next run.
         DownloadError: A measure needs weights that cannot be fetched.
     """
     options = options or Options()
+    if time_for is not None and not 0 < time_for < math.inf:
+        raise OptionError(f"The time to measure for must be above zero seconds, got {time_for:g}")
     chosen = measures(options.measures)
     _check_names(datasets)
     _probe(chosen)
@@ -197,6 +202,8 @@ def evaluate(
                 record = _record(dataset, sample, fitting, chosen, options, done)
                 evaluation.records.append(record)
                 evaluation.problems += record.problems
+            except FileWriteError:  # what follows could not be kept either
+                raise
             except (SRZooError, MemoryError, torch.OutOfMemoryError) as error:
                 evaluation.problems.append(f"{dataset.name}, {sample.name}: {error}")
             advance(sample.name)

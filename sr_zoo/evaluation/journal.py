@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sr_zoo.atomic import make_folder
-from sr_zoo.errors import FileWriteError
+from sr_zoo.errors import FileWriteError, OptionError
 
 
 class Journal:
@@ -25,7 +25,12 @@ class Journal:
         self._records: dict[str, dict[str, Any]] = {}
         self._torn = False
         if path.exists():
-            text = path.read_text(encoding="utf-8", errors="replace")
+            try:
+                text = path.read_text(encoding="utf-8", errors="replace")
+            except OSError as error:
+                raise OptionError(
+                    f"{path}: cannot be read ({error.strerror}); name another folder"
+                ) from error
             self._torn = not text.endswith("\n") and bool(text)
             for line in text.splitlines():
                 self._read(line)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from sr_zoo.atomic import write_atomically
 from sr_zoo.errors import OptionError
+from sr_zoo.evaluation.candidates import Candidate
 from sr_zoo.evaluation.evaluate import Evaluation, Options
 from sr_zoo.weights.manifest import manifest_path
 
@@ -41,6 +43,19 @@ def check_protocol(
         raise OptionError(
             "The manifest takes psnr_y and ssim_y of whole images in float32 only: leave out "
             "--self-ensemble, --tile, --measure, --dtype and --lr."
+        )
+
+
+def check_entries(candidates: Sequence[Candidate]) -> None:
+    """Check that the manifest has an entry for all that is to be measured.
+
+    Raises:
+        OptionError: It has none.
+    """
+    if unknown := [candidate.label for candidate in candidates if candidate.entry is None]:
+        raise OptionError(
+            f"The manifest has no entry for {', '.join(unknown)}; --update-manifest takes the "
+            "weights that `sr-zoo weights list` names"
         )
 
 

@@ -99,7 +99,9 @@ class Program:
             model = self._read() if self._lower else str(path)  # which takes less time to look up
             opened = timed(_core().compile_model, model, "CPU", self._settings)
         except Exception as error:  # its own kinds have no common base
-            raise ExportError(f"{path} cannot be opened by OpenVINO: {error}") from error
+            said = str(error).strip() or type(error).__name__
+            reason = said.splitlines()[-1]  # after where in OpenVINO it came about
+            raise ExportError(f"{path} cannot be opened by OpenVINO: {reason}") from error
         self._for_any = self._last = opened.result
         self._patience: float = PATIENCE * opened.seconds
         self._spent: defaultdict[tuple[int, ...], float] = defaultdict(float)  # seconds
@@ -165,6 +167,8 @@ def open_file(path: Path) -> Opened:
     Raises:
         ExportError: The file is damaged or not ours, or a package is missing.
     """
+    if not path.with_suffix(".bin").is_file():
+        raise ExportError(f"{path} cannot be opened by OpenVINO: {path.stem}.bin is not beside it")
     program = Program(path)
     model = _core().read_model(path)
     told: dict[str, Any] = {}

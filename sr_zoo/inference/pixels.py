@@ -25,6 +25,8 @@ def to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
             f"Pixels must lie in a plain tensor, not in the layout {image.layout}; "
             "image.to_dense() gives one"
         )
+    if image.is_meta:
+        raise ImageFormatError("Pixels must have values; a tensor on the device meta has none")
     image = image.detach()  # nothing is trained through an upscaler
     if image.dtype in (torch.uint8, torch.uint16):
         top = torch.iinfo(image.dtype).max

@@ -121,10 +121,8 @@ class SpatialAttention(nn.Module):
         Shape: (N, heads, 3, d, H, W) and (N, 1, d, H, W) to (N, heads * d, H, W).
         """
         size = (qkv.shape[-2], qkv.shape[-1])
-        # all three in one copy
-        windows = self._windows(qkv.flatten(1, 3))
-        parts = torch.unflatten(windows, -1, qkv.shape[1:4]).transpose(2, 3)
-        query, key, value = parts.unbind(-2)
+        windows = torch.unflatten(self._windows(qkv.flatten(1, 3)), -1, qkv.shape[1:4])  # one copy
+        query, key, value = windows.transpose(2, 3).unbind(-2)
         if helper is not None:
             value = value * self._windows(helper[:, 0])[:, :, None]
         scale = cosine_scale(self.logit_scale)

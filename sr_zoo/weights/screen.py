@@ -40,8 +40,9 @@ ITEM_SIZES = {
 }  # bytes, by name of the storage class; all others have one
 LEGACY_PARTS = 5  # magic number, protocol, system, the object, and the order of its storages
 EXPORTED = (  # what a message says of networks that `export_model` wrote
-    "is an exported network, not a weight file: give it to sr_zoo.Upscaler(FILE) or "
-    "`sr-zoo upscale --model FILE`; everything else takes the weights that it was made of"
+    "is an exported network, not a weight file: give it to sr_zoo.Upscaler(FILE), "
+    "`sr-zoo upscale --model FILE` or `sr-zoo eval FILE`; everything else takes the "
+    "weights that it was made of"
 )
 SHARING = 16  # how often the tensors of a file may hold the same numbers, as tied weights do
 
