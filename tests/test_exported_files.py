@@ -1,5 +1,6 @@
 """Exported files upscale images as the networks do that they were made of."""
 
+import pickle
 import subprocess
 import sys
 
@@ -51,6 +52,8 @@ def test_a_file_gives_the_pictures_of_its_network(network, picture, tmp_path, to
     expected = sr_zoo.Upscaler(network, tile=None)(picture)
     assert np.abs(upscaler(picture).astype(int) - expected.astype(int)).max() <= 1
     assert upscaler.runtime_reason == f"{ENGINES[suffix]} in float32: it runs such files"
+    sent = pickle.loads(pickle.dumps(upscaler))  # as to another process
+    np.testing.assert_array_equal(sent(picture), upscaler(picture))
 
 
 def test_the_command_line_tiles_a_file_without_a_seam(file, picture, tmp_path):

@@ -1,10 +1,12 @@
 """What runs a network, and in which floating-point type."""
 
+import pickle
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,8 +27,9 @@ def network():
 def test_an_unknown_runtime_is_refused_with_the_known_ones(network):
     with pytest.raises(OptionError, match=r"'touch'.* Did you mean 'torch'.*Runtimes: auto"):
         sr_zoo.Upscaler(network, runtime="touch")
-    with pytest.raises(OptionError, match=r"Unknown runtime None. Runtimes: auto"):
-        sr_zoo.Upscaler(network, runtime=None)
+    for wrong in (None, ["torch"], np.ones(2)):
+        with pytest.raises(OptionError, match=r"runtime must be one of auto, torch, .*, got "):
+            sr_zoo.Upscaler(network, runtime=wrong)
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(network):
@@ -160,9 +163,12 @@ def test_an_exported_program_gives_the_pictures_of_the_network(prepared):
     image = torch.rand(1, 3, 37, 29)
     expected = sr_zoo.Upscaler(network, runtime="torch").tensor(image)
     torch.testing.assert_close(upscaler.tensor(image), expected, atol=1e-4, rtol=0)
+    sent = pickle.loads(pickle.dumps(upscaler))  # as to another process
+    assert torch.equal(sent.tensor(image), upscaler.tensor(image))
     for runtime in ("onnxruntime", "ncnn"):
         other = sr_zoo.Upscaler(network, runtime=runtime)
         torch.testing.assert_close(other.tensor(image), expected, atol=1e-4, rtol=0)
+        assert torch.equal(pickle.loads(pickle.dumps(other)).tensor(image), other.tensor(image))
     tiled = sr_zoo.Upscaler(network, runtime="openvino", tile=16)
     torch.testing.assert_close(tiled.tensor(image), expected, atol=1e-4, rtol=0)
 

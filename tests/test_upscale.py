@@ -189,6 +189,17 @@ def test_images_that_cannot_be_upscaled(upscaler, image, message):
         upscaler(image)
 
 
+def test_an_image_of_pillow_whose_file_is_cut_off_or_closed_gets_a_sentence(upscaler, photo):
+    file = io.BytesIO()
+    photo.save(file, "JPEG")
+    cut = Image.open(io.BytesIO(file.getvalue()[:-20]))
+    closed = Image.open(file)
+    closed.close()
+    for image in (cut, closed):
+        with pytest.raises(errors.ImageReadError, match="given image: cannot be decoded, it is tr"):
+            upscaler(image)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import struct
 import zlib
+from textwrap import shorten
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GIF_SIGNATURES = (b"GIF87a", b"GIF89a")
 GIF_EXTENSION, GIF_IMAGE, GIF_END = 0x21, 0x2C, 0x3B
 TRUNCATED = "is truncated: its end is missing"
+MAX_REASON = 120  # characters of a decoder's own words
+
+
+def undecodable(error: Exception) -> str:
+    """Say that a decoder gave up, in its own words as far as they are short."""
+    said = shorten(str(error) or type(error).__name__, MAX_REASON, placeholder=" ...")
+    return f"cannot be decoded, it is truncated or damaged ({said})"
 
 
 def find_damage(data: bytes) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
-from sr_zoo.errors import ImageFormatError
+from sr_zoo.errors import ImageFormatError, ImageReadError
 from sr_zoo.imaging.exif import ORIENTATION, PREFIX, X_RESOLUTION, fit_exif, upright_xmp
+from sr_zoo.imaging.integrity import undecodable
 from sr_zoo.imaging.picture import Array, Metadata, Picture, usable_dpi
 
 # of a TIFF's own tags, these say something about the picture and not about the file's layout
@@ -27,9 +28,15 @@ def from_pil(image: Image.Image) -> Picture:
 
     Raises:
         ImageFormatError: The image holds 32-bit integers, whose white nobody knows.
+        ImageReadError: The file behind an image that was only opened is cut off or closed.
     """
-    turn_resolution(image)
-    image.load()
+    try:
+        turn_resolution(image)
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders let out what they stumble over: any type there is
+        raise ImageReadError(f"the given image: {undecodable(error)}") from error
     icc = image.info.get("icc_profile") or None
     if image.mode in TO_RGB:
         pixels, alpha, icc = _through_profile(image, icc)

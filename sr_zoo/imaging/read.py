@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
@@ -14,14 +13,12 @@ from PIL.ImageFile import ImageFile
 
 from sr_zoo.errors import ImageFormatError, ImageReadError
 from sr_zoo.imaging import deep, tiff
-from sr_zoo.imaging.integrity import find_damage
+from sr_zoo.imaging.integrity import find_damage, undecodable
 from sr_zoo.imaging.picture import Metadata, Picture
-from sr_zoo.imaging.pil import assemble, from_pil
+from sr_zoo.imaging.pil import assemble, from_pil, turn_resolution
 
 # only formats with a signature, and none whose decoder starts another program, as EPS does
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "GIF", "JPEG2000", "PPM")
-
-MAX_REASON = 120  # characters of a decoder's own words
 
 
 class Loaded(NamedTuple):
@@ -109,6 +106,8 @@ def decode(data: bytes) -> Picture:
     if image.format == "PPM" and (samples := deep.read_pnm(data)) is not None:
         return Picture(samples, metadata=Metadata(format="PPM"))
     _scale_transparency(image)
+    turn_resolution(image)
+    image.load()  # so that an error is this file's
     return from_pil(image)
 
 
@@ -132,8 +131,7 @@ def _reason(error: Exception, data: bytes) -> str:
         return f"is no image that can be read (it looks like {kind})"
     if isinstance(error, (ImageReadError, ImageFormatError)):
         return str(error)
-    said = shorten(str(error) or type(error).__name__, MAX_REASON, placeholder=" ...")
-    return f"cannot be decoded, it is truncated or damaged ({said})"
+    return undecodable(error)
 
 
 def _is_text(start: bytes) -> bool:

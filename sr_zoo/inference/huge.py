@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sr_zoo.atomic import make_folder
 from sr_zoo.errors import ImageReadError, ImageWriteError
 from sr_zoo.imaging.formats import Format
+from sr_zoo.imaging.integrity import undecodable
 from sr_zoo.imaging.picture import LUMA, Array
 from sr_zoo.imaging.strips import PACKING, writing_strips
 from sr_zoo.inference.memory import largest_core
@@ -217,10 +218,7 @@ class Streamed:
         try:
             self._write(target, strip, progress)
         except pyvips.Error as error:
-            said = " ".join(str(error).split())
-            raise ImageReadError(
-                f"{self._path}: cannot be decoded, it is truncated or damaged ({said})"
-            ) from error
+            raise ImageReadError(f"{self._path}: {undecodable(error)}") from error
 
     @torch.inference_mode()
     def _write(self, target: Path, strip: bool, progress: bool) -> None:

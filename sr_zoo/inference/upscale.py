@@ -30,7 +30,7 @@ from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.networks import find_network
 from sr_zoo.inference.pixels import bled, brightest, clamp, empty_rgb, to_unit_range
 from sr_zoo.inference.plan import Planner
-from sr_zoo.inference.runtimes import Choice, choose
+from sr_zoo.inference.runtimes import RUNTIMES, Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, is_count, runs_needed
@@ -62,6 +62,9 @@ class Upscaler:
     Tiles bound the memory. Where the network is local, tiled output equals untiled output; where
     some layer averages over the whole image, the averages are gathered over all tiles first
     (`exact_passes`) and the output is close to the untiled one.
+
+    Threads may share one, and it can be sent to other processes, started by ``"spawn"``: in a
+    forked one PyTorch waits forever if it ran on several threads before.
 
     Args:
         model: A model name, manifest id, weight file, ``"hf-hub:owner/repo"``, a network, a file of
@@ -118,13 +121,7 @@ class Upscaler:
         alpha: str = "bicubic",
     ) -> None:
         size = Size(scale, width, height, fit)
-        if not (isinstance(alpha, str) and alpha in ALPHA):
-            raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
-        named = tile is None or (isinstance(tile, str) and tile == "auto")  # no array compared
-        if not (named or is_count(tile, least=1)):
-            raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
-        if exact_passes is not None and not is_count(exact_passes, least=0):
-            raise OptionError(f"exact_passes must be a count from 0 on, got {exact_passes!r}")
+        _check_options(runtime, tile, exact_passes, alpha)
         network = find_network(model, scale)
         if device == "auto" and isinstance(network, ExportedNetwork):
             device = "cpu"
@@ -403,6 +400,18 @@ class Upscaler:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)
         return out if image.ndim == 4 else out[0]
+
+
+def _check_options(runtime: object, tile: object, exact_passes: object, alpha: object) -> None:
+    if not isinstance(runtime, str):
+        raise OptionError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    named = tile is None or (isinstance(tile, str) and tile == "auto")  # no array compared
+    if not (named or is_count(tile, least=1)):
+        raise OptionError(f"tile must be 'auto', None or a number of pixels, got {tile!r}")
+    if exact_passes is not None and not is_count(exact_passes, least=0):
+        raise OptionError(f"exact_passes must be a count from 0 on, got {exact_passes!r}")
+    if not (isinstance(alpha, str) and alpha in ALPHA):
+        raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
 
 
 def upscale(

@@ -66,6 +66,9 @@ class ExportedNetwork(SRNetwork):
     def __deepcopy__(self, memo: object) -> ExportedNetwork:
         return self
 
+    def __reduce__(self) -> tuple[type[ExportedNetwork], tuple[Path]]:
+        return ExportedNetwork, (self.path.absolute(),)  # another process may have another folder
+
     def forward(self, x: Tensor) -> Tensor:
         return self._run(x)
 

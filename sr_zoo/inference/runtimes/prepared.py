@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,7 +39,8 @@ class PreparedRunner(Runner):
     """Runs a network's exported program on the CPU, with as many threads as torch has.
 
     The first time that a network is met it is exported, which takes a while; later processes find
-    the file. One that is damaged by then is made again.
+    the file. One that is damaged by then is made again. A copy of a runner, and one that was sent
+    to another process, opens the file anew.
 
     Args:
         name: One of `PREPARED`.
@@ -71,17 +72,24 @@ class PreparedRunner(Runner):
             raise OptionError(f"The runtime {name!r} does not compute in {dtype}; use float32")
         self.name = name
         self.scale = network.scale
-        self._program: Program | None = None
-        file = prepared_file(name, network)
-        if prepare and not is_there(file):
-            _prepare(name, network, file)
+        self._file = prepared_file(name, network)
+        self._dtype = dtype
+        if prepare and not is_there(self._file):
+            _prepare(name, network, self._file)
         try:
-            self._run = self._opened(file, dtype)
+            self._open()
         except ExportError:
             if not prepare:
                 raise
-            _prepare(name, network, file)
-            self._run = self._opened(file, dtype)
+            _prepare(name, network, self._file)
+            self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in ("_run", "_program")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
 
     def __call__(self, image: Tensor, /) -> Tensor:
         return self._run(image)
@@ -91,15 +99,16 @@ class PreparedRunner(Runner):
             self._program.settle(tuple(image.shape))
         super().settle(image)
 
-    def _opened(self, file: Path, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    def _open(self) -> None:
         # these import the upscaler, which imports this
         from sr_zoo.export.exporting import open_exported
         from sr_zoo.export.openvino import Program
 
-        if self.name != "openvino":
-            return open_exported(file).run
-        self._program = Program(file, dtype=dtype, cache=file.parent / "openvino")
-        return self._program
+        self._program: Program | None = None
+        if self.name == "openvino":
+            cache = self._file.parent / "openvino"
+            self._program = Program(self._file, dtype=self._dtype, cache=cache)
+        self._run: Callable[[Tensor], Tensor] = self._program or open_exported(self._file).run
 
 
 def computes_in(name: str, dtype: torch.dtype) -> bool:
