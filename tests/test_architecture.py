@@ -24,7 +24,8 @@ ALLOWED = {
     "network": {"blocks", "errors", "weights"},  # weights: saving, imported when it is called
     "spec": {"network"},
     "registry": {"errors", "spec"},
-    "blocks": {"errors"},
+    "heap": set(),
+    "blocks": {"errors", "heap"},
     "dynamic": {"errors", "network"},
     "swin_network": {"blocks", "network"},
     "models": {"blocks", "dynamic", "errors", "network", "spec", "swin_network"},

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sr_zoo.inference.runtimes.heap import (
+from sr_zoo.heap import (
     LARGEST_BETWEEN,
     MMAP_THRESHOLD,
     TRIM_THRESHOLD,
@@ -33,7 +33,8 @@ print(min(faults))  # the first runs, and now and then a later one, still let th
 """
 HOLD_A_GIGABYTE = """
 import resource, torch
-from sr_zoo.inference.runtimes.heap import memory_kept
+import sr_zoo.inference.runtimes.eager  # what it leaves free is where maps come to lie
+from sr_zoo.heap import memory_kept
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
@@ -52,7 +53,8 @@ print((resident() - before) >> 20)
 """
 SMALL_AFTER_LARGE = """
 import resource, torch
-from sr_zoo.inference.runtimes.heap import memory_kept
+import sr_zoo.inference.runtimes.eager  # what it leaves free is where maps come to lie
+from sr_zoo.heap import memory_kept
 
 with memory_kept():
     maps = [torch.ones(10 << 20) for _ in range(25)]
@@ -68,7 +70,7 @@ print(faults)
 STRIPS_ALONE = """
 import resource, torch
 from sr_zoo.blocks import PassingMap
-from sr_zoo.inference.runtimes.heap import STRIPS, memory_kept
+from sr_zoo.heap import STRIPS, memory_kept
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
@@ -83,6 +85,23 @@ with memory_kept(), torch.inference_mode():
     before = resident()
     for top in range(0, 1 << 11, 32):
         passing[..., top : top + 32, :]
+    print(before - resident())
+"""
+HOLES = """
+import resource, torch
+from sr_zoo.blocks import in_strips
+from sr_zoo.heap import STRIPS, memory_kept
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
+
+with memory_kept(STRIPS), torch.inference_mode():
+    whole = torch.zeros(1, 16, 1 << 10, 1 << 10)
+    maps = [torch.ones(1 << 20) for _ in range(32)]  # 4 MiB each
+    kept = maps[::2]
+    del maps
+    before = resident()
+    in_strips(lambda strip: strip[:, :1], whole)
     print(before - resident())
 """
 PAGES = 256000  # of 25 maps that are there at the same time
@@ -126,6 +145,11 @@ def test_strips_that_were_read_go_back_whatever_is_kept():
     assert given_back > 112
 
 
+def test_holes_that_strips_left_go_back_before_the_next_large_map_is_gone_through():
+    (given_back,) = lines_of(HOLES)
+    assert given_back > 48  # of 64, beside 4 for the output
+
+
 class OlderLibrary:
     """glibc before 2.35, which maps blocks above a size whatever it is told."""
 
@@ -147,7 +171,7 @@ def test_an_older_library_keeps_as_much_as_it_can():
     with Heap(library).kept(WHOLE_MAPS):
         assert library.limits == {
             MMAP_THRESHOLD: LARGEST_BETWEEN,
-            TRIM_THRESHOLD: WHOLE_MAPS.largest,
+            TRIM_THRESHOLD: WHOLE_MAPS.end,
         }
 
 

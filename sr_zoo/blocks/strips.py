@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from math import prod
 from mmap import mmap
 from types import EllipsisType
 from typing import Protocol
@@ -15,8 +16,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sr_zoo.heap import give_back
+
 STRIP_PIXELS = 1 << 15  # fastest of 2**13 to 2**16 for the blocks of SeemoRe and RLFN
 LEAST_ROWS = 16
+LARGE = 1 << 23  # values of a map; going through it takes far longer than to get a strip's memory
 KEPT_STRIPS = 4  # a map of no more is computed once and kept
 
 
@@ -73,6 +77,8 @@ def in_strips(
     rows = -(-rows // shrink) * shrink
     if height <= rows:
         return run(*map(whole_of, maps))
+    if others or into is None:  # else there is this one map only, and memory for others
+        _begin_pass(first_map)
     whole = torch.empty(0) if into is None else into
     above: Tensor | None = None  # rows of `into` that are overwritten, as they were
     for top in range(0, height // shrink * shrink, rows):
@@ -165,6 +171,7 @@ class PassingMap:
 
 def rows_of(x: Tensor | Rows) -> Iterator[Tensor]:
     """Yield a map strip by strip."""
+    _begin_pass(x)
     height, width = x.shape[-2:]
     rows = max(STRIP_PIXELS // width, LEAST_ROWS)
     for top in range(0, height, rows):
@@ -184,6 +191,12 @@ def is_traced() -> bool:
 def whole_of(each: Tensor | Rows) -> Tensor:
     """Return all of a map, whichever kind it is."""
     return each if isinstance(each, Tensor) else each.whole()
+
+
+def _begin_pass(x: Tensor | Rows) -> None:
+    """Give back what the last pass left before a map is gone through, where that takes little."""
+    if x.is_cpu and prod(x.shape) > LARGE:
+        give_back()
 
 
 def _empty_like(strip: Tensor, height: int) -> Tensor:

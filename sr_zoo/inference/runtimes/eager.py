@@ -14,7 +14,7 @@ from sr_zoo.atomic import make_writable
 from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import whole_image
 from sr_zoo.errors import OptionError
-from sr_zoo.inference.runtimes.heap import STRIPS, WHOLE_MAPS, memory_kept
+from sr_zoo.heap import STRIPS, WHOLE_MAPS, memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork, device_of, weight_of

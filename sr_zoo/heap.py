@@ -29,16 +29,19 @@ class Limits:
 
     Attributes:
         largest: Larger blocks are the system's while a network runs, too.
+        end: What may be free at the end of the memory meanwhile.
         free: What may stay free between two runs.
     """
 
     largest: int
+    end: int
     free: int
 
 
-WHOLE_MAPS = Limits(largest=1 << 30, free=512 << 20)
-# maps of a strip are far smaller; of the few whole ones, one kept at the wrong place costs a third
-STRIPS = Limits(largest=32 << 20, free=128 << 20)
+WHOLE_MAPS = Limits(largest=1 << 30, end=1 << 30, free=512 << 20)
+# maps of a strip are far smaller, those of one strip together 60 MiB; of the few whole ones, one
+# kept at the wrong place costs a third
+STRIPS = Limits(largest=32 << 20, end=64 << 20, free=128 << 20)
 
 
 class Heap:
@@ -75,10 +78,16 @@ class Heap:
                         self._library.malloc_trim(ctypes.c_size_t(0))
                         self._least = _resident()
 
+    def give_back(self) -> None:
+        """Give back by now what is free, unless somebody keeps whole maps."""
+        with self._lock:
+            if self._users and max(limits.largest for limits in self._users) <= LARGEST_BETWEEN:
+                self._library.malloc_trim(ctypes.c_size_t(0))
+
     def _apply(self) -> None:
         """Go by the user who keeps most."""
         largest = max(limits.largest for limits in self._users)
-        self._set(largest, largest)
+        self._set(largest, max(limits.end for limits in self._users))
 
     def _set(self, largest: int, kept: int) -> None:
         if not self._library.mallopt(MMAP_THRESHOLD, largest):
@@ -116,3 +125,14 @@ def memory_kept(limits: Limits = WHOLE_MAPS) -> Iterator[None]:
         return
     with heap.kept(limits):
         yield
+
+
+def give_back() -> None:
+    """Give the system what is free inside ``with memory_kept(STRIPS):``, holes between maps too.
+
+    For between two passes over a large map: what strips of one height left is of little use to
+    those of another.
+    """
+    heap = _heap()
+    if heap is not None:
+        heap.give_back()
