@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from torch import nn
 
 from sr_zoo.blocks.hooked import copy_of
-from sr_zoo.blocks.reparam import fuse_block
+from sr_zoo.blocks.reparameterisable import fuse_block
 from sr_zoo.network import SRNetwork
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -22,21 +22,23 @@ def fuse(network: Network) -> Network:
 
     Args:
         network: In any mode; it is not changed. It can be one of your own, with blocks of this
-            library inside.
+            library inside, or others that are `sr_zoo.blocks.Reparameterisable`.
 
     Returns:
         A new network in evaluation mode, on the same device and of the same floating-point type.
     """
-    fused = cast("Network", _fused(copy_of(network).eval())).eval()
-    if isinstance(fused, SRNetwork) and fused.identity is not None:
-        fused.identity = replace(fused.identity, fused=True)
+    fused = cast("Network", _fused(copy_of(network).eval(), {})).eval()
+    if isinstance(fused, SRNetwork) and isinstance(network, SRNetwork) and network.identity:
+        fused.identity = replace(network.identity, fused=True)
     return fused
 
 
-def _fused(module: nn.Module) -> nn.Module:
-    plain = fuse_block(module)
-    if plain is not None:
-        return plain
-    for name, child in module.named_children():
-        setattr(module, name, _fused(child))
-    return module
+def _fused(module: nn.Module, known: dict[nn.Module, nn.Module]) -> nn.Module:
+    """Fuse what is in a module; `known` holds what was, since a block may be used at two places."""
+    if module not in known:
+        known[module] = fuse_block(module) or module
+        if known[module] is module:
+            for name, child in module._modules.items():  # `named_children` tells of each but once
+                if child is not None:
+                    setattr(module, name, _fused(child, known))
+    return known[module]

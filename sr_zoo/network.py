@@ -35,9 +35,9 @@ class SRNetwork(nn.Module):
     """A super-resolution network: RGB in, the same picture `scale` times larger out.
 
     Subclasses keep one contract. `forward` takes a float tensor (N, 3, H, W), RGB in [0, 1], any
-    N, H, W >= 1, and returns (N, 3, scale*H, scale*W), not clamped. Mean shifts, other value
-    ranges, padding and cropping happen inside. The images of a batch never influence each other,
-    and evaluation mode is deterministic.
+    N, H, W >= 1, and returns (N, 3, scale*H, scale*W), not clamped unless the network's authors end
+    it so. Mean shifts, other value ranges, padding and cropping happen inside. The images of a
+    batch never influence each other, and evaluation mode is deterministic.
 
     Attributes:
         scale: Upscaling factor.

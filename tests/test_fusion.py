@@ -59,6 +59,36 @@ def test_networks_of_ones_own_are_fused_too():
     torch.testing.assert_close(fused(x), network(x), atol=1e-5, rtol=0)
 
 
+class JoinedFeatures(nn.Module):
+    """Calls so what joins features, as many networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edges = EdgeOrientedConv(4, 4)
+        self.join = nn.Conv2d(8, 4, 1)
+
+    def fuse(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.join(torch.cat([a, b], dim=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fuse(x, self.edges(x))
+
+
+def test_a_method_of_the_same_name_is_no_matter():
+    network = JoinedFeatures().eval()
+    fused = sr_zoo.fuse(network)
+    assert type(fused.edges) is nn.Conv2d
+    x = torch.rand(1, 4, 6, 7)
+    torch.testing.assert_close(fused(x), network(x), atol=1e-5, rtol=0)
+
+
+def test_a_block_that_is_used_twice_is_fused_at_both_places():
+    block = EdgeOrientedConv(4, 4)
+    fused = sr_zoo.fuse(nn.Sequential(block, nn.ReLU(), block, nn.Sequential(block)))
+    assert type(fused[0]) is nn.Conv2d
+    assert fused[0] is fused[2] is fused[3][0]
+
+
 # every kind of block that has a method `fuse`
 BLOCKS = (
     "awsrn",

@@ -8,6 +8,7 @@ from test_models import FIRST_OF_FORM
 from thin import build_thin
 from torch.nn import functional as F
 
+from sr_zoo.blocks import MoRE
 from sr_zoo.registry import MODELS, spec_of
 
 # other arguments than those of the first name of each form
@@ -62,3 +63,10 @@ def test_a_chosen_expert_learns_and_so_does_the_router():
     for block in {n.partition(".experts.experts.")[0] for n in experts}:
         assert {n for n in experts if n.startswith(block)} - left
     assert not [n for n in left if ".router." in n]
+
+
+def test_gradients_of_a_mixture_of_experts_are_exact_in_double_precision():
+    torch.manual_seed(0)
+    block = MoRE(8, (2, 4)).double()
+    maps = [torch.rand(2, 8, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(block, maps)

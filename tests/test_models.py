@@ -70,6 +70,40 @@ def test_networks_run_on_several_devices_by_data_parallel(name):
     assert torch.equal(replica(network)(x), network(x))
 
 
+@pytest.mark.parametrize("name", ["dlgsanet_light", "ramit_slim", "seemore_t", "swinir_light"])
+@pytest.mark.filterwarnings("ignore")  # a trace warns of every size that a network looks at
+@torch.inference_mode()
+def test_a_trace_takes_images_of_other_sizes(name):
+    network = build_thin(name, 4).eval()
+    traced = torch.jit.trace(network, image(1, 3, 24, 24), check_trace=False)
+    x = image(1, 3, 52, 70)
+    torch.testing.assert_close(traced(x), network(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "ecbsr_m4c16", "rlfn_s", "vdsr"])
+def test_networks_built_in_double_precision_run_in_it(name):
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert build_thin(name, 2).eval()(torch.rand(1, 3, 8, 9)).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("name", ["ditn_real", "ramit_slim", "rlfn_s", "swinir_light"])
+def test_gradients_of_each_image_can_be_had(name):
+    network = build_thin(name, 4).eval()
+    weights = {key: value.detach() for key, value in network.named_parameters()}
+
+    def loss(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(network, weights, x[None]).square().mean()
+
+    x = image(2, 3, 24, 24)
+    gradients = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, x)
+    first = torch.func.grad(loss)(weights, x[0])
+    for key, value in first.items():
+        torch.testing.assert_close(gradients[key][0], value, atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_pruned_networks_train(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).train()

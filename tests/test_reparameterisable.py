@@ -96,3 +96,15 @@ def test_create_model_fuses_when_asked_and_upscaler_does_by_itself(tmp_path):
     with torch.inference_mode():
         assert torch.allclose(fused(x), network(x), atol=1e-5)
         assert torch.allclose(upscaler(x), network(x).clamp(0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_fused_form_knows_what_it_is_of(name, tmp_path):
+    scale = min(spec_of(name).variants[name].scales)
+    fused = sr_zoo.create_model(name, scale, pretrained=False, fuse=True)
+    assert fused.identity.name == name
+    fused.save_pretrained(tmp_path)
+    x = torch.rand(1, 3, 9, 12)
+    upscaled = Upscaler(tmp_path / "model.safetensors", device="cpu", tile=8).tensor(x)
+    with torch.inference_mode():
+        torch.testing.assert_close(upscaled, fused.eval()(x).clamp(0, 1), atol=1e-4, rtol=0)

@@ -49,6 +49,7 @@ from sr_zoo.blocks.padding import crop, next_multiple, pad_to_minimum, pad_to_mu
 from sr_zoo.blocks.patch_table import GradientTable, PatchTable
 from sr_zoo.blocks.position_bias import DynamicPositionBias
 from sr_zoo.blocks.reparam import ParallelConvs
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.blocks.resized import ResizedMap, resize_pooled
 from sr_zoo.blocks.separable import BSConv, separable_parts
 from sr_zoo.blocks.shift import ShiftConv, shift_channels
@@ -130,6 +131,7 @@ __all__ = [
     "PixelAttention",
     "PixelShuffleUpsampler",
     "RelativePositionBias",
+    "Reparameterisable",
     "ResidualDepthwiseFFN",
     "ResidualSwinGroup",
     "ResizedMap",

@@ -60,7 +60,7 @@ class YCbCr(nn.Module):
             "offset": offset[:, None, None],
         }
         for name, value in buffers.items():
-            self.register_buffer(name, value.float(), persistent=False)
+            self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.matrix) + self.offset

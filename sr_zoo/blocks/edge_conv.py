@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.reparam import ParallelConvs, new_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 
 SOBEL = ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0))  # upper rows minus lower
 LAPLACIAN = ((0.0, 1.0, 0.0), (1.0, -4.0, 1.0), (0.0, 1.0, 0.0))
@@ -12,7 +13,7 @@ SCALE_STD = 1e-3  # of the filters' gains and biases before training
 EXPANSION = 2  # width inside the expanded branch over that of the output
 
 
-class FilterConv(nn.Module):
+class FilterConv(nn.Module, Reparameterisable):
     """A fixed 3x3 filter on every channel, with a learned gain and bias per channel; no padding.
 
     Shape: (N, channels, H, W) to (N, channels, H - 2, W - 2).

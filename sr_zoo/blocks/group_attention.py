@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks.channels import channels_first, channels_last
 from sr_zoo.blocks.reparam import as_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.blocks.window import merge, partition
 from sr_zoo.blocks.window_attention import attend
 
@@ -14,7 +15,7 @@ from sr_zoo.blocks.window_attention import attend
 LARGEST_KEPT_MAP = 64  # tokens
 
 
-class _NormedProjection(nn.Sequential):
+class _NormedProjection(nn.Sequential, Reparameterisable):
     """A 1x1 convolution and batch normalisation, which are one convolution after training."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

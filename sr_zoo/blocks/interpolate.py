@@ -44,8 +44,8 @@ class Interpolation(nn.Module):
         phases = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
         rows = kernel(taps - phases[:, None])
         rows = rows / rows.sum(1, keepdim=True)
-        weight = torch.einsum("ya,xb->yxab", rows, rows).flatten(0, 1)[:, None].float()
-        self.register_buffer("weight", weight, persistent=False)
+        weight = torch.einsum("ya,xb->yxab", rows, rows).flatten(0, 1)[:, None]
+        self.register_buffer("weight", weight.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         planes = pad_symmetric(x, self.support).flatten(0, 1)[:, None]

@@ -36,7 +36,7 @@ class LowRankExpert(nn.Module):
 class Router(nn.Module):
     """Scores the experts for each image from the average of its features.
 
-    Shape: (N, channels, H, W) to probabilities (N, num_experts), float32 whatever the input's type.
+    Shape: (N, channels, H, W) to probabilities (N, num_experts), in float32 or better.
 
     Args:
         channels: Width of the input.
@@ -48,7 +48,8 @@ class Router(nn.Module):
         self.score = nn.Linear(channels, num_experts, bias=False)
 
     def forward(self, x: Tensor | ComputedMap) -> Tensor:
-        return self.score(global_mean(x).flatten(1)).float().softmax(dim=-1)
+        scores = self.score(global_mean(x).flatten(1))
+        return scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
 
 
 class MoRE(nn.Module):

@@ -1,9 +1,10 @@
 """Kernel algebra: linear branches of a block merged into the one convolution they amount to.
 
-A block that trains with more layers than it needs afterwards has a method ``fuse()``, which returns
-the plain module that computes the same; `sr_zoo.fuse` calls it on every block of a network. The
-functions here are what such methods are made of. All of them return new convolutions with their own
-weights and leave their arguments alone. Kernels are multiplied in double precision.
+A block that trains with more layers than it needs afterwards is `Reparameterisable`: its method
+``fuse()`` returns the plain module that computes the same, and `sr_zoo.fuse` calls it on every such
+block of a network. The functions here are what such methods are made of. All of them return new
+convolutions with their own weights and leave their arguments alone. Kernels are multiplied in
+double precision.
 
 Merging is exact up to rounding at the image's border too, where zeros are padded once, before the
 first layer: ``nn.Conv2d(a, b, 1, padding=1)`` then ``nn.Conv2d(b, c, 3)``, and not the other way
@@ -21,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.hooked import copy_of, hooked_weight
+from sr_zoo.blocks.reparameterisable import Reparameterisable, fuse_block
 
 
-class ParallelConvs(nn.ModuleDict):
+class ParallelConvs(nn.ModuleDict, Reparameterisable):
     """Linear branches on one input, added up; after training they are one convolution.
 
     Sources: Ding et al., ACNet, ICCV 2019, and RepVGG, CVPR 2021.
@@ -82,12 +84,6 @@ def _merged(module: nn.Module, channels: int) -> nn.Conv2d:
     if not isinstance(conv, nn.Conv2d):
         raise TypeError(f"{type(module).__name__} is no linear layer that could be a convolution")
     return conv
-
-
-def fuse_block(module: nn.Module) -> nn.Module | None:
-    """Return what a module's method `fuse` gives, or None if its class has no such method."""
-    method = getattr(type(module), "fuse", None)  # of the class: a layer may be called "fuse" too
-    return method(module) if callable(method) else None
 
 
 def merge_sequence(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks.hooked import hooked_weight
 from sr_zoo.blocks.reparam import new_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.blocks.strips import in_strips
 
 LEAKY_SLOPE = 0.01  # where the width narrows before stages
@@ -46,7 +47,7 @@ class PixelShuffleUpsampler(nn.Sequential):
         )
 
 
-class TransposedUpsampler(nn.ConvTranspose2d):
+class TransposedUpsampler(nn.ConvTranspose2d, Reparameterisable):
     """A transposed convolution to pixels.
 
     Source: Dong et al., FSRCNN, ECCV 2016. It fuses to a convolution and a pixel shuffle: more

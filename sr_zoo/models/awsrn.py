@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import CollectingChain, MeanShift
 from sr_zoo.blocks.reparam import ParallelConvs, new_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -32,7 +33,7 @@ INPUT_GAIN = 2.0  # the authors divide [0, 255] minus the mean by 127.5
 TAIL_KERNELS = (3, 5, 7, 9)
 
 
-class WeightNormConv(nn.Module):
+class WeightNormConv(nn.Module, Reparameterisable):
     """A convolution that keeps the size and learns its kernels as direction and length."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
@@ -58,7 +59,7 @@ def _norms(kernels: Tensor) -> Tensor:
     return torch.linalg.vector_norm(kernels, dim=(1, 2, 3), keepdim=True)
 
 
-class WeightedConv(nn.Module):
+class WeightedConv(nn.Module, Reparameterisable):
     """A convolution whose output one learned number scales; a branch of the upsampler."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, gain: float) -> None:

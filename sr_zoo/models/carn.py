@@ -30,11 +30,12 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks import CARNTrunk, Cascade, CascadeResidualBlock, MeanShift, StagedUpsampler
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
 
-class MultiScaleUpsampler(nn.ModuleDict):
+class MultiScaleUpsampler(nn.ModuleDict, Reparameterisable):
     """One upsampler per scale, of which one runs; the others are frozen."""
 
     def __init__(self, upsamplers: dict[int, nn.Module], scale: int) -> None:

@@ -37,6 +37,7 @@ from sr_zoo.blocks import (
     pad_to_minimum,
 )
 from sr_zoo.blocks.reparam import as_conv, dense_kernel, identity_conv, merge_parallel, new_conv
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -62,7 +63,7 @@ class PaddedBatchNorm(nn.BatchNorm2d):
         return normalised + border * of_zero.view(1, -1, 1, 1)
 
 
-class DeltaConv(nn.Conv2d):
+class DeltaConv(nn.Conv2d, Reparameterisable):
     """A 1x1 convolution that holds its difference to the identity."""
 
     def __init__(self, channels: int) -> None:
@@ -77,7 +78,7 @@ class DeltaConv(nn.Conv2d):
         return new_conv(weight, None, like=self.weight)
 
 
-class DiverseBranchConv(nn.Module):
+class DiverseBranchConv(nn.Module, Reparameterisable):
     """Four normalised branches that sum up to a 3x3 convolution (Ding et al., CVPR 2021).
 
     Shape: (N, channels, H, W) to the same.

@@ -91,10 +91,11 @@ class DilatedDepthwiseConv(nn.Conv2d):
         padded = F.pad(x, (0, -width % self.step, 0, -height % self.step))
         steps = (-1, self.step)
         cells = torch.unflatten(torch.unflatten(padded, 3, steps), 2, steps)
-        pictures = cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        pictures = cells.permute(0, 3, 5, 2, 4, 1).flatten(0, 2).contiguous()  # channels last
         half = self.kernel_size[0] // 2
-        out = F.conv2d(pictures, self.weight, self.bias, padding=half, groups=self.groups)
+        out = F.conv2d(
+            channels_first(pictures), self.weight, self.bias, padding=half, groups=self.groups
+        )
         cells = torch.unflatten(out, 0, (-1, self.step, self.step)).permute(0, 4, 1, 5, 2, 3)
         whole = channels_first(cells.flatten(3, 4).flatten(1, 2))
         return whole[..., :height, :width]

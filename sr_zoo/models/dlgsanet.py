@@ -131,9 +131,9 @@ def window_cells(x: Tensor, axis: int, window: int) -> Tensor:
     """
     length, view = x.shape[2 + axis], current_view()
     whole = length if view is None else view.length(axis, length)
-    side = cast(int, torch.sym_min(whole, window))
+    side = _smaller(whole, window)
     count = (whole - 1) // window + 1
-    gaps = cast(int, torch.sym_max(count - 1, 1))
+    gaps = -_smaller(1 - count, -1)  # one at least
     step = (whole - side + gaps - 1) // gaps
     starts = torch.clamp(torch.arange(count, device=x.device) * step, max=whole - side)
     if view is not None:
@@ -141,6 +141,13 @@ def window_cells(x: Tensor, axis: int, window: int) -> Tensor:
         starts = starts - view.origin[axis]
         starts = starts[(starts + window > 0) & (starts < length)].clamp(0, length - side)
     return starts[:, None] + torch.arange(side, device=x.device)
+
+
+def _smaller(a: int, b: int) -> int:
+    """Return the smaller number; `a` is a symbol while torch compiles, and a tensor in a trace."""
+    if isinstance(a, Tensor):
+        return torch.clamp(a, max=b)
+    return cast("int", torch.sym_min(a, b))
 
 
 def add_windows(windows: Tensor, cells: Tensor, dim: int, length: int) -> Tensor:

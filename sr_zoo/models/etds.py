@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from sr_zoo.blocks import conv3x3
 from sr_zoo.blocks.reparam import bias_of, dense_kernel, new_conv, pad_kernel
+from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -39,7 +40,7 @@ def _carrier(weight: Tensor) -> nn.Conv2d:
     return new_conv(pad_kernel(weight[..., None, None], 3, 3), None, like=weight)
 
 
-class DualStreamLayer(nn.Module):
+class DualStreamLayer(nn.Module, Reparameterisable):
     """Convolves both streams and adds to the first what it takes from the second."""
 
     def __init__(self, channels: int, residual_channels: int) -> None:
@@ -65,7 +66,7 @@ class DualStreamLayer(nn.Module):
         return new_conv(torch.cat((upper, lower)), bias, like=self.inject.weight)
 
 
-class ETDS(SRNetwork):
+class ETDS(SRNetwork, Reparameterisable):
     """Two streams from the same image to pixels, which are added.
 
     Before training the second stream is nearest-neighbour interpolation.

@@ -149,8 +149,8 @@ class ChannelAttention(nn.Module):
         scale = cosine_scale(self.logit_scale)
         attended = attend_channels(query, key, value, scale, stride=self.stride)
         # as the other heads' features lie, so that joining them transposes neither
-        features = attended.flatten(1, 2).contiguous(memory_format=torch.channels_last)
-        return self.project(features)
+        features = channels_last(attended.flatten(1, 2)).contiguous()
+        return self.project(channels_first(features))
 
 
 class MixingBlock(nn.Module):
