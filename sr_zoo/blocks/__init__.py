@@ -39,7 +39,7 @@ from sr_zoo.blocks.global_statistics import (
     global_variance,
 )
 from sr_zoo.blocks.group_attention import GMSA, SharedGMSA
-from sr_zoo.blocks.hooked import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight, is_plain
 from sr_zoo.blocks.interpolate import Interpolation
 from sr_zoo.blocks.modulation import SAFM, SimpleSAFM, learned_factor
 from sr_zoo.blocks.moe import LowRankExpert, MoRE, Router
@@ -172,6 +172,7 @@ __all__ = [
     "hooked_weight",
     "in_strips",
     "init_linear",
+    "is_plain",
     "join_heads",
     "learned_factor",
     "low_frequencies",

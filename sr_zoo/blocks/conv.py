@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.hooked import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight, is_plain
 
 BOTTLENECK = 4
 BOTTLENECK_SLOPE = 0.2
@@ -21,7 +21,7 @@ def half_convs(
 
     That is ``conv(x).chunk(2, dim=1)`` without the copies that the next layers would make of
     views, and the first half can be done with before the second is computed. It is the weights
-    that are cut, which are small.
+    that are cut, which are small. A convolution that is not plain is called twice instead.
 
     Args:
         conv: Without groups, padding and stride.
@@ -30,6 +30,13 @@ def half_convs(
     Returns:
         Functions of (N, in_channels, H, W) to (N, out_channels / 2, H, W).
     """
+    if not is_plain(conv):
+
+        def of(half: int, x: Tensor) -> Tensor:
+            out = F.channel_shuffle(conv(x), 2) if shuffle else conv(x)
+            return out.chunk(2, dim=1)[half]
+
+        return partial(of, 0), partial(of, 1)
     weight, bias = hooked_weight(conv), conv.bias
     if shuffle:
         weight = _interleave(weight)

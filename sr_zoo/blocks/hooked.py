@@ -10,6 +10,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
 Module = TypeVar("Module", bound=nn.Module)
+WEIGHT_HOOKS = (BasePruningMethod, WeightNorm, SpectralNorm)
 
 
 def hooked_weight(layer: nn.Module) -> Tensor:
@@ -18,9 +19,24 @@ def hooked_weight(layer: nn.Module) -> Tensor:
     Pruning and the older kinds of weight and spectral normalisation make it anew before each call.
     """
     for hook in layer._forward_pre_hooks.values():
-        if isinstance(hook, (BasePruningMethod, WeightNorm, SpectralNorm)):
+        if isinstance(hook, WEIGHT_HOOKS):
             hook(layer, ())
     return cast("Tensor", layer.weight)
+
+
+def is_plain(*layers: nn.Module) -> bool:
+    """Whether all layers do what their weights say and no more, so that none need be called.
+
+    One that was wrapped, by an adapter such as LoRA, or that somebody's hooks watch, does more.
+    """
+    return all(
+        (type(layer) in (nn.Conv2d, nn.Linear) or is_parametrized(layer))
+        and not layer._forward_hooks
+        and not layer._backward_hooks
+        and not layer._backward_pre_hooks
+        and all(isinstance(hook, WEIGHT_HOOKS) for hook in layer._forward_pre_hooks.values())
+        for layer in layers
+    )
 
 
 def copy_of(module: Module) -> Module:

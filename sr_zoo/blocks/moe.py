@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_zoo.blocks.global_statistics import global_mean
-from sr_zoo.blocks.hooked import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight, is_plain
 from sr_zoo.blocks.strips import ComputedMap, in_strips
 
 
@@ -99,6 +99,13 @@ class MoRE(nn.Module):
         gate, chosen = self.router(x).to(x.dtype).max(dim=-1, keepdim=True)
         shares = torch.zeros_like(gate).expand(-1, len(self.experts)).scatter(1, chosen, gate)
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]
+        if not all(is_plain(*expert.children()) for expert in experts):
+
+            def modulate_by_each(x: Tensor, context: Tensor) -> Tensor:
+                parts = zip(experts, shares[..., None, None, None].unbind(1), strict=True)
+                return x + sum(share * expert(x, context) for expert, share in parts)
+
+            return modulate_by_each
         values = _side_by_side([expert.values for expert in experts])
         around = _side_by_side([expert.context for expert in experts])
         expand = torch.cat([hooked_weight(expert.expand) for expert in experts], dim=1)

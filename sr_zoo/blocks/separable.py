@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks.hooked import hooked_weight
+from sr_zoo.blocks.hooked import hooked_weight, is_plain
 
 
 class BSConv(nn.Sequential):
@@ -57,7 +57,7 @@ class BSConv(nn.Sequential):
 def separable_parts(x: Tensor, layers: Iterable[nn.Module], count: int) -> list[Tensor]:
     """Run a 1x1 and a depthwise convolution and split what comes out, each part compact in memory.
 
-    As in `half_convs`, it is the weights that are cut, which are small.
+    As in `half_convs`, it is the weights that are cut, which are small, if both layers are plain.
 
     Args:
         x: (N, in_channels, H, W).
@@ -67,7 +67,10 @@ def separable_parts(x: Tensor, layers: Iterable[nn.Module], count: int) -> list[
     Returns:
         `count` maps (N, out_channels / count, H, W).
     """
-    mix, kernels = map(hooked_weight, layers)
+    pointwise, depthwise = layers
+    if not is_plain(pointwise, depthwise):
+        return list(depthwise(pointwise(x)).chunk(count, dim=1))
+    mix, kernels = hooked_weight(pointwise), hooked_weight(depthwise)
     padding = kernels.shape[-1] // 2
     return [
         F.conv2d(F.conv2d(x, mixes), each, padding=padding, groups=len(each))

@@ -33,6 +33,7 @@ from sr_zoo.blocks import (
     PixelShuffleUpsampler,
     TransformerLayer,
     hooked_weight,
+    is_plain,
     unit_length,
 )
 from sr_zoo.blocks.tile_view import current_view
@@ -70,14 +71,20 @@ class DynamicDepthwiseConv(nn.Module):
         height, width = x.shape[-2:]
         description = self.describe(x)
         taps_of = (self.groups, KERNEL_SIZE, KERNEL_SIZE)
-        weight = torch.unflatten(hooked_weight(self.kernels), 0, taps_of)
-        bias = torch.unflatten(cast("Tensor", self.kernels.bias), 0, taps_of)
+        if by_rows := is_plain(self.kernels):
+            weight = torch.unflatten(hooked_weight(self.kernels), 0, taps_of)
+            bias = torch.unflatten(cast("Tensor", self.kernels.bias), 0, taps_of)
+        else:
+            whole = torch.unflatten(self.kernels(description), 1, taps_of)
         half = KERNEL_SIZE // 2
         padded = torch.unflatten(F.pad(x, (half, half, half, half)), 1, (self.groups, -1))
         out = torch.unflatten(torch.zeros_like(x), 1, (self.groups, -1))
         for row in range(KERNEL_SIZE):
-            taps = F.conv2d(description, weight[:, row].flatten(0, 1), bias[:, row].flatten())
-            taps = torch.unflatten(taps[:, :, None], 1, (self.groups, KERNEL_SIZE))
+            if by_rows:
+                taps = F.conv2d(description, weight[:, row].flatten(0, 1), bias[:, row].flatten())
+                taps = torch.unflatten(taps[:, :, None], 1, (self.groups, KERNEL_SIZE))
+            else:
+                taps = whole[:, :, row, :, None]
             line = padded.narrow(-2, row, height)
             for column, tap in enumerate(taps.unbind(2)):
                 out.addcmul_(line.narrow(-1, column, width), tap)

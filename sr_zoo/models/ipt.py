@@ -32,6 +32,7 @@ from sr_zoo.blocks import (
     StagedUpsampler,
     crop,
     hooked_weight,
+    is_plain,
     join_heads,
     pad_to_minimum,
     split_heads,
@@ -71,11 +72,13 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Map queries, keys and values (N, tokens, dim) to (N, tokens, dim)."""
-        weights = hooked_weight(self.qkv).chunk(3)
-        heads = [
-            split_heads(F.linear(x, weight), self.num_heads)
-            for x, weight in zip((query, key, value), weights, strict=True)
-        ]
+        inputs = (query, key, value)
+        if is_plain(self.qkv):
+            weights = hooked_weight(self.qkv).chunk(3)
+            parts = [F.linear(x, weight) for x, weight in zip(inputs, weights, strict=True)]
+        else:
+            parts = [self.qkv(x).chunk(3, dim=-1)[part] for part, x in enumerate(inputs)]
+        heads = [split_heads(part, self.num_heads) for part in parts]
         out = F.scaled_dot_product_attention(heads[0], heads[1], heads[2])
         return self.project(join_heads(out))
 

@@ -36,6 +36,7 @@ from sr_zoo.blocks import (
     conv3x3,
     cosine_scale,
     hooked_weight,
+    is_plain,
     join_heads,
     relative_position_index,
     shift_mask,
@@ -93,9 +94,12 @@ class CosineWindowAttention(nn.Module):
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+        if is_plain(self.qkv):
+            features = F.linear(windows, hooked_weight(self.qkv), bias)
+        else:
+            features = self.qkv(windows) + bias
         query, key, value = (
-            split_heads(part, self.num_heads)
-            for part in F.linear(windows, hooked_weight(self.qkv), bias).chunk(3, dim=-1)
+            split_heads(part, self.num_heads) for part in features.chunk(3, dim=-1)
         )
         scale = cosine_scale(self.log_scale)
         attended = attend_by_cosine(query, key, value, scale, bias=self.bias(), mask=mask)
