@@ -2,7 +2,7 @@
 
 Each runs once, in a process of its own with one thread; counted is what the process holds at most
 beyond what it held before, output included: with freed memory given back to the system at once,
-which shows what is in use, and as both run by themselves, which is not twice the same: there three
+which shows what is in use, and as both run by themselves, which is not twice the same: there five
 processes are asked, and the least, the middle and the most are told. Prints the table of
 docs/benchmarks.md: ``python benchmarks/memory.py CLONES > docs/measured/memory.md``
 
@@ -37,7 +37,7 @@ OURS = {
 }
 RETURNED = (THEIRS, *(side for side in OURS if "OpenVINO" not in side))
 AS_USUAL = (THEIRS, *(side for side in OURS if "tiles" not in side))
-PROCESSES = 3  # as usual
+PROCESSES = 5  # as usual
 
 
 def enlarger(name: str, side: str, clones: Path) -> Callable[[Tensor], Tensor]:
