@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sr_zoo.building import build, has_shapes_of, variant_arguments
+from sr_zoo.building import DEFAULT_SCALE, build, has_shapes_of, variant_arguments
 from sr_zoo.errors import (
     CheckpointError,
     ModelArgumentError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def create_model(
     name: str | Path,
-    scale: int = 4,
+    scale: int | None = None,
     *,
     pretrained: bool | str = True,
     checkpoint: str | Path | None = None,
@@ -43,7 +43,7 @@ def create_model(
     Args:
         name: A model name (`list_models`), or what `load_model` takes: ``"hf-hub:owner/repo"``, a
             weight file, a folder that `save_pretrained` wrote.
-        scale: Upscaling factor; a file, folder or repository brings its own.
+        scale: Upscaling factor; None for 4, or for that of the file, folder or repository.
         pretrained: True for the manifest's default weights, a tag such as ``"official"`` or
             ``"sr_zoo"`` for particular ones, False for random weights.
         checkpoint: A weight file in the authors' layout or ours to load instead; every tensor must
@@ -59,12 +59,12 @@ def create_model(
 
     Raises:
         UnknownModelError: No model has this name.
-        ScaleNotAvailableError: The model is not defined at this scale.
+        ScaleNotAvailableError: The model is not defined at this scale, or `name` is of another.
         ModelArgumentError: The network takes no such argument, or not with this value, or not with
             pretrained weights.
         WeightsNotFoundError: No such weights are known, or `checkpoint` does not exist.
         WeightsIntegrityError: A weight file is not the one that the manifest names.
-        CheckpointError: A weight file cannot be read, or does not fit the network.
+        CheckpointError: A weight file cannot be read, or does not fit the network or `scale`.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
         OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments;
@@ -75,9 +75,10 @@ def create_model(
     if means_weights(name):
         _check_exists(name)
         _check_only_source(name, pretrained, checkpoint, overrides)
-        network = load_model(name)
+        network = load_model(name, scale=scale)
     else:
-        network = _named(name, scale, pretrained, checkpoint, overrides)
+        wanted = DEFAULT_SCALE if scale is None else scale
+        network = _named(name, wanted, pretrained, checkpoint, overrides)
     if fuse:
         from sr_zoo.fusion import fuse as fused_form
 

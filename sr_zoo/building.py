@@ -12,6 +12,8 @@ from sr_zoo.registry import spec_of
 if TYPE_CHECKING:
     from sr_zoo.network import Identity, SRNetwork
 
+DEFAULT_SCALE = 4
+
 # what a network's layers and torch's raise for arguments that they cannot use
 _REFUSALS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 

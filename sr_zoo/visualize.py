@@ -32,7 +32,7 @@ def effort(
     image: str | Path | Image.Image,
     budget: Budget | float | str = "auto",
     *,
-    scale: int = 4,
+    scale: int | None = None,
 ) -> Image.Image:
     """Paint what a network spends where over the image, one panel for each part that decides.
 
@@ -43,7 +43,7 @@ def effort(
         model: A model name, which gets its default weights, or a network.
         image: At the size that the network enlarges; a file or a picture.
         budget: As for `Upscaler`; SeemoRe takes ``"auto"`` alone.
-        scale: Of a model that is named.
+        scale: As for `create_model`.
 
     Raises:
         OptionError: The network spends the same everywhere, or takes no such budget.

@@ -56,7 +56,7 @@ def test_scale_that_a_model_does_not_have():
         sr_zoo.create_model("rlfn", 3)
 
 
-@pytest.mark.parametrize("scale", [4.0, "4", None])
+@pytest.mark.parametrize("scale", [4.0, "4"])
 def test_scale_that_is_no_whole_number(scale):
     with pytest.raises(errors.ScaleNotAvailableError, match=r"is no whole number; .* 2, 3, 4"):
         sr_zoo.create_model("rlfn_s", scale, pretrained=False)
@@ -384,6 +384,9 @@ def test_what_is_of_one_scale_is_not_loaded_at_another(tmp_path):
     assert sr_zoo.load_model(tmp_path, scale=2).scale == 2
     with pytest.raises(errors.CheckpointError, match="not of scale 3, they fit fsrcnn x2"):
         sr_zoo.load_model(tmp_path, scale=3)
+    assert sr_zoo.create_model(tmp_path).scale == 2
+    with pytest.raises(errors.CheckpointError, match="not of scale 4, they fit fsrcnn x2"):
+        sr_zoo.create_model(tmp_path, 4)
     assert sr_zoo.load_model("rlfn_s_x4.sr_zoo", scale=4).scale == 4
     with pytest.raises(
         errors.ScaleNotAvailableError, match=r"rlfn_s_x4\.sr_zoo is of scale 4, not 2"

@@ -152,6 +152,17 @@ def test_a_size_that_is_none_is_refused(capsys):
     assert "--size must be width x height such as 320x180, got '32'" in capsys.readouterr().err
 
 
+def test_a_file_is_raced_at_its_own_scale(tmp_path, capsys):
+    sr_zoo.create_model("espcn", 2, pretrained=False).save_pretrained(tmp_path / "mine")
+    raced = ["bench", str(tmp_path / "mine"), "--size", "32x32", "--rounds", "1"]
+    with pytest.raises(SystemExit, match="0"):
+        main(raced)
+    assert "espcn x2" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="1"):
+        main([*raced, "--scale", "4"])
+    assert "its scale is 2, not 4" in capsys.readouterr().err
+
+
 def test_more_threads_than_cores_are_refused(capsys):
     # OpenMP takes room for all of them on the stack, and the process dies without a word
     with pytest.raises(SystemExit):

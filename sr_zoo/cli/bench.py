@@ -34,7 +34,9 @@ def command(
     ),
     dtype: list[str] = typer.Option(["float32"], help="float32, bfloat16, float16."),
     size: list[str] = typer.Option(["320x180"], help="Of the input, width x height in pixels."),
-    scale: int = typer.Option(4, help="Upscaling factor, for model names."),
+    scale: int | None = typer.Option(
+        None, help="Upscaling factor.", show_default="4, or that of the file"
+    ),
     rounds: int = typer.Option(5, min=1, help="How often each takes its turn."),
     threads: int | None = typer.Option(
         None, min=1, max=os.cpu_count(), help="Of torch; all cores by default."
@@ -78,7 +80,7 @@ def command(
 
 
 def _contenders(
-    models: list[str], scale: int, runtimes: list[str], dtypes: list[str], untrained: bool
+    models: list[str], scale: int | None, runtimes: list[str], dtypes: list[str], untrained: bool
 ) -> tuple[list[Contender], list[str]]:
     """Return every combination that can be had, and a sentence for each that cannot."""
     from sr_zoo import create_model, fuse
@@ -94,7 +96,7 @@ def _contenders(
     else:
         if files := [model for model in models if is_exported(model)]:
             raise OptionError(f"{', '.join(files)} {EXPORTED}")
-        candidates, problems = find_candidates(models, [scale])
+        candidates, problems = find_candidates(models, [] if scale is None else [scale])
         networks = [candidate.network for candidate in candidates]
     found = []
     for network in map(fuse, networks):

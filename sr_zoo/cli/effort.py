@@ -13,7 +13,9 @@ from sr_zoo.errors import OptionError
 def command(
     images: list[Path] = typer.Argument(help="LR image; with --routing, images and folders."),
     model: str = typer.Option("seemore_t", help="Model name, folder or weight file."),
-    scale: int = typer.Option(4, help="Upscaling factor."),
+    scale: int | None = typer.Option(
+        None, help="Upscaling factor.", show_default="4, or that of the file"
+    ),
     budget: str = typer.Option("auto", help="auto, 50%, '20 GMACs', '300 ms', eta=1.3, k=0, ..."),
     output: Path | None = typer.Option(None, "-o", "--output", help="Picture to write."),
     routing: bool = typer.Option(

@@ -75,11 +75,10 @@ def command(
 def _network(model: str, scale: int | None, *, untrained: bool) -> SRNetwork:
     """Build what a name stands for, or load weights, which know their scale."""
     from sr_zoo.api import create_model, load_model
-    from sr_zoo.inference.networks import DEFAULT_SCALE
     from sr_zoo.registry import MODELS
 
     if model in MODELS:
-        return create_model(model, scale or DEFAULT_SCALE, pretrained=not untrained)
+        return create_model(model, scale, pretrained=not untrained)
     if untrained:
         raise OptionError(f"--untrained goes with a model's name, not with the weights {model}")
     network = load_model(model)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from sr_zoo.api import create_model, load_model
+from sr_zoo.building import DEFAULT_SCALE
 from sr_zoo.devices import pick_device
 from sr_zoo.errors import OptionError, SRZooError, WeightsNotFoundError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
@@ -18,8 +19,6 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS
 from sr_zoo.weights.cache import is_here
 from sr_zoo.weights.manifest import ON_HUB, Entry, load_manifest
-
-DEFAULT_SCALE = 4
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sr_zoo.api import create_model, load_model, means_weights
-from sr_zoo.building import built_as_registered
+from sr_zoo.building import DEFAULT_SCALE, built_as_registered
 from sr_zoo.errors import CheckpointError, OptionError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork, is_exported
 from sr_zoo.inference.tiling import measure_halo
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
-
-DEFAULT_SCALE = 4
 
 
 def default_weights(scale: float) -> Entry:
