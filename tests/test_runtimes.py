@@ -111,6 +111,24 @@ def test_auto_keeps_to_the_types_of_the_runtime_that_was_asked_for(network, runt
     assert sr_zoo.Upscaler(network, runtime="torch").dtype == "bfloat16"
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_auto_does_not_round_what_is_deeper_than_8_bits(kind, network, monkeypatch):
+    monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
+    monkeypatch.setattr(
+        precision, "measured_losses", lambda: {("rlfn_s", 4): {"bfloat16": Loss(0.0, 60.0)}}
+    )
+    white = 65535 if kind == np.uint16 else 1.0
+    ramp = (np.linspace(0.2, 0.3, 24 * 32).reshape(24, 32) * white).astype(kind)
+    auto, exact = (sr_zoo.Upscaler(network, dtype=dtype) for dtype in ("auto", "float32"))
+    assert (auto.dtype, auto.suited_to(ramp.dtype).dtype) == ("bfloat16", "float32")
+    assert auto.runtime_reason.endswith("images of more than 8 bits by torch in float32")
+    rounded = sr_zoo.Upscaler(network, dtype="bfloat16")
+    expected = exact(ramp) / white
+    assert np.abs(auto(ramp) / white - expected).max() < 2e-5  # a level of 16 bits
+    assert np.abs(auto(torch.from_numpy(ramp)[None]).numpy() / white - expected).max() < 2e-5
+    assert np.abs(rounded(ramp) / white - expected).max() > 2e-4
+
+
 def test_a_network_of_other_widths_or_scale_is_not_what_was_measured(network, monkeypatch):
     monkeypatch.setattr(precision, "_native", lambda device: ("bfloat16",))
     monkeypatch.setattr(

@@ -28,7 +28,8 @@ def photo():
         return image.crop((80, 30, 104, 50))
 
 
-def test_every_kind_gives_the_same_pixels(upscaler, photo, tmp_path):
+def test_every_kind_gives_the_same_pixels(photo, tmp_path):
+    upscaler = sr_zoo.Upscaler("rlfn_s_x4.sr_zoo", dtype="float32")  # `auto` rounds 8 bits alone
     expected = np.asarray(upscaler(photo))
     assert expected.shape == (80, 96, 3)
     array = np.asarray(photo)

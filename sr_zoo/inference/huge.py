@@ -73,7 +73,9 @@ def open_streamed(path: Path, upscaler: Upscaler, target: Format) -> Streamed | 
             f"{path}: has too many pixels ({width}x{height}); if you trust the file, raise the "
             "limit with --max-pixels, or PIL.Image.MAX_IMAGE_PIXELS"
         )
-    return Streamed(path, upscaler, target)
+    return Streamed(
+        path, upscaler.suited_to(np.uint8 if image.format == "uchar" else np.uint16), target
+    )
 
 
 def _is_plain(image: Any) -> bool:

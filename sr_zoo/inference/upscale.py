@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -35,7 +36,7 @@ from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, is_count, runs_needed
 from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
-from sr_zoo.network import SRNetwork, device_of
+from sr_zoo.network import SRNetwork, device_of, weight_of
 
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
@@ -75,8 +76,9 @@ class Upscaler:
             antialiased filter.
         device: ``"auto"`` for CUDA where present, or any torch device.
         dtype: Floating-point type to compute in: ``"auto"`` for the fastest that this device
-            computes natively and that costs this model no more than 0.01 dB; else a type, its
-            name, or None for that of the network.
+            computes natively and that costs this model no more than 0.01 dB, and float32 for
+            pixels of more than 8 bits, which lower types would round; else a type, its name, or
+            None for that of the network.
         runtime: ``"torch"``, ``"compile"`` (`torch.compile`), ``"openvino"``, ``"onnxruntime"``
             or ``"ncnn"``, which export the network once and keep it on disk, or ``"auto"`` for the
             fastest that is ready. `runtime_reason` says what was taken, and why.
@@ -162,11 +164,40 @@ class Upscaler:
             exact_passes=exact_passes,
             gathers=self._runners.tiled.sees_views and not self._spender,
         )
+        self._exact = self
+        picked = isinstance(dtype, str) and dtype == "auto"
+        if picked and chosen_dtype != weight_of(network).dtype:
+            self._exact = self._in_float32()
+
+    def _in_float32(self) -> Upscaler:
+        twin = copy.copy(self)
+        twin._exact = twin
+        twin._runners = choose(self.network, "torch", torch.float32)
+        twin.runtime, twin.dtype = twin._runners.whole.name, "float32"
+        twin._planner = Planner(
+            self.network,
+            self.tile,
+            exact_passes=self.exact_passes,
+            gathers=twin._runners.tiled.sees_views,
+        )
+        return twin
+
+    def suited_to(self, pixels: object) -> Upscaler:
+        """Return what upscales pixels of a type: this one, or its like in float32.
+
+        The latter for more than 8 bits a channel, where ``dtype="auto"`` chose a type that holds
+        no more than 8 to 11.
+
+        Args:
+            pixels: Their type, of NumPy or torch.
+        """
+        return self if pixels in (np.uint8, torch.uint8) else self._exact
 
     @property
     def runtime_reason(self) -> str:
         """What runs the network, in which type, and why, in one sentence."""
-        return self._runners.reason
+        deep = "" if self._exact is self else "; images of more than 8 bits by torch in float32"
+        return self._runners.reason + deep
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the output for an image of this height and width.
@@ -237,6 +268,7 @@ class Upscaler:
         Raises:
             ImageFormatError: A pixel is no finite number.
         """
+        suited = self.suited_to(picture.pixels.dtype)
         colors, alpha = picture.to_rgb(), picture.to_alpha()
         top = brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
         if top > 1:
@@ -244,17 +276,17 @@ class Upscaler:
         if alpha is not None:
             colors = bleed(colors, alpha)
         rgb = torch.tensor(colors).permute(2, 0, 1)[None]
-        upscaled = self.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
+        upscaled = suited.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
         if top > 1:
             upscaled = upscaled * top
         if alpha is not None:
-            alpha = self._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
+            alpha = suited._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
 
     @_made_on_cpu
     @torch.no_grad()  # not inference mode, whose tensors nothing can be trained against
     def tensor(self, rgb: Tensor, *, progress: bool = False) -> Tensor:
-        """Upscale RGB tensors.
+        """Upscale RGB tensors, in the type that was chosen for 8 bits; see `suited_to`.
 
         Args:
             rgb: (N, 3, H, W), floating point in [0, 1], on any device.
@@ -385,17 +417,18 @@ class Upscaler:
         return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)
 
     def _tensor(self, image: Tensor, progress: bool) -> Tensor:
+        suited = self.suited_to(image.dtype)
         batched = image if image.ndim == 4 else image[None]
         values, top = to_unit_range(batched)
         channels = values.shape[1]
         color = values[:, :3] if channels >= 3 else values[:, :1].expand(-1, 3, -1, -1)
         if channels == 4:
             color = bled(color, values[:, 3])
-        out = self.tensor(color, progress=progress)
+        out = suited.tensor(color, progress=progress)
         if channels == 1:
             out = out.mean(1, keepdim=True)
         if channels == 4:
-            out = torch.cat([out, self._alpha(values[:, 3:], progress)], dim=1)
+            out = torch.cat([out, suited._alpha(values[:, 3:], progress)], dim=1)
         if top is not None:
             out = (out * top).round()
         out = out.to(image.device, image.dtype)

@@ -177,7 +177,7 @@ def _upscaled(upscaler: Upscaler, pixels: Array) -> Array:
     top = np.iinfo(pixels.dtype).max
     rgb = np.stack(list(np.moveaxis(pixels, 2, 0))).astype(np.float32)
     rgb /= top
-    planes = upscaler.tensor(torch.from_numpy(rgb)[None])[0].numpy()
+    planes = upscaler.suited_to(pixels.dtype).tensor(torch.from_numpy(rgb)[None])[0].numpy()
     planes *= top
     levels = np.rint(planes, out=planes).astype(pixels.dtype)
     return np.stack(list(levels), axis=2)  # copying a transposed view takes four times as long
