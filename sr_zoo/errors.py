@@ -6,6 +6,8 @@ Each message says what was wrong (with the value), what is allowed and what to d
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LEAST_BEGINNING = 3  # letters; fewer begin too many names
+
 
 class SRZooError(Exception):
     """Base of all errors raised on purpose by sr_zoo."""
@@ -80,6 +82,14 @@ class OptionError(SRZooError, ValueError):
 
 
 def did_you_mean(wrong: object, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the known name closest to `wrong`, or an empty string."""
-    close = get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
-    return f" Did you mean {close[0]!r}?" if close else ""
+    """Return ``" Did you mean 'x'?"`` for the known name closest to `wrong`, or an empty string.
+
+    Capitals do not count. A name that begins with `wrong` is closer than one of other beginnings.
+    """
+    if not isinstance(wrong, str):
+        return ""
+    written, names = wrong.casefold(), {name.casefold(): name for name in known}
+    longer = sorted((name for name in names if name.startswith(written)), key=len)
+    begun = longer if len(written) >= LEAST_BEGINNING else []
+    close = begun or get_close_matches(written, list(names), n=1, cutoff=0.6)
+    return f" Did you mean {names[close[0]]!r}?" if close else ""

@@ -379,6 +379,23 @@ def test_a_saved_network_comes_back_by_its_folder(tmp_path):
         sr_zoo.create_model(str(tmp_path / "mine"), num_blocks=2)
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("RLFN_S", "rlfn_s"), ("RCAN", "rcan"), ("SwinIR", "swinir"), ("edsr", "edsr_baseline")],
+)
+def test_names_as_papers_write_them_are_understood(asked, meant):
+    with pytest.raises(errors.UnknownModelError, match=f"Did you mean '{meant}'"):
+        sr_zoo.create_model(asked)
+
+
+def test_a_network_that_could_not_be_loaded_again_is_not_saved(tmp_path):
+    network = sr_zoo.create_model("rlfn_s", 2, pretrained=False)
+    network.head = torch.nn.Sequential(network.head)
+    with pytest.raises(errors.ModelArgumentError, match=r"rlfn_s was changed .* head\.0\.bias"):
+        network.save_pretrained(tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_what_is_of_one_scale_is_not_loaded_at_another(tmp_path):
     sr_zoo.create_model("fsrcnn", 2, pretrained=False).save_pretrained(tmp_path)
     assert sr_zoo.load_model(tmp_path, scale=2).scale == 2

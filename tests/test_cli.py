@@ -245,6 +245,12 @@ def test_effort_paints_the_image_and_says_what_was_spent(
     assert level in printed
 
 
+def test_effort_takes_the_id_of_weights(run, small, tmp_path):
+    code, printed, _ = run("effort", small, "--routing", "--model", "seemore_t_x4.sr_zoo")
+    assert code == 0
+    assert "%" in printed
+
+
 def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
     code, printed, _ = run("effort", small, "-o", tmp_path / "effort.png")
     assert code == 0

@@ -143,6 +143,25 @@ def test_a_read_only_folder(photos, tmp_path, capsys):
     assert all("Read-only file system" in line and str(folder) in line for line in said)
 
 
+def test_a_report_that_cannot_be_kept_is_told_before_anything_is_upscaled(photos, tmp_path, capsys):
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    with mounted(folder, "ro"):
+        assert upscale(photos, "-o", tmp_path / "big", "--report", folder / "report.json") == 1
+    (line,) = complaints(capsys)
+    assert f"{folder}: cannot be written to (Read-only file system)" in line
+    assert not (tmp_path / "big").exists()
+
+
+def test_learning_from_one_image_begins_where_it_can_be_kept(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sr_zoo.training.zero_shot.zero_shot", lambda *_, **__: pytest.fail("ran"))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with mounted(folder, "ro"), pytest.raises(SystemExit, match="1"):
+        main(["zero-shot", str(photos / "a.png"), "-o", str(folder / "a.png")])
+    assert f"{folder}: cannot be written to (Read-only file system)" in capsys.readouterr().err
+
+
 def test_a_read_only_folder_is_found_before_long_work(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sr_zoo.evaluation.speed.race", lambda *_, **__: pytest.fail("raced"))
     monkeypatch.setattr("sr_zoo.inference.runtimes.eager.shutil.which", lambda name: name)

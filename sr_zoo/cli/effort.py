@@ -12,7 +12,7 @@ from sr_zoo.errors import OptionError
 
 def command(
     images: list[Path] = typer.Argument(help="LR image; with --routing, images and folders."),
-    model: str = typer.Option("seemore_t", help="Model name, folder or weight file."),
+    model: str = typer.Option("seemore_t", help="Model name, id, folder or weight file."),
     scale: int | None = typer.Option(
         None, help="Upscaling factor.", show_default="4, or that of the file"
     ),
@@ -23,14 +23,14 @@ def command(
     ),
 ) -> None:
     """Paint what a dynamic network spends where over an image, and say how much it is."""
-    from sr_zoo.api import create_model
     from sr_zoo.imaging.folder import images_in, plan
     from sr_zoo.imaging.pil import from_pil
     from sr_zoo.imaging.write import write_image
     from sr_zoo.inference.budget import Report
+    from sr_zoo.inference.networks import find_network
     from sr_zoo.visualize import measure, open_rgb, paint, routing_statistics
 
-    network = create_model(model, scale)
+    network = find_network(model, scale)
     if routing:
         for block, shares in routing_statistics(network, images_in(images)).items():
             typer.echo(f"{block:<10}" + "".join(f"{share:8.1%}" for share in shares.tolist()))

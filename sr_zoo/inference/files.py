@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from sr_zoo import __version__
-from sr_zoo.atomic import make_folder, write_atomically
+from sr_zoo.atomic import make_writable, write_atomically
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging.animation import (
     Animation,
@@ -103,7 +103,7 @@ def upscale_files(
     jobs = plan(sources, output, format=options.format, selection=options.selection)
     if options.report:
         check_report(options.report, jobs)
-        make_folder(options.report.parent, error=ImageWriteError)
+        make_writable(options.report.parent, error=ImageWriteError)
     settings = settings_of(upscaler, options.encoding)
     into_folder = jobs[0].target != output
     pipeline = _pipeline(upscaler, options, show_tiles=len(jobs) == 1)

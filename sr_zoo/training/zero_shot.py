@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.atomic import make_folder
+from sr_zoo.atomic import make_writable
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.inference.ensemble import self_ensemble
@@ -255,7 +255,7 @@ def zero_shot_file(source: Path, target: Path, scale: int, **options: Any) -> No
 
     picture = read_image(source)
     (job,) = plan([source], target)
-    make_folder(job.target.parent, error=ImageWriteError)
+    make_writable(job.target.parent, error=ImageWriteError)
     rgb = torch.from_numpy(picture.to_rgb().copy()).movedim(-1, 0).clamp(0, 1)
     result = zero_shot(rgb, scale, **options).movedim(0, -1).numpy()
     alpha = picture.to_alpha()

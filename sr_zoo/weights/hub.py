@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors.torch import save
+from torch import Tensor
 
 import sr_zoo
 from sr_zoo.atomic import make_folder, write_atomically
@@ -22,11 +24,14 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
 )
 from sr_zoo.network import Identity, SRNetwork
+from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
+from sr_zoo.weights.loading import shapes
 from sr_zoo.weights.manifest import ON_HUB
+from sr_zoo.weights.solve import shapes_of
 
 FILE = "model.safetensors"
 SHARDS = f"{FILE}.index.json"
@@ -78,12 +83,27 @@ def as_safetensors(network: SRNetwork, facts: Facts) -> bytes:
     Pruned and normalised layers are stored with the weights that they run with.
 
     Raises:
-        ModelArgumentError: The network does not know which model it is.
+        ModelArgumentError: The network does not know which model it is, or was changed to another.
     """
     state = with_plain_weights(network).state_dict()
     state = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    _check_unchanged(_identity_of(network), state)
     config = _config(network, facts)
     return save(state, metadata={key: _as_text(value) for key, value in config.items()})
+
+
+def _check_unchanged(identity: Identity, state: Mapping[str, Tensor]) -> None:
+    """Raise ModelArgumentError unless the network that is built again has these tensors."""
+    if identity.fused:
+        return  # what fusing leaves is known once it was done
+    found = shapes(state)
+    expected = shapes_of(spec_of(identity.name).network, identity.arguments) or {}
+    if changed := sorted(dict(found.items() ^ expected.items())):
+        raise ModelArgumentError(
+            f"This {identity.name} was changed after it was built, in {changed[0]} and "
+            f"{len(changed) - 1} more tensors, so that it could not be loaded again; undo that "
+            "(merge adapters into the layers that they wrap), or save its state_dict() yourself"
+        )
 
 
 def _config(network: SRNetwork, facts: Facts) -> dict[str, Any]:
