@@ -180,12 +180,23 @@ def test_a_slash_makes_a_folder_of_any_name(run, small, tmp_path):
     assert opened(tmp_path / "out_v1.5" / "small.png") == ("PNG", (80, 64))
 
 
-@pytest.mark.parametrize("options", [(), ("--skip-existing",)])
-def test_a_video_into_a_folder_is_refused(run, tmp_path, options):
-    code, _, err = run("upscale", tmp_path / "clip.mp4", "-o", tmp_path, *options)
+@pytest.mark.parametrize(
+    ("inputs", "output", "message"),
+    [
+        (["clip.mp4", "small.png"], "out", "clip.mp4 is a video, and one is upscaled at a time"),
+        (["-"], "out", "/dev/stdin is what comes through a pipe"),
+        (["small.png"], "-", "would write to a pipe"),
+    ],
+)
+def test_what_is_no_file_or_not_alone_is_refused(
+    run, small, tmp_path, monkeypatch, inputs, output, message
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("upscale", *inputs, "-o", output)
     assert code == 1
     assert one_sentence(err)
-    assert "is a folder; name a video file" in err
+    assert message in err
+    assert list(tmp_path.iterdir()) == [small]
 
 
 def test_help_is_shown_whatever_the_screen_can_show():

@@ -1,6 +1,7 @@
 """Videos: the times, colours and other streams of the original, frames of the network's."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,17 @@ def test_command_line(clip, tmp_path):
         main([*arguments, "--scale", "1.5", "--preset", "ultrafast"])
     assert ended.value.code == 0
     assert shown(tmp_path / "b.mkv")[1][0].shape == (36, 48, 3)
+
+
+def test_a_video_keeps_its_name_in_a_folder(clip, tmp_path, capsys):
+    upscale = ["upscale", str(clip), "--model", "nearest", "--scale", "2", "-o"]
+    for folder in (f"{tmp_path}/out", f"{tmp_path}/large.v2/"):
+        with pytest.raises(SystemExit, match="0"):
+            main([*upscale, folder])
+        assert shown(Path(folder) / clip.name)[1][0].shape == (48, 64, 3)
+    with pytest.raises(SystemExit, match="1"):
+        main([*upscale, str(clip.parent)])
+    assert "is the input and would be replaced" in capsys.readouterr().err
 
 
 def test_the_command_leaves_out_what_exists_and_what_tells_of_people(clip, tmp_path, capsys):

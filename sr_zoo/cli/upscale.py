@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -19,7 +20,7 @@ def command(
         ...,
         "-o",
         "--output",
-        help="Image file for one input; else, or with a / at its end, a folder.",
+        help="File for one input; else, or with a / at its end, a folder.",
     ),
     model: str | None = typer.Option(
         None, help="Model name, weight id or weight file; the best bundled network by default."
@@ -85,6 +86,7 @@ def command(
     from sr_zoo.inference.upscale import Upscaler
     from sr_zoo.inference.video import upscale_video
 
+    _check_files(inputs, output)
     if max_pixels is not None:
         Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)  # Pillow warns from here, refuses from twice
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a file's faults are told by its own line
@@ -112,11 +114,13 @@ def command(
         video_options=preset or codec != "auto",
     )
     if is_video:
-        if Path(output).is_dir():
-            raise OptionError(f"{output} is a folder; name a video file, such as big.mp4 in it")
-        if not (skip_existing and Path(output).exists()):
+        target = Path(output)
+        if output.endswith(("/", os.sep)) or not target.suffix or target.is_dir():
+            make_folder(target, error=ImageWriteError)
+            target /= inputs[0].name
+        if not (skip_existing and target.exists()):
             encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
-            upscale_video(upscaler, inputs[0], Path(output), encoding, strip=not keep_metadata)
+            upscale_video(upscaler, inputs[0], target, encoding, strip=not keep_metadata)
         return
     options = FileOptions(
         format=format,
@@ -135,6 +139,21 @@ def command(
         typer.echo(f"sr-zoo: {said}", err=True)
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _check_files(inputs: Sequence[Path], output: str) -> None:
+    """Refuse pipes, and a video beside other files."""
+    from sr_zoo.imaging.remux import SUFFIXES
+
+    if output == "-":
+        raise OptionError(
+            "-o - would write to a pipe, which images are not written to; name a file"
+        )
+    if Path("-") in inputs:
+        raise OptionError("- is no file; /dev/stdin is what comes through a pipe, for one image")
+    videos = [path for path in inputs if path.suffix.lower() in SUFFIXES]
+    if videos and len(inputs) > 1:
+        raise OptionError(f"{videos[0]} is a video, and one is upscaled at a time; give it alone")
 
 
 def _check_kind(is_video: bool, *, image_options: object, video_options: object) -> None:

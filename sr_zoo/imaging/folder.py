@@ -210,6 +210,6 @@ def _check_targets(jobs: list[Job]) -> None:
         if target in writers:
             raise OptionError(
                 f"{writers[target]} and {job.source} would both be written to {job.target}; "
-                "put their outputs into different folders"
+                "leave one of them out (--exclude), or give each an output of its own"
             )
         writers[target] = job.source
