@@ -1,7 +1,10 @@
 """Tiles come out as the whole image would."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from PIL import Image
 from test_models import FIRST_OF_FORM
 from thin import build_thin
 from torch.overrides import TorchFunctionMode
@@ -277,6 +280,18 @@ def test_a_containers_limit_counts_as_memory_that_is_not_free(line, files, tmp_p
     monkeypatch.setattr(memory, "CGROUPS", tmp_path)
     monkeypatch.setattr(memory, "OWN_CGROUPS", tmp_path / "own")
     assert memory.free_memory() == 1.5e9  # what is cached of files can be dropped
+
+
+def test_an_output_that_memory_cannot_hold_is_refused_before_it_is_computed(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "LARGE_OUTPUT", 32 * 32)
+    monkeypatch.setattr(memory, "free_memory", lambda: 32 * 32 * 26 - 1)
+    monkeypatch.setattr(memory.psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png")
+    upscaler = sr_zoo.Upscaler("nearest", 2)
+    with pytest.raises(OutOfMemoryError, match=r"32x32 pixels takes about .* GB are free; files"):
+        upscaler(tmp_path / "a.png")
+    Image.new("RGB", (15, 16)).save(tmp_path / "a.png")
+    assert upscaler(tmp_path / "a.png").size == (30, 32)
 
 
 def test_where_there_are_no_groups_free_memory_is_the_machines(tmp_path, monkeypatch):

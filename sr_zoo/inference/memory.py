@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sr_zoo.errors import OutOfMemoryError
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.network import SRNetwork, device_of, weight_of
 
@@ -31,6 +32,10 @@ MEMORY_FILES = {
     ),
 }
 SMALLEST_CORE = 64  # LR pixels
+# bytes that a pixel of a picture takes until it is written, as float32 and as what the file holds:
+# from the peaks of outputs of 16 and 64 megapixels
+OUTPUT_PIXEL = 26
+LARGE_OUTPUT = 1 << 26  # pixels; looking at the memory for fewer is not worth its time
 
 
 class PeakMemory(TorchDispatchMode):
@@ -88,6 +93,22 @@ def bytes_per_pixel(network: SRNetwork) -> float:
 def free_memory() -> float:
     """Return the bytes of main memory that are free, for the container or service that this is."""
     return min([float(psutil.virtual_memory().available), *_free_in_groups()])
+
+
+def check_room(height: int, width: int) -> None:
+    """Raise OutOfMemoryError if a picture of this size is more than can be held at once.
+
+    Where systems promise memory that they lack, the process would be ended without a word.
+    """
+    if height * width < LARGE_OUTPUT:
+        return
+    needed, free = height * width * OUTPUT_PIXEL, free_memory() + psutil.swap_memory().free
+    if needed > free:
+        raise OutOfMemoryError(
+            f"An output of {width}x{height} pixels takes about {needed / 1e9:.3g} GB of memory, "
+            f"and {free / 1e9:.3g} GB are free; files that are written as .tif or .png go through "
+            "in strips (sr_zoo[huge]), or ask for a smaller output"
+        )
 
 
 def _free_in_groups() -> Iterator[float]:

@@ -28,6 +28,7 @@ from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.ensemble import self_ensemble
+from sr_zoo.inference.memory import check_room
 from sr_zoo.inference.networks import find_network
 from sr_zoo.inference.pixels import bled, brightest, clamp, empty_rgb, to_unit_range
 from sr_zoo.inference.plan import Planner
@@ -267,7 +268,9 @@ class Upscaler:
 
         Raises:
             ImageFormatError: A pixel is no finite number.
+            OutOfMemoryError: The output is more than the memory can hold.
         """
+        check_room(*self.output_size(*picture.size))
         suited = self.suited_to(picture.pixels.dtype)
         colors, alpha = picture.to_rgb(), picture.to_alpha()
         top = brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
