@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +34,8 @@ from sr_zoo.training.sampling import EqualisedPlaces
 from sr_zoo.weights.cache import cache_folder
 
 Pixels = NDArray[np.uint8]
+KEPT_OPEN = 32  # files; patches are cut out of one image after another
 WARNED = 5  # files of which each is named in a warning; the rest is counted
-
-
-@dataclass
-class Images:
-    """The images of a run, decoded, as memory-mapped arrays.
-
-    Attributes:
-        hr: 8-bit RGB (H, W, 3), sides multiples of the scale.
-        lr: The same images reduced.
-        skipped: Why other files are not among them, a sentence each.
-    """
-
-    hr: list[Pixels] = field(default_factory=list)
-    lr: list[Pixels] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # mapped images as where they lie: a worker that is not forked would get all their pixels
-        return {name: [_place(each) for each in value] for name, value in vars(self).items()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update({name: [_at(each) for each in value] for name, value in state.items()})
 
 
 @dataclass(frozen=True)
@@ -66,17 +47,53 @@ class _Place:
     width: int
 
 
-def _place(item: Any) -> Any:
-    """Return where an image is mapped from; anything else as it is."""
-    if isinstance(item, np.memmap) and item.filename is not None:
-        return _Place(str(item.filename), *item.shape[:2])
-    return item
+class Mapped:
+    """Images in files, each mapped when it is looked at.
+
+    A mapped file counts as an open one, and systems allow a process a thousand or fewer. Other
+    processes are sent where the files lie, not their pixels.
+    """
+
+    def __init__(self) -> None:
+        self._images: list[Pixels | _Place] = []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, number: int) -> Pixels:
+        image = self._images[number]
+        return _open_again(image) if isinstance(image, _Place) else image
+
+    def __iter__(self) -> Iterator[Pixels]:
+        return map(self.__getitem__, range(len(self)))
+
+    def append(self, image: Pixels) -> None:
+        """Add an image, by its place if it is mapped."""
+        if isinstance(image, np.memmap) and image.filename is not None:
+            self._images.append(_Place(str(image.filename), *image.shape[:2]))
+        else:
+            self._images.append(image)
 
 
-def _at(item: Any) -> Any:
-    if isinstance(item, _Place):
-        return np.load(item.path, mmap_mode="r")[: item.height, : item.width]
-    return item
+@lru_cache(maxsize=KEPT_OPEN)
+def _open_again(place: _Place) -> Pixels:
+    pixels: Pixels = np.load(place.path, mmap_mode="r")
+    return pixels[: place.height, : place.width]
+
+
+@dataclass
+class Images:
+    """The images of a run, decoded.
+
+    Attributes:
+        hr: 8-bit RGB (H, W, 3), sides multiples of the scale.
+        lr: The same images reduced.
+        skipped: Why other files are not among them, a sentence each.
+    """
+
+    hr: Mapped = field(default_factory=Mapped)
+    lr: Mapped = field(default_factory=Mapped)
+    skipped: list[str] = field(default_factory=list)
 
 
 def open_images(
@@ -166,9 +183,7 @@ def _open_pair(hr_file: Path, lr_file: Path | None, scale: int, cache: Path) -> 
     facts = f"{hr_file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()[:32]
     hr_path, lr_path = cache / f"{key}.npy", cache / f"{key}_x{scale}.npy"
-    if not hr_path.is_file():
-        _keep(hr_path, _decode(hr_file))
-    hr = np.load(hr_path, mmap_mode="r")
+    hr = _kept(hr_path, partial(_decode, hr_file))
     height, width = (side // scale * scale for side in hr.shape[:2])
     if not height or not width:
         raise ImageReadError(f"{hr_file}: {hr.shape[0]}x{hr.shape[1]} pixels are too few")
@@ -181,14 +196,20 @@ def _open_pair(hr_file: Path, lr_file: Path | None, scale: int, cache: Path) -> 
                 f"at scale {scale}"
             )
         return hr, lr
-    if not lr_path.is_file():
-        _keep(lr_path, imresize(np.array(hr), 1 / scale))
-    return hr, np.load(lr_path, mmap_mode="r")
+    return hr, _kept(lr_path, lambda: imresize(np.array(hr), 1 / scale))
 
 
 def _decode(file: Path) -> Pixels:
     pixels = read_image(file).without_alpha().with_dtype(np.uint8).pixels
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def _kept(path: Path, make: Callable[[], Pixels]) -> Pixels:
+    """Return an array from the cache, made anew if it is not there, or damaged."""
+    with suppress(OSError, ValueError, EOFError):
+        return np.load(path, mmap_mode="r")
+    _keep(path, make())
+    return np.load(path, mmap_mode="r")
 
 
 def _keep(path: Path, pixels: Pixels) -> None:

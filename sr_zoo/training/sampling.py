@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class EqualisedPlaces:
         total: Patches of the whole run.
     """
 
-    def __init__(self, images: Sequence[Pixels], side: int, total: int) -> None:
+    def __init__(self, images: Iterable[Pixels], side: int, total: int) -> None:
         self.total = total
         step = max(side // 2, 1)
         places, textures = [], []

@@ -171,6 +171,7 @@ def _read_pickled(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise CheckpointError(_why_refused(path, str(error))) from error
     except (
+        AssertionError,
         OSError,
         RuntimeError,
         EOFError,

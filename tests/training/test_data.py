@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,6 +79,38 @@ def test_a_worker_that_is_not_forked_is_told_where_images_lie(photos):
     assert len(sent) < 5000  # bytes; the images have more than a hundred thousand
     received = pickle.loads(sent)
     assert all(torch.equal(a, b) for a, b in zip(received[0], whole[0], strict=True))
+
+
+@pytest.fixture
+def few_files_may_be_open():
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_more_images_than_files_may_be_open(tmp_path, few_files_may_be_open):
+    for number in range(80):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number:02}.png")
+    data = Data(train=(str(tmp_path),), patch_size=8, sampler="equalised")
+    images = open_images(data, 2)
+    assert [image[0, 0, 0] for image in images.hr] == list(range(80))
+    learnt = Patches(images, 2, data, 0, total=80)
+    assert len({float(learnt[number][1].mean()) for number in range(80)}) > 1
+
+
+def test_decoded_images_that_are_cut_off_are_decoded_anew(photos, tmp_path):
+    data = Data(train=(str(photos),), patch_size=32)
+    whole = open_images(data, 2, cache=tmp_path / "whole")
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    for kept in (tmp_path / "whole").glob("*.npy"):
+        (cut / kept.name).write_bytes(kept.read_bytes()[:-100])
+    again = open_images(data, 2, cache=cut)
+    assert all(map(np.array_equal, whole.lr, again.lr))
+    assert all(map(np.array_equal, whole.hr, again.hr))
 
 
 def test_given_pairs_are_used_and_must_fit(photos, tmp_path):
