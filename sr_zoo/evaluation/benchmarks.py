@@ -14,9 +14,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+from filelock import FileLock
 from tqdm import tqdm
 
 from sr_zoo.errors import (
@@ -28,7 +30,7 @@ from sr_zoo.errors import (
 )
 from sr_zoo.evaluation.datasets import EvalSet, open_folder
 from sr_zoo.weights.cache import cache_folder
-from sr_zoo.weights.download import Remote, download
+from sr_zoo.weights.download import Remote, download, lock_file
 
 IMAGES = Path(__file__).with_name("benchmarks.json")
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip"
@@ -127,7 +129,9 @@ def open_dataset(
     root = folder or data_folder()
     path = _find(benchmark, root)
     if benchmark.download is not None and not _has_images(path, scale):
-        benchmark.download(path, scale)
+        with FileLock(lock_file(sha256(os.fsencode(path.resolve())).hexdigest())):
+            if not _has_images(path, scale):  # another process may have fetched it by now
+                benchmark.download(path, scale)
     if not path.is_dir():
         raise OptionError(f"{benchmark.name} is not in {root}. {benchmark.instead}")
     return open_folder(path, scale, lr_folder=lr_folder, name=benchmark.name)

@@ -13,6 +13,7 @@ from sr_zoo.registry import spec_of
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.losses import check_patch
 from sr_zoo.training.recipe import Recipe
+from sr_zoo.training.record import LOG, RECIPE, is_run
 from sr_zoo.training.strategies import find_strategy
 
 # what may change from one start of a run to the next, its length included
@@ -20,6 +21,7 @@ FREE = {
     *("iterations", "epochs", "data.val", "data.workers"),
     *("log_every", "save_every", "validate_every"),
 }
+WRITTEN = ("model.safetensors", "config.json", "README.md", RECIPE, LOG)  # into a run's folder
 FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 
 
@@ -57,6 +59,17 @@ def check_apart(recipe: Recipe, folder: Path) -> None:
                 f"{folder} is a folder of images to train on; name another output folder, "
                 f"for instance {folder / 'run'}"
             )
+
+
+def check_unused(folder: Path) -> None:
+    """Raise OptionError if files that no run has written would be replaced by one's."""
+    if is_run(folder):
+        return  # it was ended before its state was first saved
+    if taken := [name for name in WRITTEN if (folder / name).exists()]:
+        raise OptionError(
+            f"{folder} holds {', '.join(taken)} of something else, which a run would replace; name "
+            f"another output folder, for instance {folder / 'run'}"
+        )
 
 
 def check_same(recipe: Recipe, state: dict[str, Any] | None, folder: Path, free: set[str]) -> None:

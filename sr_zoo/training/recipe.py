@@ -6,6 +6,7 @@ A recipe is a TOML file (or the `recipe.json` that a run leaves), one table for 
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
@@ -261,23 +262,30 @@ class Recipe:
             "data.patch_size": self.data.patch_size,
             "data.batch_size": self.data.batch_size,
             "optimizer.lr": self.optimizer.lr,
+            "optimizer.clip_norm": 1
+            if self.optimizer.clip_norm is None
+            else self.optimizer.clip_norm,
+            "schedule.gamma": self.schedule.gamma,
         }
         not_negative = {
             "seed": self.seed,
             "data.workers": self.data.workers,
             "optimizer.weight_decay": self.optimizer.weight_decay,
+            "schedule.minimum": self.schedule.minimum,
+            "schedule.warmup": self.schedule.warmup,
         }
         for key, value in positive.items():
-            if value <= 0:
+            if not 0 < value < math.inf:
                 raise OptionError(f"{source}: {key} must be positive, got {value}")
         for key, value in not_negative.items():
-            if value < 0:
+            if not 0 <= value < math.inf:
                 raise OptionError(f"{source}: {key} must not be negative, got {value}")
         if self.data.patch_size % self.scale:
             raise OptionError(
                 f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
                 f"scale {self.scale}, got {self.data.patch_size}"
             )
+        _check_schedule(source, self.schedule, self.optimizer.lr)
         if not 0 <= self.ema < 1:
             raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {self.ema}")
         betas = self.optimizer.betas
@@ -335,6 +343,19 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise OptionError(f"{path}: cannot be read as a recipe ({error})") from error
     return record
+
+
+def _check_schedule(source: str, schedule: Schedule, lr: float) -> None:
+    if schedule.name == "cosine" and schedule.minimum > lr:
+        raise OptionError(
+            f"{source}: schedule.minimum must be at most optimizer.lr, which is {lr}, got "
+            f"{schedule.minimum}"
+        )
+    if not all(0 < milestone < 1 for milestone in schedule.milestones):
+        raise OptionError(
+            f"{source}: schedule.milestones must be parts of the run between 0 and 1, not "
+            f"iterations, got {list(schedule.milestones)}"
+        )
 
 
 def _check_choice(source: str, key: str, value: str, allowed: tuple[str, ...]) -> None:

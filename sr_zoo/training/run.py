@@ -23,7 +23,14 @@ from sr_zoo.api import create_model
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.network import SRNetwork
 from sr_zoo.training.adversarial import GAN
-from sr_zoo.training.checks import FREE, check_apart, check_batch, check_names, check_same
+from sr_zoo.training.checks import (
+    FREE,
+    check_apart,
+    check_batch,
+    check_names,
+    check_same,
+    check_unused,
+)
 from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.distillation import Teacher
 from sr_zoo.training.distributed import Processes, share_gradients
@@ -78,6 +85,8 @@ class Run:
         check_batch(recipe, processes.world)
         check_apart(recipe, folder)
         state = load_state(folder)
+        if state is None:
+            check_unused(folder)
         check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
         self.images = self._open_images()
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
@@ -93,7 +102,7 @@ class Run:
             recipe.schedule, self.optimizer, self.iterations, done=self.iteration
         )
         self.record = self._open_record(state, tensorboard) if processes.is_first else None
-        self._stop = False
+        self._stop = self._stops_all = False
 
     def _open_images(self) -> Images:
         """Decode the images in the first process, then read them in all."""
@@ -194,9 +203,9 @@ class Run:
                 bar.update()
                 if self._is_due(every.log_every) or self._validates:
                     self._write_log(bar, started)
-                if self._is_due(every.save_every) or self._stop:
+                if self._is_due(every.save_every) or self._stops:
                     self.save()
-                if self._stop and self.iteration < last:
+                if self._stops and self.iteration < last:
                     raise TrainingError(
                         f"Stopped after iteration {self.iteration} of {last}; the same command "
                         f"goes on from the state in {self.folder}"
@@ -212,6 +221,11 @@ class Run:
         """Whether this process validates after this iteration."""
         given = self.record is not None and self.record.validation is not None
         return given and self._is_due(self.recipe.validate_every)
+
+    @property
+    def _stops(self) -> bool:
+        """Whether to stop after this iteration, which several processes must agree on."""
+        return self._stops_all if self.processes.world > 1 else self._stop
 
     def _request_stop(self, *_: object) -> None:
         self._stop = True
@@ -254,7 +268,9 @@ class Run:
         losses |= terms
         total = torch.stack(list(losses.values())).sum()
         self.timer.mark("losses")
-        means = self.processes.mean(torch.stack([total, *losses.values()]).detach())
+        asked = total.new_tensor(float(self._stop))
+        shared = self.processes.mean(torch.stack([total, *losses.values(), asked]).detach())
+        means, self._stops_all = shared[:-1], bool(shared[-1] > 0)
         if not bool(torch.isfinite(means).all()):
             raise TrainingError(self._keep_batch(lr, hr, dict(zip(losses, means[1:], strict=True))))
         self._learn(total)

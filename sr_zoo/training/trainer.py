@@ -11,7 +11,7 @@ import torch
 from sr_zoo.api import load_model
 from sr_zoo.devices import pick_device
 from sr_zoo.errors import OptionError
-from sr_zoo.training.checks import check_names
+from sr_zoo.training.checks import check_names, check_unused
 from sr_zoo.training.distributed import joined
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
@@ -53,6 +53,8 @@ def train(
     for stage in stages:
         check_names(stage)  # before the first of them takes its days
     _check_kind(folder, staged=bool(stages))
+    if stages and not any(folder.glob("stage_*")):
+        check_unused(folder)
     with joined(pick_device(device)) as processes:
         if not stages:
             Run(chosen, folder, processes, quiet=quiet, tensorboard=tensorboard).finish()

@@ -79,7 +79,7 @@ def download(remote: Remote, target: Path) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(_lock(remote)):
+        with FileLock(lock_file(remote.sha256)):
             if not (target.is_file() and sha256_of(target) == remote.sha256):
                 _fetch(remote, target)
     except DownloadError:
@@ -90,10 +90,11 @@ def download(remote: Remote, target: Path) -> None:
         ) from error
 
 
-def _lock(remote: Remote) -> Path:
+def lock_file(key: str) -> Path:
+    """Return the file by whose lock processes that fetch the same thing take turns."""
     folder = cache_folder() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{remote.sha256}.lock"
+    return folder / f"{key}.lock"
 
 
 def _fetch(remote: Remote, target: Path) -> None:

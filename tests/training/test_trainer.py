@@ -111,6 +111,16 @@ def test_a_run_does_not_go_on_with_images_that_it_was_validated_on(tiny, photos,
     train(recipe.changed({"iterations": 8}), output=folder, quiet=True)
 
 
+@pytest.mark.parametrize("stages", [[], [{}]])
+@pytest.mark.parametrize("name", ["README.md", "model.safetensors", "log.csv", "recipe.json"])
+def test_files_of_others_are_not_replaced(name, stages, tiny, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("of mine")
+    with pytest.raises(OptionError, match=f"mine holds {name} of something else"):
+        train(tiny(stages=stages), output=tmp_path / "mine", quiet=True)
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["of mine"]
+
+
 def test_another_recipe_does_not_go_on_in_a_folder(tiny, tmp_path):
     folder = train(tiny(), output=tmp_path / "run", quiet=True)
     with pytest.raises(OptionError, match=r"holds a run with optimizer\.lr = 0\.0005, not 1\.0"):
@@ -155,7 +165,7 @@ def test_a_batch_holds_as_many_images_per_process_as_the_network_needs(tiny, tmp
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_path):
-    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
+    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e308, ema=0.0)
     with pytest.raises(TrainingError, match=r"is not finite at iteration 2 .*bad_batch_1_0"):
         train(recipe, output=tmp_path / "run", quiet=True)
     batch = torch.load(tmp_path / "run" / "bad_batch_1_0.pt", weights_only=True)
@@ -164,14 +174,16 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_pa
 
 
 def test_a_batch_that_finds_no_room_does_not_hide_why_the_run_stopped(tiny, tmp_path):
-    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
+    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e308, ema=0.0)
     (tmp_path / "run" / "bad_batch_1_0.pt").mkdir(parents=True)
     with pytest.raises(TrainingError, match=r"is not finite at .*the batch could not be kept: "):
         train(recipe, output=tmp_path / "run", quiet=True)
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tiny, tmp_path):
-    recipe = tiny(optimizer__name="sgd", optimizer__lr=float("inf"), save_every=1)
+    recipe = tiny(
+        optimizer__lr=1e30, optimizer__weight_decay=1e30, optimizer__name="sgd", save_every=1
+    )
     with pytest.raises(TrainingError, match="weight is not finite after iteration 1"):
         train(recipe, output=tmp_path / "run", quiet=True)
 
