@@ -165,7 +165,7 @@ def test_a_batch_holds_as_many_images_per_process_as_the_network_needs(tiny, tmp
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_path):
-    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e308, ema=0.0)
+    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
     with pytest.raises(TrainingError, match=r"is not finite at iteration 2 .*bad_batch_1_0"):
         train(recipe, output=tmp_path / "run", quiet=True)
     batch = torch.load(tmp_path / "run" / "bad_batch_1_0.pt", weights_only=True)
@@ -174,7 +174,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(tiny, tmp_pa
 
 
 def test_a_batch_that_finds_no_room_does_not_hide_why_the_run_stopped(tiny, tmp_path):
-    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e308, ema=0.0)
+    recipe = tiny(optimizer__name="sgd", optimizer__lr=1e38, ema=0.0)
     (tmp_path / "run" / "bad_batch_1_0.pt").mkdir(parents=True)
     with pytest.raises(TrainingError, match=r"is not finite at .*the batch could not be kept: "):
         train(recipe, output=tmp_path / "run", quiet=True)
