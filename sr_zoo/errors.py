@@ -89,7 +89,7 @@ def did_you_mean(wrong: object, known: Iterable[str]) -> str:
     if not isinstance(wrong, str):
         return ""
     written, names = wrong.casefold(), {name.casefold(): name for name in known}
-    longer = sorted((name for name in names if name.startswith(written)), key=len)
-    begun = longer if len(written) >= LEAST_BEGINNING else []
-    close = begun or get_close_matches(written, list(names), n=1, cutoff=0.6)
+    telling = len(written) >= LEAST_BEGINNING
+    begun = [name for name in names if telling and name.startswith(written)]
+    close = sorted(begun, key=len) or get_close_matches(written, list(names), n=1, cutoff=0.6)
     return f" Did you mean {names[close[0]]!r}?" if close else ""

@@ -86,7 +86,8 @@ def command(
     from sr_zoo.inference.upscale import Upscaler
     from sr_zoo.inference.video import upscale_video
 
-    _check_files(inputs, output)
+    videos = [path for path in inputs if path.suffix.lower() in SUFFIXES]
+    _check_files(inputs, videos, output)
     if max_pixels is not None:
         Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)  # Pillow warns from here, refuses from twice
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a file's faults are told by its own line
@@ -107,20 +108,19 @@ def command(
     )
     if verbose:
         typer.echo(f"sr-zoo: {upscaler.runtime_reason}", err=True)
-    is_video = len(inputs) == 1 and inputs[0].suffix.lower() in SUFFIXES
     _check_kind(
-        is_video,
+        bool(videos),
         image_options=format or report or exclude or include != ["*"],
         video_options=preset or codec != "auto",
     )
-    if is_video:
+    if videos:
         target = Path(output)
         if output.endswith(("/", os.sep)) or not target.suffix or target.is_dir():
             make_folder(target, error=ImageWriteError)
-            target /= inputs[0].name
+            target /= videos[0].name
         if not (skip_existing and target.exists()):
             encoding = Encoding(codec, USUAL_QUALITY if quality is None else quality, preset)
-            upscale_video(upscaler, inputs[0], target, encoding, strip=not keep_metadata)
+            upscale_video(upscaler, videos[0], target, encoding, strip=not keep_metadata)
         return
     options = FileOptions(
         format=format,
@@ -141,17 +141,14 @@ def command(
         raise typer.Exit(1)
 
 
-def _check_files(inputs: Sequence[Path], output: str) -> None:
+def _check_files(inputs: Sequence[Path], videos: Sequence[Path], output: str) -> None:
     """Refuse pipes, and a video beside other files."""
-    from sr_zoo.imaging.remux import SUFFIXES
-
     if output == "-":
         raise OptionError(
             "-o - would write to a pipe, which images are not written to; name a file"
         )
     if Path("-") in inputs:
         raise OptionError("- is no file; /dev/stdin is what comes through a pipe, for one image")
-    videos = [path for path in inputs if path.suffix.lower() in SUFFIXES]
     if videos and len(inputs) > 1:
         raise OptionError(f"{videos[0]} is a video, and one is upscaled at a time; give it alone")
 

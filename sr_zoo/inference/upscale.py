@@ -148,40 +148,33 @@ class Upscaler:
                     "at 'auto', or the budget out"
                 )
             runtime, chosen_dtype = "torch", torch.float32
-        self._runners = choose(network, runtime, chosen_dtype)  # lays the weights out, too
+        runners = choose(network, runtime, chosen_dtype)  # lays the weights out, too
         if self._spender is not None:
             reason = "the budget decides what is computed, in float32"
-            self._runners = Choice(self._spender, self._spender, reason)
-        self.runtime = self._runners.whole.name
-        self.dtype = str(chosen_dtype).removeprefix("torch.")
+            runners = Choice(self._spender, self._spender, reason)
         self.budget = None if self._spender is None else self._spender.budget
         self.tile = tile
         self.exact_passes = exact_passes
         self.self_ensemble = self_ensemble
         self.alpha = alpha
-        self._planner = Planner(
-            network,
-            tile,
-            exact_passes=exact_passes,
-            gathers=self._runners.tiled.sees_views and not self._spender,
-        )
+        self._run_by(runners, chosen_dtype)
         self._exact = self
         picked = isinstance(dtype, str) and dtype == "auto"
         if picked and chosen_dtype != weight_of(network).dtype:
-            self._exact = self._in_float32()
+            exact = copy.copy(self)
+            exact._run_by(choose(network, "torch", torch.float32), torch.float32)
+            self._exact = exact._exact = exact
 
-    def _in_float32(self) -> Upscaler:
-        twin = copy.copy(self)
-        twin._exact = twin
-        twin._runners = choose(self.network, "torch", torch.float32)
-        twin.runtime, twin.dtype = twin._runners.whole.name, "float32"
-        twin._planner = Planner(
+    def _run_by(self, runners: Choice, dtype: torch.dtype) -> None:
+        self._runners = runners
+        self.runtime = runners.whole.name
+        self.dtype = str(dtype).removeprefix("torch.")
+        self._planner = Planner(
             self.network,
             self.tile,
             exact_passes=self.exact_passes,
-            gathers=twin._runners.tiled.sees_views,
+            gathers=runners.tiled.sees_views and not self._spender,
         )
-        return twin
 
     def suited_to(self, pixels: object) -> Upscaler:
         """Return what upscales pixels of a type: this one, or its like in float32.

@@ -15,13 +15,14 @@ from sr_zoo.training.losses import check_patch
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import LOG, RECIPE, is_run
 from sr_zoo.training.strategies import find_strategy
+from sr_zoo.weights.hub import CARD, CONFIG, FILE
 
 # what may change from one start of a run to the next, its length included
 FREE = {
     *("iterations", "epochs", "data.val", "data.workers"),
     *("log_every", "save_every", "validate_every"),
 }
-WRITTEN = ("model.safetensors", "config.json", "README.md", RECIPE, LOG)  # into a run's folder
+WRITTEN = (FILE, CONFIG, CARD, RECIPE, LOG)  # into a run's folder
 FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 
 

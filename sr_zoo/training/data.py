@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +183,7 @@ def _open_pair(hr_file: Path, lr_file: Path | None, scale: int, cache: Path) -> 
     facts = f"{hr_file.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     key = hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()[:32]
     hr_path, lr_path = cache / f"{key}.npy", cache / f"{key}_x{scale}.npy"
-    hr = _kept(hr_path, partial(_decode, hr_file))
+    hr = _kept(hr_path, lambda: _decode(hr_file))
     height, width = (side // scale * scale for side in hr.shape[:2])
     if not height or not width:
         raise ImageReadError(f"{hr_file}: {hr.shape[0]}x{hr.shape[1]} pixels are too few")

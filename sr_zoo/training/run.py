@@ -270,16 +270,18 @@ class Run:
         self.timer.mark("losses")
         asked = total.new_tensor(float(self._stop))
         shared = self.processes.mean(torch.stack([total, *losses.values(), asked]).detach())
-        means, self._stops_all = shared[:-1], bool(shared[-1] > 0)
-        if not bool(torch.isfinite(means).all()):
-            raise TrainingError(self._keep_batch(lr, hr, dict(zip(losses, means[1:], strict=True))))
+        if not bool(torch.isfinite(shared).all()):
+            means = dict(zip(losses, shared[1:-1], strict=True))
+            raise TrainingError(self._keep_batch(lr, hr, means))
         self._learn(total)
         for loss in self.criterion.losses.values():
             if isinstance(loss, GAN):
                 loss.learn(outputs[0].detach().float(), hr)
         self.timer.mark("update")
         self.iteration += 1
-        for name, value in zip(("", *losses), means.tolist(), strict=True):
+        *averaged, stops = shared.tolist()
+        self._stops_all = stops > 0
+        for name, value in zip(("", *losses), averaged, strict=True):
             self._sums[name] += value
         self._summed += 1
 

@@ -35,6 +35,7 @@ from sr_zoo.weights.solve import shapes_of
 
 FILE = "model.safetensors"
 SHARDS = f"{FILE}.index.json"
+CONFIG, CARD = "config.json", "README.md"
 FILES = (FILE, "pytorch_model.bin")  # the second is what older repositories of others have
 
 
@@ -64,8 +65,8 @@ def save_pretrained(
         "library_version": sr_zoo.__version__,
         **_config(network, facts),
     }
-    write_atomically(folder / "config.json", (json.dumps(config, indent=1) + "\n").encode())
-    write_atomically(folder / "README.md", card.encode())
+    write_atomically(folder / CONFIG, (json.dumps(config, indent=1) + "\n").encode())
+    write_atomically(folder / CARD, card.encode())
 
 
 def _identity_of(network: SRNetwork) -> Identity:
