@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sr_zoo.api import create_model
+from sr_zoo.api import create_model, load_model, means_weights
 from sr_zoo.blocks import LowRankExpert, MoRE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort
 from sr_zoo.errors import OptionError
@@ -40,7 +40,8 @@ def effort(
     class of each pixel, for SeemoRe the expert of each block on each tile of the image.
 
     Args:
-        model: A model name, which gets its default weights, or a network.
+        model: A model name, which gets its default weights, the id, file or folder of weights, or a
+            network.
         image: At the size that the network enlarges; a file or a picture.
         budget: As for `Upscaler`; SeemoRe takes ``"auto"`` alone.
         scale: As for `create_model`.
@@ -49,8 +50,15 @@ def effort(
         OptionError: The network spends the same everywhere, or takes no such budget.
     """
     picture, pixels = open_rgb(image)
-    network = create_model(model, scale) if isinstance(model, str) else model
+    network = network_of(model, scale) if isinstance(model, str) else model
     return paint(picture, measure(network, pixels, budget))
+
+
+def network_of(model: str, scale: int | None) -> SRNetwork:
+    """Return the network of a model's name, or of weights, at this scale and no other."""
+    if means_weights(model):
+        return load_model(model, scale=scale)
+    return create_model(model, scale)
 
 
 def open_rgb(image: str | Path | Image.Image) -> tuple[Image.Image, Tensor]:

@@ -262,6 +262,12 @@ def test_effort_takes_the_id_of_weights(run, small, tmp_path):
     assert "%" in printed
 
 
+def test_effort_takes_no_other_scale_than_the_one_asked_for(run, small, tmp_path):
+    code, _, err = run("effort", small, "-o", tmp_path / "e.png", "--scale", 7)
+    assert code == 1
+    assert "seemore_t is not defined at scale 7" in err
+
+
 def test_effort_shows_and_counts_the_experts_of_seemore(run, small, tmp_path):
     code, printed, _ = run("effort", small, "-o", tmp_path / "effort.png")
     assert code == 0

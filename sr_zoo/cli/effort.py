@@ -27,10 +27,9 @@ def command(
     from sr_zoo.imaging.pil import from_pil
     from sr_zoo.imaging.write import write_image
     from sr_zoo.inference.budget import Report
-    from sr_zoo.inference.networks import find_network
-    from sr_zoo.visualize import measure, open_rgb, paint, routing_statistics
+    from sr_zoo.visualize import measure, network_of, open_rgb, paint, routing_statistics
 
-    network = find_network(model, scale)
+    network = network_of(model, scale)
     if routing:
         for block, shares in routing_statistics(network, images_in(images)).items():
             typer.echo(f"{block:<10}" + "".join(f"{share:8.1%}" for share in shares.tolist()))
