@@ -91,6 +91,18 @@ def test_upscale_a_folder_keeps_its_structure_and_names_what_failed(run, small, 
     assert written == ["a.png", "inner/b.png"]
 
 
+def test_what_a_folder_holds_beside_images_is_named(run, small, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "clip.mp4", "IMG_1", "notes.txt", "z.txt", ".hidden"):
+        (folder / name).write_bytes(small.read_bytes())
+    code, _, err = run("upscale", folder, "-o", folder / "big", "--exclude", "z.*")
+    assert code == 0
+    assert "as 3 files are not named as images are: IMG_1, clip.mp4, notes.txt; a video" in err
+    code, _, err = run("upscale", folder, "-o", folder / "big", "--include", "*.png")
+    assert "left out" not in err
+
+
 def test_two_inputs_of_one_name_are_refused(run, small, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

@@ -18,9 +18,9 @@ Command = spreading("--data", "--scale", "--measure")
 def command(
     models: list[str] = typer.Argument(
         None,
-        help="Model names (rlfn, rlfn.official for a tag), ids (rlfn_x4.official), weight files, "
-        "folders, hf-hub:owner/repo or exported files. None with --update-manifest: "
-        "all known weights that are on this machine.",
+        help="Model names (rlfn, rlfn.official for a tag), ids (rlfn_x4.official), weight files "
+        "(rlfn=FILE where it does not tell its network), folders, hf-hub:owner/repo or exported "
+        "files. None with --update-manifest: all known weights that are on this machine.",
         show_default=False,
     ),
     data: list[str] = typer.Option(

@@ -13,6 +13,8 @@ import typer
 from sr_zoo.cli.options import parse_size, parse_tile
 from sr_zoo.errors import ImageWriteError, OptionError
 
+NAMED = 3  # of the files that are passed over
+
 
 def command(
     inputs: list[Path] = typer.Argument(help="Image files and folders, or one video."),
@@ -78,7 +80,7 @@ def command(
     from PIL import Image
 
     from sr_zoo.atomic import make_folder
-    from sr_zoo.imaging.folder import Selection
+    from sr_zoo.imaging.folder import Selection, not_named_as_images
     from sr_zoo.imaging.pipeline import STATUSES
     from sr_zoo.imaging.remux import SUFFIXES
     from sr_zoo.imaging.video import USUAL_QUALITY, Encoding
@@ -132,13 +134,27 @@ def command(
     )
     if output.endswith(("/", os.sep)):  # as a path it would lose what makes it a folder
         make_folder(Path(output), error=ImageWriteError)
+    others = not_named_as_images(inputs, Path(output), options.selection)
     outcomes = upscale_files(upscaler, inputs, Path(output), options)
+    if others:
+        typer.echo(f"sr-zoo: {_passed_over(others)}", err=True)
     counts = Counter(outcome.status for outcome in outcomes)
     if len(outcomes) > 1:
         said = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
         typer.echo(f"sr-zoo: {said}", err=True)
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _passed_over(files: Sequence[Path]) -> str:
+    """Say which files of folders were left out, by the first few of them."""
+    from sr_zoo.imaging.remux import SUFFIXES
+
+    names = ", ".join(file.name for file in files[:NAMED]) + ", ..." * (len(files) > NAMED)
+    what = "1 file is" if len(files) == 1 else f"{len(files)} files are"
+    video = any(file.suffix.lower() in SUFFIXES for file in files)
+    hint = "; a video is upscaled where it is the only input" * video
+    return f"left out, as {what} not named as images are: {names}{hint}"
 
 
 def _check_files(inputs: Sequence[Path], videos: Sequence[Path], output: str) -> None:

@@ -106,12 +106,47 @@ def images_in(inputs: Sequence[Path]) -> list[Path]:
     return [file for path in inputs for file, _ in _images(path, None, everything)]
 
 
+def not_named_as_images(
+    inputs: Sequence[Path], output: Path, selection: Selection | None = None
+) -> list[Path]:
+    """Return the files of folders that `plan` passes over, though the selection takes them.
+
+    Args:
+        inputs: As for `plan`, and so are the others.
+        output: A folder inside an input is left out.
+        selection: Which files of the input folders are taken.
+
+    Raises:
+        ImageReadError: A folder cannot be listed.
+    """
+    return [
+        file
+        for path in inputs
+        for file, _ in _files(path, output, selection or Selection())
+        if path.is_dir() and not _is_image(file)
+    ]
+
+
 def _images(path: Path, output: Path | None, selection: Selection) -> Iterator[tuple[Path, Path]]:
-    """Yield the files that an input stands for, each with its path in the output."""
+    """Yield the images that an input stands for, each with its path in the output."""
+    found = False
+    for file, relative in _files(path, output, selection):
+        if not path.is_dir() or _is_image(file):
+            found = True
+            yield file, relative
+    if not found:
+        raise ImageReadError(f"{path}: the folder holds no images that are to be taken")
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in READABLE_SUFFIXES
+
+
+def _files(path: Path, output: Path | None, selection: Selection) -> Iterator[tuple[Path, Path]]:
+    """Yield an input that is a file, or what the selection takes of a folder."""
     if not path.is_dir():
         yield path, Path(path.name)
         return
-    found = False
     left_out = None if output is None else identity_of(output)
 
     def is_output(subfolder: Path) -> bool:
@@ -119,11 +154,8 @@ def _images(path: Path, output: Path | None, selection: Selection) -> Iterator[t
 
     for file in walk(path, is_output, recursive=selection.recursive):
         relative = file.relative_to(path)
-        if file.suffix.lower() in READABLE_SUFFIXES and selection.takes(relative):
-            found = True
+        if selection.takes(relative):
             yield file, relative
-    if not found:
-        raise ImageReadError(f"{path}: the folder holds no images that are to be taken")
 
 
 def identity_of(path: Path) -> tuple[int, int] | Path:
