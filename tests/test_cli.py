@@ -242,6 +242,12 @@ def test_version(run):
     assert out.startswith("sr_zoo ")
 
 
+def test_the_program_runs_where_its_script_is_not_on_the_path():
+    command = [sys.executable, "-m", "sr_zoo", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("sr_zoo ")
+
+
 def test_tiles_of_any_side_give_the_same_picture(run, small, tmp_path):
     exact = ("--runtime", "torch", "--dtype", "float32")
     run("upscale", small, "-o", tmp_path / "whole.png", "--tile", "off", *exact)
