@@ -31,7 +31,7 @@ from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
 from sr_zoo.weights.loading import shapes
 from sr_zoo.weights.manifest import ON_HUB
-from sr_zoo.weights.solve import shapes_of
+from sr_zoo.weights.outline import shapes_of
 
 FILE = "model.safetensors"
 SHARDS = f"{FILE}.index.json"
