@@ -322,6 +322,17 @@ def load_model(
     )
 
 
+def network_of(model: str, scale: int | None = None) -> SRNetwork:
+    """Return the network of a model's name, or of weights, at this scale and no other.
+
+    Raises:
+        SRZooError: See `create_model` for names, and `load_model` for weights.
+    """
+    if means_weights(model):
+        return load_model(model, scale=scale)
+    return create_model(model, scale)
+
+
 def _rather(text: str, known: list[str]) -> str:
     """Say what might be meant by a text that is no id: a model, or one with a tag, or a typo."""
     model, _, tag = text.partition(".")

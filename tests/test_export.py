@@ -334,13 +334,32 @@ def test_every_network_is_exported(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "told"),
-    [("--scale=2", "is for scale 4, not for 2"), ("--untrained", "goes with a model's name")],
+    [
+        ("--scale=2", "is of scale 4, not 2; weights of rlfn_s: "),
+        ("--untrained", "goes with a model's name"),
+    ],
 )
 def test_options_of_names_are_refused_for_weights(option, told, tmp_path, capsys):
     with pytest.raises(SystemExit, match="1"):
         main(["export", "rlfn_s_x4.sr_zoo", option, "-o", str(tmp_path / "a.onnx")])
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_scale_decides_where_a_file_leaves_it_open(tmp_path):
+    file = tmp_path / "weights.pth"
+    torch.save(sr_zoo.create_model("fsrcnn", 3, pretrained=False).state_dict(), file)
+    with pytest.raises(SystemExit, match="0"):
+        main(
+            [
+                "export",
+                str(file),
+                "--scale=3",
+                "--to=torch-export",
+                f"--output={tmp_path / 'a.pt2'}",
+            ]
+        )
+    assert open_exported(tmp_path / "a.pt2").facts.scale == 3
 
 
 def test_an_openvino_file_without_its_weights_is_told_in_one_line(tmp_path):
