@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import Interpolation, YCbCr
+from sr_zoo.blocks.constants import Constants
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Identity:
     fused: bool = False
 
 
-class SRNetwork(nn.Module):
+class SRNetwork(Constants):
     """A super-resolution network: RGB in, the same picture `scale` times larger out.
 
     Subclasses keep one contract. `forward` takes a float tensor (N, 3, H, W), RGB in [0, 1], any
