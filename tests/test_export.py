@@ -346,6 +346,17 @@ def test_options_of_names_are_refused_for_weights(option, told, tmp_path, capsys
     assert not list(tmp_path.iterdir())
 
 
+def test_a_program_that_is_cut_short_is_told_in_one_line(small, tmp_path):
+    path = export_model(small, tmp_path / "a.pt2", to="torch-export", sizes=()).path
+    path.write_bytes(path.read_bytes()[:-100])
+    # in a process of its own: torch logs to what standard error was when it was imported
+    code = f"from sr_zoo.cli import main; main(['upscale', 'a.png', '-o=b', {f'--model={path}'!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert f"{path} cannot be opened as a torch.export program: " in line
+    assert "warnings above" not in line
+
+
 def test_the_scale_decides_where_a_file_leaves_it_open(tmp_path):
     file = tmp_path / "weights.pth"
     torch.save(sr_zoo.create_model("fsrcnn", 3, pretrained=False).state_dict(), file)
