@@ -24,6 +24,7 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
 )
 from sr_zoo.network import Identity, SRNetwork
+from sr_zoo.paths import as_path
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
@@ -55,7 +56,7 @@ def save_pretrained(
             that model cards do not state.
         FileWriteError: The folder cannot be written to, or the disk is full.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     card = model_card(_identity_of(network), facts, source or folder.as_posix())
     weights = as_safetensors(network, facts)
     make_folder(folder)
