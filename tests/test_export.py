@@ -113,6 +113,21 @@ def test_what_ncnn_has_no_layer_for_is_named(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_ncnn_takes_the_weights_of_its_own_description_only(small, tmp_path):
+    path = export_model(small, tmp_path / "a.ncnn.param", to="ncnn", sizes=()).path
+    other = type(small)(**small.identity.arguments)
+    other.identity = small.identity
+    others = export_model(other, tmp_path / "b.ncnn.param", to="ncnn", sizes=()).path
+    weights = others.with_suffix(".bin").read_bytes()
+    assert len(weights) == path.with_suffix(".bin").stat().st_size
+    path.with_suffix(".bin").write_bytes(weights)
+    with pytest.raises(ExportError, match=r"a\.ncnn\.bin cannot be opened .* another network"):
+        open_exported(path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "sha256" not in line))  # as it was before
+    assert open_exported(path).facts.scale == small.scale
+
+
 def test_ncnn_files_have_two_names_that_collide_with_no_other_format(small, tmp_path):
     with pytest.raises(ExportError, match=r"small.param does not end in .ncnn.param"):
         export_model(small, tmp_path / "small.param", to="ncnn")
