@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from sr_zoo.errors import (
 from sr_zoo.network import Identity, SRNetwork
 from sr_zoo.paths import as_path
 from sr_zoo.registry import spec_of
-from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
+from sr_zoo.weights.cache import ELSEWHERE, hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
@@ -37,6 +38,7 @@ from sr_zoo.weights.outline import shapes_of
 FILE = "model.safetensors"
 SHARDS = f"{FILE}.index.json"
 CONFIG, CARD = "config.json", "README.md"
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 FILES = (FILE, "pytorch_model.bin")  # the second is what older repositories of others have
 
 
@@ -236,6 +238,10 @@ def from_hub(repo: str, revision: str | None = None) -> Path:
         except Exception as error:
             if not _is_of_hub(error):
                 raise
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                raise DownloadError(
+                    f"{repo} cannot be kept in the cache ({error.strerror}); {ELSEWHERE}."
+                ) from error
             raise DownloadError(
                 f"{repo} could not be fetched from {endpoint()}: {_first_line(error)}. Check the "
                 "name; a private or gated repository needs its terms accepted and HF_TOKEN."
