@@ -18,6 +18,7 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
     did_you_mean,
 )
+from sr_zoo.paths import as_path
 from sr_zoo.registry import MODELS, spec_of
 from sr_zoo.weights.manifest import ON_HUB, load_manifest
 
@@ -68,7 +69,7 @@ def create_model(
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
         OptionError: `pretrained` is neither True, False nor a tag, or contradicts other arguments;
-            or `dtype` is no floating-point type.
+            or `checkpoint` is no path, or `dtype` no floating-point type.
     """
     name = str(name)
     _check_pretrained(pretrained)
@@ -150,7 +151,7 @@ def _named(
         network = build(name, scale, overrides)
     if checkpoint is not None:
         _check_single_source(pretrained, checkpoint)
-        _load_file(network, Path(checkpoint))
+        _load_file(network, as_path(checkpoint, "checkpoint"))
     elif pretrained:
         _load_pretrained(network, name, scale, pretrained, overrides)
     return network
@@ -290,7 +291,7 @@ def load_model(
             `scale`.
         DownloadError: Weights had to be fetched and could not be.
         DeviceError: `device` is not present.
-        OptionError: `dtype` is no floating-point type.
+        OptionError: `source` is no path, or `dtype` no floating-point type.
     """
     text = str(source)
     if source == "":
@@ -302,7 +303,8 @@ def load_model(
     from sr_zoo.weights.cache import is_file
     from sr_zoo.weights.hub import locate_saved
 
-    path = Path(source) if is_file(Path(source)) else locate_saved(source)
+    given = as_path(source, "source")
+    path = given if is_file(given) else locate_saved(source)
     if path is not None:
         return place(_load_unnamed(path, scale), device, dtype)
     known = _ids()
@@ -320,6 +322,17 @@ def load_model(
     raise WeightsNotFoundError(
         f"{text!r} is neither a weight file nor a known id.{_rather(text, known)}"
     )
+
+
+def network_of(model: str, scale: int | None = None) -> SRNetwork:
+    """Return the network of a model's name, or of weights, at this scale and no other.
+
+    Raises:
+        SRZooError: See `create_model` for names, and `load_model` for weights.
+    """
+    if means_weights(model):
+        return load_model(model, scale=scale)
+    return create_model(model, scale)
 
 
 def _rather(text: str, known: list[str]) -> str:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 import torch
 
 from sr_zoo.errors import DeviceError, OptionError
 from sr_zoo.network import SRNetwork
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def place(
@@ -57,3 +64,16 @@ def _try(device: torch.device) -> None:
         raise DeviceError(
             f"Device '{device}' cannot be used here ({reason}); use device='cpu'"
         ) from error
+
+
+def made_on_cpu(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let tensors be made on the CPU, also where users set another device for all new ones."""
+
+    @wraps(method)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if torch.get_default_device().type == "cpu":  # what is entered costs each operation time
+            return method(*args, **kwargs)
+        with torch.device("cpu"):
+            return method(*args, **kwargs)
+
+    return run

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from sr_zoo.blocks import Interpolation, YCbCr
+from sr_zoo.blocks.constants import Constants
+from sr_zoo.errors import ImageFormatError
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Identity:
     fused: bool = False
 
 
-class SRNetwork(nn.Module):
+class SRNetwork(Constants):
     """A super-resolution network: RGB in, the same picture `scale` times larger out.
 
     Subclasses keep one contract. `forward` takes a float tensor (N, 3, H, W), RGB in [0, 1], any
@@ -56,6 +58,23 @@ class SRNetwork(nn.Module):
         super().__init__()
         self.scale = scale
         self.identity: Identity | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Run `forward`, unless it would take what the tensor holds for something else.
+
+        Only what every traced program has fixed is looked at, so that nothing of it is left there.
+
+        Raises:
+            ImageFormatError: The tensor is not (N, 3, H, W), or not of floating point.
+        """
+        if isinstance(x, Tensor) and not (x.ndim == 4 and x.is_floating_point()):
+            raise ImageFormatError(
+                "A network takes floating-point tensors (N, 3, H, W), RGB in [0, 1], got "
+                f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}; x[None] makes "
+                "one image a batch, x.float() / 255 brings 8 bits into this range, and "
+                "sr_zoo.upscale takes all kinds of images"
+            )
+        return super().__call__(x)
 
     @classmethod
     def budgets(cls) -> dict[str, str]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sr_zoo.api import create_model, load_model, means_weights
+from sr_zoo.api import network_of
 from sr_zoo.blocks import LowRankExpert, MoRE
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort
 from sr_zoo.errors import OptionError
@@ -52,13 +52,6 @@ def effort(
     picture, pixels = open_rgb(image)
     network = network_of(model, scale) if isinstance(model, str) else model
     return paint(picture, measure(network, pixels, budget))
-
-
-def network_of(model: str, scale: int | None) -> SRNetwork:
-    """Return the network of a model's name, or of weights, at this scale and no other."""
-    if means_weights(model):
-        return load_model(model, scale=scale)
-    return create_model(model, scale)
 
 
 def open_rgb(image: str | Path | Image.Image) -> tuple[Image.Image, Tensor]:

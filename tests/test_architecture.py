@@ -21,6 +21,7 @@ BLOCK_LINES = 250
 ALLOWED = {
     "errors": set(),
     "atomic": {"errors"},
+    "paths": {"errors"},
     "network": {"blocks", "errors", "weights"},  # weights: saving, imported when it is called
     "spec": {"network"},
     "registry": {"errors", "spec"},

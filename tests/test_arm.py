@@ -5,10 +5,11 @@ import pytest
 import torch
 from golden import EVERY, FOLDER, Golden
 from torch import nn
-from torch.nn.utils import prune
+from torch.nn.utils import parametrizations, prune, weight_norm
 
 from sr_zoo.blocks.edge_table import edge_scores
 from sr_zoo.dynamic import Budget
+from sr_zoo.errors import ModelArgumentError
 from sr_zoo.models.arm import PATCH, blend, patch_starts
 from sr_zoo.registry import spec_of
 from sr_zoo.weights.convert import converter_of
@@ -143,3 +144,28 @@ def test_narrow_networks_of_a_pruned_one_are_pruned(name):
         if prune.is_pruned(layer) and hasattr(layer, "weight_orig"):
             prune.remove(layer, "weight")
     assert torch.equal(narrow, network.at(36)(image))
+
+
+@pytest.mark.parametrize("name", ["arm_carn", "arm_fsrcnn"])
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # the older one is deprecated
+@pytest.mark.parametrize("normalise", [weight_norm, parametrizations.weight_norm])
+def test_narrow_networks_of_a_normalised_one_are_normalised(name, normalise):
+    network = spec_of(name).network(scale=4).eval()
+    x, width = torch.rand(1, 3, 12, 14), network.widths[1]
+    with torch.inference_mode():
+        expected = network.at(width)(x)
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Conv2d):
+            normalise(layer)
+    narrow = network.at(width)
+    torch.testing.assert_close(narrow(x), expected, atol=1e-5, rtol=1e-5)
+    narrow(x).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+    assert network(x).shape == (1, 3, 48, 56)  # as it was
+
+
+def test_narrow_networks_of_a_wrapped_one_are_refused():
+    network = spec_of("arm_fsrcnn").network(scale=4)
+    network.trunk.head[0] = nn.Sequential(network.trunk.head[0])
+    with pytest.raises(ModelArgumentError, match="weights of a SlimConv2d, and a Sequential is in"):
+        network.at(network.widths[1])

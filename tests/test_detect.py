@@ -23,7 +23,8 @@ from sr_zoo.weights.detect import detect
 from sr_zoo.weights.loading import load_file_into
 from sr_zoo.weights.loading import shapes as shapes_in
 from sr_zoo.weights.manifest import load_manifest
-from sr_zoo.weights.solve import _slots, defaults_of, shapes_of
+from sr_zoo.weights.outline import defaults_of, shapes_of
+from sr_zoo.weights.slots import slots_of
 
 SHARED = Path(os.environ.get("SR_ZOO_SHARED", Path(__file__).parents[2] / "shared")) / "weights"
 LEARNED = sorted(name for name, family in MODELS.items() if family != "interpolation")
@@ -117,7 +118,7 @@ def draw(name, seed):
     spec = spec_of(name)
     start = defaults_of(spec.network) | spec.variants[name].resolve(spec.variants[name].scales[-1])
     arguments = start
-    for slot in _slots(start):
+    for slot in slots_of(start):
         value = slot.get(arguments)
         if isinstance(value, float):
             continue

@@ -113,6 +113,21 @@ def test_what_ncnn_has_no_layer_for_is_named(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_ncnn_takes_the_weights_of_its_own_description_only(small, tmp_path):
+    path = export_model(small, tmp_path / "a.ncnn.param", to="ncnn", sizes=()).path
+    other = type(small)(**small.identity.arguments)
+    other.identity = small.identity
+    others = export_model(other, tmp_path / "b.ncnn.param", to="ncnn", sizes=()).path
+    weights = others.with_suffix(".bin").read_bytes()
+    assert len(weights) == path.with_suffix(".bin").stat().st_size
+    path.with_suffix(".bin").write_bytes(weights)
+    with pytest.raises(ExportError, match=r"a\.ncnn\.bin cannot be opened .* another network"):
+        open_exported(path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "sha256" not in line))  # as it was before
+    assert open_exported(path).facts.scale == small.scale
+
+
 def test_ncnn_files_have_two_names_that_collide_with_no_other_format(small, tmp_path):
     with pytest.raises(ExportError, match=r"small.param does not end in .ncnn.param"):
         export_model(small, tmp_path / "small.param", to="ncnn")
@@ -334,13 +349,43 @@ def test_every_network_is_exported(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "told"),
-    [("--scale=2", "is for scale 4, not for 2"), ("--untrained", "goes with a model's name")],
+    [
+        ("--scale=2", "is of scale 4, not 2; weights of rlfn_s: "),
+        ("--untrained", "goes with a model's name"),
+    ],
 )
 def test_options_of_names_are_refused_for_weights(option, told, tmp_path, capsys):
     with pytest.raises(SystemExit, match="1"):
         main(["export", "rlfn_s_x4.sr_zoo", option, "-o", str(tmp_path / "a.onnx")])
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_program_that_is_cut_short_is_told_in_one_line(small, tmp_path):
+    path = export_model(small, tmp_path / "a.pt2", to="torch-export", sizes=()).path
+    path.write_bytes(path.read_bytes()[:-100])
+    # in a process of its own: torch logs to what standard error was when it was imported
+    code = f"from sr_zoo.cli import main; main(['upscale', 'a.png', '-o=b', {f'--model={path}'!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert f"{path} cannot be opened as a torch.export program: " in line
+    assert "warnings above" not in line
+
+
+def test_the_scale_decides_where_a_file_leaves_it_open(tmp_path):
+    file = tmp_path / "weights.pth"
+    torch.save(sr_zoo.create_model("fsrcnn", 3, pretrained=False).state_dict(), file)
+    with pytest.raises(SystemExit, match="0"):
+        main(
+            [
+                "export",
+                str(file),
+                "--scale=3",
+                "--to=torch-export",
+                f"--output={tmp_path / 'a.pt2'}",
+            ]
+        )
+    assert open_exported(tmp_path / "a.pt2").facts.scale == 3
 
 
 def test_an_openvino_file_without_its_weights_is_told_in_one_line(tmp_path):

@@ -1,5 +1,6 @@
 """A full disk and a folder that is read-only end in one sentence, with what was there intact."""
 
+import errno
 import os
 import re
 import resource
@@ -12,7 +13,8 @@ import pytest
 
 import sr_zoo
 from sr_zoo.cli import main
-from sr_zoo.errors import FileWriteError, OptionError
+from sr_zoo.errors import DownloadError, FileWriteError, OptionError
+from sr_zoo.evaluation.benchmarks import open_dataset
 from sr_zoo.evaluation.journal import Journal
 from sr_zoo.export import export_model
 from sr_zoo.export.exporting import FORMATS
@@ -23,6 +25,7 @@ from sr_zoo.training.data import open_images
 from sr_zoo.training.recipe import Data
 from sr_zoo.weights import cache
 from sr_zoo.weights.cache import Converted
+from sr_zoo.weights.fetch import fetch
 from sr_zoo.weights.manifest import load_manifest
 
 ROOM = 24_000  # bytes; the small file fits, the large ones do not
@@ -176,6 +179,48 @@ def test_a_read_only_folder_is_found_before_long_work(tmp_path, monkeypatch, cap
         assert re.search(said, capsys.readouterr().err)
         with pytest.raises(FileWriteError, match=said):
             sr_zoo.Upscaler("nearest", runtime="compile")
+
+
+NO_FOLDER = r"cannot be (made|written to|kept) .*; SR_ZOO_CACHE names another folder"
+
+
+@pytest.fixture
+def blocked(tmp_path, monkeypatch):
+    """A cache that nothing can be written to, by no one: a file is where its folder would be."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr("sr_zoo.inference.runtimes.eager.shutil.which", lambda name: name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino", "compile"])
+def test_a_runtime_says_what_names_another_cache(runtime, blocked):
+    with pytest.raises(FileWriteError, match=NO_FOLDER):
+        sr_zoo.Upscaler("nearest", runtime=runtime)
+
+
+def test_fetching_says_what_names_another_cache(blocked, monkeypatch):
+    entry = load_manifest().by_id("rlfn_x4.official")
+    with pytest.raises(DownloadError, match=NO_FOLDER):
+        fetch(entry, cache.path_of(entry))
+    with pytest.raises(DownloadError, match=NO_FOLDER):
+        open_dataset("Set5", 4)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    monkeypatch.setattr("sr_zoo.weights.hub.obstacle", lambda _: "")
+    with pytest.raises(DownloadError, match=NO_FOLDER):
+        sr_zoo.load_model("hf-hub:somebody/network")
+
+
+def test_importing_says_what_names_another_cache(blocked, monkeypatch):
+    entry = load_manifest().by_id("rlfn_s_x4.official")
+    monkeypatch.setattr(cache, "_matches", lambda *_: True)
+    with pytest.raises(FileWriteError, match=NO_FOLDER):
+        cache.put(entry, cache.BUNDLED / "rlfn_s_x4.safetensors")
 
 
 def weights(*arguments):

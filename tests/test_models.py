@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 import sr_zoo
+from sr_zoo.errors import ImageFormatError
 from sr_zoo.registry import MODELS, spec_of
 
 ALL = [(name, scale) for name in MODELS for scale in spec_of(name).variants[name].scales]
@@ -102,6 +103,29 @@ def test_gradients_of_each_image_can_be_had(name):
     first = torch.func.grad(loss)(weights, x[0])
     for key, value in first.items():
         torch.testing.assert_close(gradients[key][0], value, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", FIRST_OF_FORM)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (torch.zeros(1, 3, 24, 24, dtype=torch.uint8), r"got uint8 of shape \(1, 3, 24, 24\)"),
+        (torch.zeros(3, 24, 24), r"got float32 of shape \(3, 24, 24\); x\[None\] makes"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_refused(name, wrong, told):
+    network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()
+    with pytest.raises(ImageFormatError, match=told):
+        network(wrong)
+
+
+def test_compilers_find_nothing_but_layers_in_a_call():
+    network = build_thin("rlfn", 2).eval()
+    compiled = torch.compile(network, backend="eager", fullgraph=True, dynamic=True)
+    with torch.inference_mode():
+        for size in ((24, 32), (30, 18)):
+            x = image(1, 3, *size)
+            torch.testing.assert_close(compiled(x), network(x))
 
 
 @pytest.mark.parametrize("name", FIRST_OF_FORM)

@@ -1,10 +1,12 @@
 """Fixed colour transforms around a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+
+from sr_zoo.blocks.constants import Constants
 
 PIXEL_MAX = 255.0
 
@@ -15,7 +17,7 @@ YCBCR_OFFSET = (16.0, 128.0, 128.0)
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)  # RGB mean of DIV2K's training images, in [0, 1]
 
 
-class MeanShift(nn.Module):
+class MeanShift(Constants):
     """Subtracts a constant colour before a network and adds it again after.
 
     The mean is no weight: it is kept out of the state dict.
@@ -30,7 +32,7 @@ class MeanShift(nn.Module):
 
     def __init__(self, mean: Sequence[float] = DIV2K_MEAN) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_constant("mean", torch.tensor, [[[value]] for value in mean])
 
     def forward(self, x: Tensor) -> Tensor:
         return x - self.mean
@@ -40,7 +42,7 @@ class MeanShift(nn.Module):
         return x + self.mean
 
 
-class YCbCr(nn.Module):
+class YCbCr(Constants):
     """RGB to luminance and chroma and back; nothing of it is a weight.
 
     Shape: (N, 3, H, W) to the same, all in [0, 1].
@@ -52,15 +54,9 @@ class YCbCr(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        matrix = torch.tensor(YCBCR, dtype=torch.float64) / PIXEL_MAX
-        offset = torch.tensor(YCBCR_OFFSET, dtype=torch.float64) / PIXEL_MAX
-        buffers = {
-            "matrix": matrix[..., None, None],
-            "inverse": matrix.inverse()[..., None, None],
-            "offset": offset[:, None, None],
-        }
-        for name, value in buffers.items():
-            self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
+        self.register_constant("matrix", _ycbcr_matrix)
+        self.register_constant("inverse", _ycbcr_matrix, torch.inverse)
+        self.register_constant("offset", _ycbcr_offset)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.matrix) + self.offset
@@ -68,3 +64,13 @@ class YCbCr(nn.Module):
     def restore(self, x: Tensor) -> Tensor:
         """Return the RGB picture of luminance and chroma."""
         return F.conv2d(x - self.offset, self.inverse)
+
+
+def _ycbcr_matrix(change: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    matrix = change(torch.tensor(YCBCR, dtype=torch.float64) / PIXEL_MAX)
+    return matrix[..., None, None].to(torch.get_default_dtype())
+
+
+def _ycbcr_offset() -> Tensor:
+    offset = torch.tensor(YCBCR_OFFSET, dtype=torch.float64) / PIXEL_MAX
+    return offset[:, None, None].to(torch.get_default_dtype())

@@ -1,9 +1,12 @@
 """A 3x3 convolution that trains with edge filters beside it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.blocks.reparam import ParallelConvs, new_conv
 from sr_zoo.blocks.reparameterisable import Reparameterisable
 
@@ -13,7 +16,7 @@ SCALE_STD = 1e-3  # of the filters' gains and biases before training
 EXPANSION = 2  # width inside the expanded branch over that of the output
 
 
-class FilterConv(nn.Module, Reparameterisable):
+class FilterConv(Constants, Reparameterisable):
     """A fixed 3x3 filter on every channel, with a learned gain and bias per channel; no padding.
 
     Shape: (N, channels, H, W) to (N, channels, H - 2, W - 2).
@@ -25,11 +28,11 @@ class FilterConv(nn.Module, Reparameterisable):
 
     kernel: Tensor
 
-    def __init__(self, channels: int, kernel: Tensor) -> None:
+    def __init__(self, channels: int, kernel: Sequence[Sequence[float]]) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.randn(channels, 1, 1, 1) * SCALE_STD)
         self.bias = nn.Parameter(torch.randn(channels) * SCALE_STD)
-        self.register_buffer("kernel", kernel, persistent=False)
+        self.register_constant("kernel", torch.tensor, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.scale * self.kernel, self.bias, groups=x.shape[1])
@@ -50,8 +53,11 @@ class EdgeOrientedConv(ParallelConvs):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         wide = EXPANSION * out_channels
-        sobel = torch.tensor(SOBEL)
-        filters = {"sobel_x": sobel.T, "sobel_y": sobel, "laplacian": torch.tensor(LAPLACIAN)}
+        filters = {
+            "sobel_x": tuple(zip(*SOBEL, strict=True)),
+            "sobel_y": SOBEL,
+            "laplacian": LAPLACIAN,
+        }
         branches: dict[str, nn.Module] = {
             "plain": nn.Conv2d(in_channels, out_channels, 3, padding=1),
             # zeros are padded before the 1x1, so that it gives its bias there and all can be merged
@@ -62,7 +68,7 @@ class EdgeOrientedConv(ParallelConvs):
         for name, kernel in filters.items():
             branches[name] = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, padding=1),
-                FilterConv(out_channels, kernel.clone()),
+                FilterConv(out_channels, kernel),
             )
         super().__init__(in_channels, branches)
 

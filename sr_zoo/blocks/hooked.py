@@ -9,6 +9,8 @@ from torch.nn.utils.prune import BasePruningMethod, remove
 from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
+from sr_zoo.errors import ModelArgumentError
+
 Module = TypeVar("Module", bound=nn.Module)
 WEIGHT_HOOKS = (BasePruningMethod, WeightNorm, SpectralNorm)
 
@@ -37,6 +39,28 @@ def is_plain(*layers: nn.Module) -> bool:
         and all(isinstance(hook, WEIGHT_HOOKS) for hook in layer._forward_pre_hooks.values())
         for layer in layers
     )
+
+
+def share_weights(layer: nn.Module, other: nn.Module) -> None:
+    """Let another layer run with the weights of one, and with what makes them anew.
+
+    Args:
+        layer: It may be pruned or normalised.
+        other: Of the same kind, without its children; its own weights are given up.
+
+    Raises:
+        ModelArgumentError: The first is of another kind.
+    """
+    if not isinstance(layer, type(other)):
+        raise ModelArgumentError(
+            f"A narrower network takes the weights of a {type(other).__name__}, and a "
+            f"{type(layer).__name__} is in its place; take off what wraps the layer, or merge it"
+        )
+    other._parameters, other._buffers = layer._parameters, layer._buffers
+    other._forward_pre_hooks = layer._forward_pre_hooks
+    other._forward_pre_hooks_with_kwargs = layer._forward_pre_hooks_with_kwargs
+    if is_parametrized(layer):  # a class and a child of its own compute the weights
+        other.__class__, other._modules = layer.__class__, layer._modules
 
 
 def copy_of(module: Module) -> Module:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.blocks.padding import pad_symmetric
 
 
@@ -17,7 +18,18 @@ def cubic(distance: Tensor) -> Tensor:
     return torch.where(x <= 1, near, torch.where(x <= 2, far, torch.zeros_like(x)))
 
 
-class Interpolation(nn.Module):
+def places_in_pixel(scale: int) -> Tensor:
+    """Return where the pixels that an LR pixel becomes lie in it, and how large they are.
+
+    Returns:
+        (scale**2, 4): row and column, from -1 to 1, and both sides.
+    """
+    phases = (2 * torch.arange(scale) + 1) / scale - 1
+    sides = torch.full((scale**2, 2), 2 / scale)
+    return torch.cat([torch.cartesian_prod(phases, phases), sides], dim=1)
+
+
+class Interpolation(Constants):
     """Enlarges each channel by an interpolation kernel, borders mirrored as MATLAB does.
 
     Equal to a resize by an integer factor, but one convolution and a pixel shuffle: each output
@@ -40,14 +52,19 @@ class Interpolation(nn.Module):
         super().__init__()
         self.scale = scale
         self.support = support
-        taps = torch.arange(-support, support + 1, dtype=torch.float64)
-        phases = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
-        rows = kernel(taps - phases[:, None])
-        rows = rows / rows.sum(1, keepdim=True)
-        weight = torch.einsum("ya,xb->yxab", rows, rows).flatten(0, 1)[:, None]
-        self.register_buffer("weight", weight.to(torch.get_default_dtype()), persistent=False)
+        self.register_constant("weight", _weight, scale, kernel, support)
 
     def forward(self, x: Tensor) -> Tensor:
         planes = pad_symmetric(x, self.support).flatten(0, 1)[:, None]
         enlarged = F.pixel_shuffle(F.conv2d(planes, self.weight), self.scale)
         return enlarged.reshape(*x.shape[:2], *enlarged.shape[-2:])
+
+
+def _weight(scale: int, kernel: Callable[[Tensor], Tensor], support: int) -> Tensor:
+    """Return what weights the pixels around each pixel for each of the ones that it becomes."""
+    taps = torch.arange(-support, support + 1, dtype=torch.float64)
+    phases = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
+    rows = kernel(taps - phases[:, None])
+    rows = rows / rows.sum(1, keepdim=True)
+    weight = torch.einsum("ya,xb->yxab", rows, rows).flatten(0, 1)[:, None]
+    return weight.to(torch.get_default_dtype())

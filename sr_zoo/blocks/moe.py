@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.blocks.global_statistics import global_mean
 from sr_zoo.blocks.hooked import hooked_weight, is_plain
 from sr_zoo.blocks.strips import ComputedMap, in_strips
@@ -52,7 +53,7 @@ class Router(nn.Module):
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(dim=-1)
 
 
-class MoRE(nn.Module):
+class MoRE(Constants):
     """Mixture of low-rank experts: x plus what the best expert for this image makes of it.
 
     Each image of a batch gets its own expert, weighted by the router's probability, which is not
@@ -82,7 +83,7 @@ class MoRE(nn.Module):
         self.experts = nn.ModuleList(LowRankExpert(channels, rank) for rank in ranks)
         owners = [expert for expert, rank in enumerate(ranks) for _ in range(rank)]
         # which expert each inner feature belongs to
-        self.register_buffer("owners", torch.tensor(owners), persistent=False)
+        self.register_constant("owners", torch.tensor, owners)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         return in_strips(self.choose(x), x, context)

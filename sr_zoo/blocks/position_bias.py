@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.blocks.window import relative_position_index
 
 REDUCTION = 16
 
 
-class DynamicPositionBias(nn.Module):
+class DynamicPositionBias(Constants):
     """A logit per head and offset between two tokens of a window, computed from the offset.
 
     Source: Wang et al., CrossFormer, ICLR 2022, section 3.3. Called without arguments; returns
@@ -31,9 +32,8 @@ class DynamicPositionBias(nn.Module):
             raise ValueError(f"channels must be at least {REDUCTION}, got {channels}")
         super().__init__()
         hidden = channels // REDUCTION
-        sides = (torch.arange(1.0 - side, side) for side in window)
-        self.register_buffer("offsets", torch.cartesian_prod(*sides), persistent=False)
-        self.register_buffer("index", relative_position_index(window), persistent=False)
+        self.register_constant("offsets", _offsets, window)
+        self.register_constant("index", relative_position_index, window)
         self.embed = nn.Linear(2, hidden)
         self.layers = nn.Sequential(
             *(
@@ -44,3 +44,7 @@ class DynamicPositionBias(nn.Module):
 
     def forward(self) -> Tensor:
         return self.layers(self.embed(self.offsets))[self.index].permute(2, 0, 1)
+
+
+def _offsets(window: tuple[int, int]) -> Tensor:
+    return torch.cartesian_prod(*(torch.arange(1.0 - side, side) for side in window))

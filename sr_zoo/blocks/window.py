@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sr_zoo.blocks.constants import Constants
+
 MASKED = -100.0  # Swin's; large enough that a masked key gets no weight in float32
 MOST_TOKENS = 4096  # of a window whose offsets are numbered, which takes 128 MB
 
@@ -105,7 +107,7 @@ def relative_position_index(window: tuple[int, int]) -> Tensor:
     return vertical * (2 * window[1] - 1) + horizontal
 
 
-class RelativePositionBias(nn.Module):
+class RelativePositionBias(Constants):
     """A learned logit per head and offset between two tokens of a window.
 
     Called without arguments; returns (heads, tokens, tokens).
@@ -122,7 +124,7 @@ class RelativePositionBias(nn.Module):
         offsets = (2 * window[0] - 1) * (2 * window[1] - 1)
         self.table = nn.Parameter(torch.empty(offsets, num_heads))
         nn.init.trunc_normal_(self.table, std=0.02)
-        self.register_buffer("index", relative_position_index(window), persistent=False)
+        self.register_constant("index", relative_position_index, window)
 
     def forward(self) -> Tensor:
         return self.table[self.index].permute(2, 0, 1)

@@ -23,11 +23,12 @@ def command(
     ),
 ) -> None:
     """Paint what a dynamic network spends where over an image, and say how much it is."""
+    from sr_zoo.api import network_of
     from sr_zoo.imaging.folder import images_in, plan
     from sr_zoo.imaging.pil import from_pil
     from sr_zoo.imaging.write import write_image
     from sr_zoo.inference.budget import Report
-    from sr_zoo.visualize import measure, network_of, open_rgb, paint, routing_statistics
+    from sr_zoo.visualize import measure, open_rgb, paint, routing_statistics
 
     network = network_of(model, scale)
     if routing:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from sr_zoo.cli.options import parse_size
 from sr_zoo.errors import OptionError
-
-if TYPE_CHECKING:
-    from sr_zoo.network import SRNetwork
 
 
 def command(
@@ -40,6 +36,7 @@ def command(
     """Export a network, fused, for any batch, height and width, and verify the file."""
     from importlib import import_module
 
+    from sr_zoo.api import create_model, means_weights, network_of
     from sr_zoo.export import coreml
     from sr_zoo.export.exporting import FORMATS, ONE_SIZE, SIZES, export_model
 
@@ -51,7 +48,11 @@ def command(
         raise OptionError(
             f"--size {size} goes with --to {ONE_SIZE} only: files of other formats take any size"
         )
-    network = _network(model, scale, untrained=untrained)
+    if untrained and means_weights(model):
+        raise OptionError(f"--untrained goes with a model's name, not with the weights {model}")
+    network = (
+        create_model(model, scale, pretrained=False) if untrained else network_of(model, scale)
+    )
     name = f"{network.identity.name if network.identity else 'network'}_x{network.scale}"
     if size is not None:
         output = output or Path(f"{name}_{size}{coreml.SUFFIX}")
@@ -70,18 +71,3 @@ def command(
     typer.echo(str(exported.path))
     for comparison in exported.comparisons:
         typer.echo(f"  {comparison}")
-
-
-def _network(model: str, scale: int | None, *, untrained: bool) -> SRNetwork:
-    """Build what a name stands for, or load weights, which know their scale."""
-    from sr_zoo.api import create_model, load_model
-    from sr_zoo.registry import MODELS
-
-    if model in MODELS:
-        return create_model(model, scale, pretrained=not untrained)
-    if untrained:
-        raise OptionError(f"--untrained goes with a model's name, not with the weights {model}")
-    network = load_model(model)
-    if scale not in (None, network.scale):
-        raise OptionError(f"{model} is for scale {network.scale}, not for {scale}")
-    return network

@@ -18,7 +18,6 @@ from hashlib import sha256
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from filelock import FileLock
 from tqdm import tqdm
 
 from sr_zoo.errors import (
@@ -30,7 +29,7 @@ from sr_zoo.errors import (
 )
 from sr_zoo.evaluation.datasets import EvalSet, open_folder
 from sr_zoo.weights.cache import cache_folder
-from sr_zoo.weights.download import Remote, download, lock_file
+from sr_zoo.weights.download import Remote, download, taking_turns
 
 IMAGES = Path(__file__).with_name("benchmarks.json")
 DIV2K_URL = "https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_valid_HR.zip"
@@ -129,7 +128,7 @@ def open_dataset(
     root = folder or data_folder()
     path = _find(benchmark, root)
     if benchmark.download is not None and not _has_images(path, scale):
-        with FileLock(lock_file(sha256(os.fsencode(path.resolve())).hexdigest())):
+        with taking_turns(sha256(os.fsencode(path.resolve())).hexdigest()):
             if not _has_images(path, scale):  # another process may have fetched it by now
                 benchmark.download(path, scale)
     if not path.is_dir():

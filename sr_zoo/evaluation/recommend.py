@@ -12,6 +12,7 @@ from typing import Any
 
 from sr_zoo.errors import OptionError
 from sr_zoo.inference.size import is_count
+from sr_zoo.paths import as_path
 from sr_zoo.weights.manifest import load_manifest
 
 MEASURED = Path(__file__).with_name("bench.json")
@@ -68,7 +69,8 @@ def recommend(
         if wish is not None and (isinstance(wish, bool) or not isinstance(wish, Real)):
             raise OptionError(f"{name} must be a number, got {wish!r}")
     size = None if size is None else _checked(size)
-    known = _of_size(_read(MEASURED if bench is None else Path(bench), scale), scale, size)
+    file = MEASURED if bench is None else as_path(bench, "bench")
+    known = _of_size(_read(file, scale), scale, size)
     fitting = [
         r
         for r in known

@@ -22,6 +22,7 @@ from sr_zoo.export.program import Source
 from sr_zoo.export.running import Opened
 from sr_zoo.fusion import fuse
 from sr_zoo.network import SRNetwork
+from sr_zoo.paths import as_path
 
 # format to its module, each of which has `write`, `open_file` and `SUFFIX`
 FORMATS = {
@@ -91,7 +92,7 @@ def export_model(
         Where the file is, and how close it came.
 
     Raises:
-        OptionError: `to` is no known format, or the network is none of this library.
+        OptionError: `to` is no known format, `path` no path, or the network none of this library.
         ExportError: The network cannot be written in this format, the file is named otherwise, the
             folder is missing, or the file does not compute what the network does.
         FileWriteError: The folder is not writable, or the disk is full.
@@ -110,9 +111,10 @@ def checked_name(path: str | Path, suffix: str) -> Path:
     """Return the path of a file to write, whose ending tells its format when it is opened.
 
     Raises:
+        OptionError: It is no path.
         ExportError: It ends otherwise.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     if not path.name.lower().endswith(suffix):
         raise ExportError(
             f"{path.name} does not end in {suffix}, by which such files are known; "
@@ -245,10 +247,11 @@ def open_exported(path: str | Path) -> Opened:
     """Open a file that `export_model` wrote.
 
     Raises:
+        OptionError: `path` is no path.
         ExportError: The file is missing, damaged, or none of this library's; or the package that
             runs it is not installed.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     for name in FORMATS.values():
         form: Any = import_module(name)
         if path.name.lower().endswith(form.SUFFIX):

@@ -28,6 +28,7 @@ from sr_zoo.evaluation.metrics import psnr_y
 from sr_zoo.export import onnx
 from sr_zoo.export.exporting import check_network, checked_name, export_model
 from sr_zoo.network import SRNetwork
+from sr_zoo.paths import as_path
 from sr_zoo.registry import spec_of
 
 MANY = 16  # images; more change the ranges little
@@ -83,7 +84,7 @@ def export_int8(network: SRNetwork, path: str | Path, folder: str | Path) -> Qua
     network = copy_of(network).cpu().float().eval()
     _check_plain(network)
     target = checked_name(path, onnx.SUFFIX)
-    pairs = _pairs(Path(folder), network.scale)
+    pairs = _pairs(as_path(folder, "folder"), network.scale)
     with TemporaryDirectory() as temporary:
         exact = export_model(network, Path(temporary) / "exact.onnx", to="onnx").path
         partial = Path(temporary) / "int8.onnx"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import warnings
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,6 +25,7 @@ from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".ncnn.param"
 MAGIC = "7767517"  # the first line of every description
+WEIGHTS = f"{PREFIX}weights_sha256"
 INPUT, OUTPUT = "in0", "out0"
 # height and width of what is traced; pnnx takes for dynamic what differs between the two
 SIZES = ((48, 64), (72, 96))
@@ -47,9 +49,11 @@ def write(source: Source, path: Path) -> None:
                 f"{facts.model} cannot be written for ncnn, which has no layer for "
                 f"{', '.join(missing)}"
             )
-        told = "".join(f"{key}={value}\n" for key, value in facts.as_text().items())
+        weights = drafted.with_suffix(".bin").read_bytes()
+        said = {**facts.as_text(), WEIGHTS: sha256(weights).hexdigest()}
+        told = "".join(f"{key}={value}\n" for key, value in said.items())
         path.write_text(f"{description}{told}")
-        path.with_suffix(".bin").write_bytes(drafted.with_suffix(".bin").read_bytes())
+        path.with_suffix(".bin").write_bytes(weights)
 
 
 def _trace(source: Source) -> torch.jit.ScriptModule:
@@ -110,6 +114,8 @@ def open_file(path: Path) -> Opened:
         raise ExportError(f"{path} cannot be opened by ncnn: {weights.name} is not beside it")
     told = dict(line.split("=", 1) for line in description.splitlines() if line.startswith(PREFIX))
     facts = read_facts(told, str(path))
+    if WEIGHTS in told:  # files of earlier versions do not say it
+        _check_weights(weights, told[WEIGHTS])
     net = ncnn.Net()
     net.opt.num_threads = torch.get_num_threads()
     # half the precision is ncnn's default where the processor has it
@@ -125,6 +131,19 @@ def open_file(path: Path) -> Opened:
         return crop(output, height, width)
 
     return Opened(run, facts)
+
+
+def _check_weights(path: Path, digest: str) -> None:
+    """Refuse other weights than the description's; ncnn takes all that are as long."""
+    try:
+        matches = sha256(path.read_bytes()).hexdigest() == digest
+    except OSError as error:
+        raise ExportError(f"{path} cannot be opened by ncnn: {error.strerror}") from error
+    if not matches:
+        raise ExportError(
+            f"{path} cannot be opened by ncnn: it is damaged, or holds the weights of another "
+            "network than the description beside it; export both again"
+        )
 
 
 def _enlarge(ncnn: Any, net: Any, image: Tensor) -> Tensor:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import read_facts
 from sr_zoo.export.program import Source
+from sr_zoo.export.quiet import quiet
 from sr_zoo.export.running import Opened, package
 
 SUFFIX = ".onnx"
@@ -36,7 +33,7 @@ def write(source: Source, path: Path) -> None:
     package("onnxscript", "ONNX", "onnx")  # torch imports it, and says more if it is missing
     # the fused kernels lay their output out otherwise than the ONNX operator, and what follows in
     # the graph would rely on that
-    with sdpa_kernel(SDPBackend.MATH), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+    with sdpa_kernel(SDPBackend.MATH), quiet("torch.onnx", "onnxscript", "onnx_ir"):
         try:
             converted = torch.onnx.export(
                 source.program, dynamo=True, opset_version=OPSET, optimize=False, verbose=False
@@ -97,22 +94,6 @@ def _strip(model: Any) -> None:
     for value in (*graph.inputs, *graph.initializers.values()):
         value.metadata_props.clear()
     graph.metadata_props.clear()
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Keep warnings and loggers of these names silent, for what nobody outside them can change."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def open_file(path: Path) -> Opened:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch.export import ExportedProgram
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts, read_facts
 from sr_zoo.export.program import Source
+from sr_zoo.export.quiet import quiet
 from sr_zoo.export.running import Opened
 
 SUFFIX = ".pt2"
@@ -41,11 +41,11 @@ def open_file(path: Path) -> Opened:
     """
     told = dict.fromkeys(Facts("", 1, 0, 1, True, 0).as_text(), "")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of deprecations inside torch
+        with quiet("torch.export"):  # of deprecations inside, and of what is raised below
             program = torch.export.load(path, extra_files=told)
     except Exception as error:  # damaged archives raise errors of many kinds
-        raise ExportError(f"{path} cannot be opened as a torch.export program: {error}") from error
+        reason = str(error).partition(". ")[0]  # behind it torch points to what it has logged
+        raise ExportError(f"{path} cannot be opened as a torch.export program: {reason}") from error
     module = program.module()
 
     def run(image: torch.Tensor) -> torch.Tensor:

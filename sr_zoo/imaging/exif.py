@@ -27,6 +27,8 @@ class _Tags:
         self.base = len(PREFIX) if exif.startswith(PREFIX) else 0
         self.order = {b"II": "<", b"MM": ">"}[bytes(self.data[self.base : self.base + 2])]
         (first,) = self._unpack("I", self.base + 4)
+        (count,) = self._unpack("H", self.base + first)
+        self.following = self.base + first + 2 + 12 * count  # where the thumbnail's tags are said
         self.multiplied: set[int] = set()  # where; several tags may share one number
         self.entries = self._directory(first)
         if EXIF_IFD in self.entries:
@@ -50,6 +52,15 @@ class _Tags:
         entry = self.entries.get(tag)
         if entry and entry.kind in layout and value < 256 ** struct.calcsize(layout[entry.kind]):
             struct.pack_into(self.order + layout[entry.kind], self.data, entry.position, value)
+
+    def is_turned(self) -> bool:
+        """Whether the pixels are not stored upright."""
+        entry = self.entries.get(ORIENTATION)
+        return bool(entry and entry.kind == SHORT and self._unpack("H", entry.position) != (1,))
+
+    def unlink_thumbnail(self) -> None:
+        end = self.following + 4
+        self.data[self.following : end] = bytes(len(self.data[self.following : end]))
 
     def multiply_rational(self, tag: int, factor: float) -> None:
         entry = self.entries.get(tag)
@@ -78,10 +89,13 @@ def fit_exif(
         density: Factors on the pixels per inch along x and y.
 
     Returns:
-        The block with its orientation reset to 1, or None if it is damaged.
+        The block with its orientation reset to 1, without a thumbnail that lies on its side, or
+        None if it is damaged.
     """
     try:
         tags = _Tags(exif)
+        if tags.is_turned():  # so is the thumbnail, which viewers turn as they do the picture
+            tags.unlink_thumbnail()
         tags.set_integer(ORIENTATION, 1)
         tags.set_integer(PIXEL_WIDTH, width)
         tags.set_integer(PIXEL_HEIGHT, height)

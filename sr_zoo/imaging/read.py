@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from reprlib import repr  # of what may be large
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from PIL import Image, UnidentifiedImageError
@@ -58,11 +59,16 @@ def load(source: Source) -> Loaded:
     """Return the bytes of a source and what to call it in messages.
 
     Raises:
-        ImageReadError: There is no such file, or it is empty.
+        ImageReadError: There is no such file, it is empty, or `source` is none of these.
     """
     if isinstance(source, Loaded):
         return source
-    name = str(source) if isinstance(source, (str, Path)) else "the given image"
+    named = isinstance(source, (str, Path))
+    if not (named or isinstance(source, bytes) or hasattr(source, "read")):
+        raise ImageReadError(
+            f"An image is read from a path, bytes or an open file, got {repr(source)}"
+        )
+    name = str(source) if named else "the given image"
     try:
         if isinstance(source, (str, Path)):
             data = Path(source).read_bytes()

@@ -33,6 +33,7 @@ from sr_zoo.imaging.read import load, read_image
 from sr_zoo.imaging.write import check_holds, check_quality, write_image
 from sr_zoo.inference.huge import Streamed, open_streamed
 from sr_zoo.inference.upscale import Upscaler
+from sr_zoo.paths import as_path
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,13 @@ def upscale_files(
         ImageReadError: A folder holds no images.
         ImageWriteError: The output folder or the report cannot be written, or there is no such
             format.
-        OptionError: There are no inputs, two would be written to the same file, an output would
-            replace an input, the report would replace either, or the quality is outside 1 to 100.
+        OptionError: There are no inputs, one or the output is no path, two would be written to the
+            same file, an output would replace an input, the report would replace either, or the
+            quality is outside 1 to 100.
     """
-    named = [inputs] if isinstance(inputs, (str, Path)) else inputs
-    sources, output = list(map(Path, named)), Path(output)
+    named = inputs if isinstance(inputs, Iterable) and not isinstance(inputs, str) else [inputs]
+    sources = [as_path(source, "inputs") for source in named]
+    output = as_path(output, "output")
     if not sources:
         raise OptionError("There is nothing to upscale; name at least one file or folder")
     options = options or FileOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,80 @@ from sr_zoo.errors import ImageFormatError, OutOfMemoryError
 from sr_zoo.imaging.color import bleed
 
 
-def to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
-    """Return float32 in [0, 1] and the largest value of an integer type."""
+@dataclass(frozen=True)
+class Planes:
+    """The colours and the opacity of a tensor of images.
+
+    Attributes:
+        color: (N, 3, H, W), float32 in [0, 1]; visible colours go on under where nothing is seen.
+        alpha: (N, 1, H, W), likewise, or None.
+        image: What they are of.
+    """
+
+    color: Tensor
+    alpha: Tensor | None
+    image: Tensor
+
+    @classmethod
+    def of(cls, image: Tensor) -> Planes:
+        """Take a tensor (C, H, W) or (N, C, H, W) apart.
+
+        Raises:
+            ImageFormatError: It has a type, shape or range that is not supported.
+        """
+        values = _to_unit_range(image if image.ndim == 4 else image[None])
+        channels = values.shape[1]
+        color = values[:, :3] if channels >= 3 else values[:, :1].expand(-1, 3, -1, -1)
+        if channels < 4:
+            return cls(color, None, image)
+        return cls(_bled(color, values[:, 3]), values[:, 3:], image)
+
+    def like_image(self, color: Tensor, alpha: Tensor | None) -> Tensor:
+        """Return other colours (N, 3, h, w) and opacity as the images' kind of tensor."""
+        image = self.image
+        out = color.mean(1, keepdim=True) if image.shape[-3] == 1 else color
+        if alpha is not None:
+            out = torch.cat([out, alpha], dim=1)
+        if not image.is_floating_point():
+            out = (out * torch.iinfo(image.dtype).max).round()
+        out = out.to(image.device, image.dtype)
+        return out if image.ndim == 4 else out[0]
+
+
+def from_array(image: np.ndarray[Any, Any]) -> Tensor:
+    """Return an array (H, W) or (H, W, C) as a tensor (C, H, W).
+
+    Raises:
+        ImageFormatError: It has another number of axes, or a type that no tensor has.
+    """
+    if image.ndim not in (2, 3):
+        raise ImageFormatError(
+            f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
+            "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
+        )
+    # a copy in the order of its axes and of this machine's bytes: torch takes no other
+    native = image.astype(image.dtype.newbyteorder("="), order="C")
+    try:
+        channels_last = torch.from_numpy(np.atleast_3d(native))
+    except TypeError as error:
+        raise ImageFormatError(
+            f"Pixels must be uint8, uint16 or floating point, not {image.dtype}"
+        ) from error
+    return channels_last.permute(2, 0, 1)
+
+
+def to_array(image: Tensor, axes: int) -> np.ndarray[Any, Any]:
+    """Return a tensor (C, H, W) as an array of 2 axes (H, W) or of 3 (H, W, C)."""
+    array: np.ndarray[Any, Any] = image.permute(1, 2, 0).numpy()
+    return array[..., 0] if axes == 2 else np.ascontiguousarray(array)
+
+
+def _to_unit_range(image: Tensor) -> Tensor:
+    """Return images (N, C, H, W) in float32 in [0, 1].
+
+    Raises:
+        ImageFormatError: They have a type, shape or range that is not supported.
+    """
     if image.ndim != 4 or image.shape[1] not in (1, 3, 4) or 0 in image.shape:
         shape = tuple(image.shape)
         raise ImageFormatError(
@@ -29,8 +102,7 @@ def to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
         raise ImageFormatError("Pixels must have values; a tensor on the device meta has none")
     image = image.detach()  # nothing is trained through an upscaler
     if image.dtype in (torch.uint8, torch.uint16):
-        top = torch.iinfo(image.dtype).max
-        return image.float() / top, top
+        return image.float() / torch.iinfo(image.dtype).max
     if not image.is_floating_point():
         raise ImageFormatError(f"Pixels must be uint8, uint16 or floating point, not {image.dtype}")
     values = image.float()
@@ -40,7 +112,7 @@ def to_unit_range(image: Tensor) -> tuple[Tensor, int | None]:
             f"Floating-point pixels must lie in [0, 1], got {low:g} to {high:g}; "
             "divide 8-bit values by 255, or clamp"
         )
-    return values, None
+    return values
 
 
 def brightest(colors: np.ndarray[Any, Any]) -> float:
@@ -50,7 +122,7 @@ def brightest(colors: np.ndarray[Any, Any]) -> float:
     return max(float(colors.max()), 1.0)
 
 
-def bled(colors: Tensor, alpha: Tensor) -> Tensor:
+def _bled(colors: Tensor, alpha: Tensor) -> Tensor:
     """Spread visible colours (N, 3, H, W) under where opacity (N, H, W) is zero."""
     spread = [
         torch.from_numpy(bleed(color.permute(1, 2, 0).cpu().numpy(), opacity.cpu().numpy()))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
-from sr_zoo.devices import pick_device
-from sr_zoo.dynamic import Budget, DynamicNetwork
+from sr_zoo.devices import made_on_cpu, pick_device
+from sr_zoo.dynamic import Budget
 from sr_zoo.errors import ImageFormatError, OptionError
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.fusion import fuse
@@ -27,35 +24,19 @@ from sr_zoo.imaging.pil import from_pil, to_pil
 from sr_zoo.imaging.read import read_image
 from sr_zoo.imaging.write import encode_image
 from sr_zoo.inference.budget import BudgetRunner, Report
-from sr_zoo.inference.ensemble import self_ensemble
+from sr_zoo.inference.enlarger import Enlarger
 from sr_zoo.inference.memory import check_room
 from sr_zoo.inference.networks import find_network
-from sr_zoo.inference.pixels import bled, brightest, clamp, empty_rgb, to_unit_range
-from sr_zoo.inference.plan import Planner
+from sr_zoo.inference.pixels import Planes, brightest, from_array, to_array
 from sr_zoo.inference.runtimes import RUNTIMES, Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
 from sr_zoo.inference.size import Size, is_count, runs_needed
-from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
-from sr_zoo.network import SRNetwork, device_of, weight_of
+from sr_zoo.inference.tiling import Cuttable, Tiling
+from sr_zoo.network import SRNetwork, weight_of
 
 ALPHA = ("bicubic", "model")
 ImageLike = TypeVar("ImageLike")
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def _made_on_cpu(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let tensors be made on the CPU, also where users set another device for all new ones."""
-
-    @wraps(method)
-    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        if torch.get_default_device().type == "cpu":  # what is entered costs each operation time
-            return method(*args, **kwargs)
-        with torch.device("cpu"):
-            return method(*args, **kwargs)
-
-    return run
 
 
 class Upscaler:
@@ -105,7 +86,7 @@ class Upscaler:
         SRZooError: See `create_model` and `load_model`.
     """
 
-    @_made_on_cpu
+    @made_on_cpu
     def __init__(
         self,
         model: str | Path | SRNetwork | None = None,
@@ -151,7 +132,7 @@ class Upscaler:
         runners = choose(network, runtime, chosen_dtype)  # lays the weights out, too
         if self._spender is not None:
             reason = "the budget decides what is computed, in float32"
-            runners = Choice(self._spender, self._spender, reason)
+            runners = Choice(self._spender, self._spender, self._spender, reason)
         self.budget = None if self._spender is None else self._spender.budget
         self.tile = tile
         self.exact_passes = exact_passes
@@ -162,18 +143,18 @@ class Upscaler:
         picked = isinstance(dtype, str) and dtype == "auto"
         if picked and chosen_dtype != weight_of(network).dtype:
             exact = copy.copy(self)
-            exact._run_by(choose(network, "torch", torch.float32), torch.float32)
+            exact._run_by(runners.in_float32, torch.float32)
             self._exact = exact._exact = exact
 
     def _run_by(self, runners: Choice, dtype: torch.dtype) -> None:
-        self._runners = runners
         self.runtime = runners.whole.name
         self.dtype = str(dtype).removeprefix("torch.")
-        self._planner = Planner(
+        self._enlarger = Enlarger(
             self.network,
+            runners,
             self.tile,
             exact_passes=self.exact_passes,
-            gathers=runners.tiled.sees_views and not self._spender,
+            turned=self.self_ensemble,
         )
 
     def suited_to(self, pixels: object) -> Upscaler:
@@ -191,7 +172,7 @@ class Upscaler:
     def runtime_reason(self) -> str:
         """What runs the network, in which type, and why, in one sentence."""
         deep = "" if self._exact is self else "; images of more than 8 bits by torch in float32"
-        return self._runners.reason + deep
+        return self._enlarger.runners.reason + deep
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the output for an image of this height and width.
@@ -214,7 +195,7 @@ class Upscaler:
             )
         return self._spender.report
 
-    @_made_on_cpu
+    @made_on_cpu
     def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
         """Upscale one image.
 
@@ -241,7 +222,7 @@ class Upscaler:
             picture = self.picture(read_image(image), progress=progress)
             result = encode_image(picture, format_like(picture.metadata.format))
         elif isinstance(image, np.ndarray):
-            result = self._array(image, progress)
+            result = to_array(self._tensor(from_array(image), progress), image.ndim)
         elif isinstance(image, Tensor):
             result = self._tensor(image, progress)
         elif isinstance(image, Image.Image):
@@ -253,7 +234,7 @@ class Upscaler:
             )
         return result
 
-    @_made_on_cpu
+    @made_on_cpu
     def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
         """Upscale a decoded image file; see `sr_zoo.imaging`.
 
@@ -279,7 +260,7 @@ class Upscaler:
             alpha = suited._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
 
-    @_made_on_cpu
+    @made_on_cpu
     @torch.no_grad()  # not inference mode, whose tensors nothing can be trained against
     def tensor(self, rgb: Tensor, *, progress: bool = False) -> Tensor:
         """Upscale RGB tensors, in the type that was chosen for 8 bits; see `suited_to`.
@@ -300,58 +281,10 @@ class Upscaler:
                 f"pixels takes {runs}; ask for x{self.network.scale} at most, or leave it out"
             )
         for _ in range(runs):
-            enlarged = self._enlarged(enlarged, progress)
+            enlarged = self._enlarger(enlarged, progress=progress)
         if enlarged.shape[-2:] != size:
             return imresize(enlarged.float().cpu(), size=size).clamp_(0, 1)
         return rgb.float().cpu().clamp(0, 1) if enlarged is rgb else enlarged
-
-    def _enlarged(self, rgb: Tensor, progress: bool) -> Tensor:
-        """Run the network once over each of a batch of images."""
-        batch, _, height, width = rgb.shape
-        if batch == 1:
-            return self._enlarged_one(rgb, progress)
-        factor = self.network.scale
-        out = empty_rgb(batch, height * factor, width * factor)
-        for index, image in enumerate(rgb.split(1)):
-            out[index : index + 1] = self._enlarged_one(image, progress)
-        return out
-
-    def _enlarged_one(self, rgb: Tensor, progress: bool) -> Tensor:
-        image = rgb.to(device_of(self.network), torch.float32)
-        if not self.self_ensemble:
-            return clamp(self._run(image, progress))
-
-        def fill(turned: Tensor, result: Tensor) -> None:
-            result.copy_(self._run(turned, progress))
-
-        height, width = (side * self.network.scale for side in image.shape[-2:])
-        out = empty_rgb(1, height, width)
-        self_ensemble(fill, image, out)
-        return clamp(out)
-
-    def _run(self, image: Tensor, progress: bool) -> Tensor:
-        """Return the network's output for one image, on the CPU."""
-        height, width = image.shape[-2:]
-        by_itself = isinstance(self.network, DynamicNetwork) and self.network.tiles_itself
-        tiling = None if self._spender and by_itself else self._planner.plan(height, width)
-        if tiling is None:
-            if self._spender is not None:
-                self._spender.start(height, width)
-            whole = run_if_fits(self._runners.whole, image)
-            if whole is not None:
-                return whole.cpu()
-            tiling = self._planner.smaller(height, width)
-        out = empty_rgb(1, height * self.network.scale, width * self.network.scale)
-        total = height * width * (tiling.passes + 1)
-        with tqdm(total=total, unit="px", unit_scale=True, disable=not progress) as bar:
-
-            def write(corner: tuple[int, int], pixels: Tensor) -> None:
-                top, left = corner
-                rows, columns = pixels.shape[-2:]
-                out[..., top : top + rows, left : left + columns] = pixels
-
-            self.run_tiled(image, tiling, write, bar.update)
-        return out
 
     def run_tiled(
         self,
@@ -361,24 +294,7 @@ class Upscaler:
         advance: Callable[[int], object],
     ) -> None:
         """Run the network once, tile by tile; see `sr_zoo.inference.tiling.run_tiled`."""
-        if self._spender is not None:
-            self._spender.start(image.shape[-2], image.shape[-1])
-        attends = self._planner.locality.attends
-        if attends or not self._runners.exact:
-            cause = (
-                "its pixels attend to others all over the image"
-                if attends
-                else f"{self._runners.tiled.name} takes each tile for a whole image"
-            )
-            warnings.warn(
-                "Tiles of this network come out otherwise than the image in one piece, since "
-                f"{cause}; edges of tiles may show, tile=None (--tile off) avoids them",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        allowed = run_tiled(self._runners.tiled, image, tiling, write, advance)
-        if allowed.side < tiling.side:
-            self._planner.remember(allowed)
+        self._enlarger.run_tiled(image, tiling, write, advance)
 
     def tiling(self) -> Tiling:
         """Return how images that are too large for one piece are cut, as far as is known by now.
@@ -386,7 +302,7 @@ class Upscaler:
         Raises:
             OptionError: Nothing is known of the network.
         """
-        return self._planner.tiling()
+        return self._enlarger.tiling()
 
     def _alpha(self, alpha: Tensor, progress: bool) -> Tensor:
         """Enlarge opacity (N, 1, H, W) in [0, 1]."""
@@ -394,41 +310,12 @@ class Upscaler:
             return self.tensor(alpha.expand(-1, 3, -1, -1), progress=progress).mean(1, keepdim=True)
         return imresize(alpha.cpu(), size=self.output_size(*alpha.shape[-2:])).clamp(0, 1)
 
-    def _array(self, image: np.ndarray[Any, Any], progress: bool) -> np.ndarray[Any, Any]:
-        if image.ndim not in (2, 3):
-            raise ImageFormatError(
-                f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
-                "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
-            )
-        # a copy in the order of its axes and of this machine's bytes: torch takes no other
-        native = image.astype(image.dtype.newbyteorder("="), order="C")
-        try:
-            channels_last = torch.from_numpy(np.atleast_3d(native))
-        except TypeError as error:
-            raise ImageFormatError(
-                f"Pixels must be uint8, uint16 or floating point, not {image.dtype}"
-            ) from error
-        result = self._tensor(channels_last.permute(2, 0, 1), progress)
-        array = result.permute(1, 2, 0).numpy()
-        return array[..., 0] if image.ndim == 2 else np.ascontiguousarray(array)
-
     def _tensor(self, image: Tensor, progress: bool) -> Tensor:
         suited = self.suited_to(image.dtype)
-        batched = image if image.ndim == 4 else image[None]
-        values, top = to_unit_range(batched)
-        channels = values.shape[1]
-        color = values[:, :3] if channels >= 3 else values[:, :1].expand(-1, 3, -1, -1)
-        if channels == 4:
-            color = bled(color, values[:, 3])
-        out = suited.tensor(color, progress=progress)
-        if channels == 1:
-            out = out.mean(1, keepdim=True)
-        if channels == 4:
-            out = torch.cat([out, suited._alpha(values[:, 3:], progress)], dim=1)
-        if top is not None:
-            out = (out * top).round()
-        out = out.to(image.device, image.dtype)
-        return out if image.ndim == 4 else out[0]
+        planes = Planes.of(image)
+        color = suited.tensor(planes.color, progress=progress)
+        alpha = None if planes.alpha is None else suited._alpha(planes.alpha, progress)
+        return planes.like_image(color, alpha)
 
 
 def _check_options(runtime: object, tile: object, exact_passes: object, alpha: object) -> None:

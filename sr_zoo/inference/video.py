@@ -34,6 +34,7 @@ from sr_zoo.imaging.video import (
 from sr_zoo.inference.files import settings_of
 from sr_zoo.inference.size import is_count
 from sr_zoo.inference.upscale import Upscaler
+from sr_zoo.paths import as_path
 
 FRAMES_PER_SEGMENT = 240
 AHEAD = 4  # frames that wait decoded, and encoded
@@ -72,7 +73,7 @@ def upscale_video(
         ImageWriteError: The output cannot be written.
         OptionError: The output would replace the input, or `frames_per_segment` is below 1.
     """
-    source, target = Path(source), Path(target)
+    source, target = as_path(source, "source"), as_path(target, "target")
     if not is_count(frames_per_segment, least=1):
         raise OptionError(f"frames_per_segment must be 1 or more, got {frames_per_segment!r}")
     encoding = encoding_for(target, encoding or Encoding())

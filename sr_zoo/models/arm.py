@@ -47,6 +47,7 @@ from sr_zoo.blocks import (
     hooked_weight,
 )
 from sr_zoo.blocks.cascade import CASCADE
+from sr_zoo.blocks.hooked import share_weights
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.errors import OptionError
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -166,11 +167,8 @@ class AnyTimeNetwork(DynamicNetwork):
         """Return the network of a smaller width; it shares this one's weights."""
         with torch.device("meta"):  # what is drawn costs time, and the caller random numbers
             narrow = type(self)(scale=self.scale, width=width, **self.sizes)
-        for ours, theirs in zip(self.modules(), narrow.modules(), strict=True):
-            theirs._parameters, theirs._buffers = ours._parameters, ours._buffers
-            # those of pruned layers make the weights
-            theirs._forward_pre_hooks = ours._forward_pre_hooks
-            theirs._forward_pre_hooks_with_kwargs = ours._forward_pre_hooks_with_kwargs
+        for name, layer in list(narrow.named_modules()):
+            share_weights(self.get_submodule(name), layer)
         return narrow.train(self.training)
 
     @abstractmethod

@@ -42,6 +42,7 @@ from sr_zoo.blocks import (
 )
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.blocks.clustering import two_means
+from sr_zoo.blocks.interpolate import places_in_pixel
 from sr_zoo.blocks.sparse import highest
 from sr_zoo.dynamic import Budget, DynamicNetwork, Effort, affordable
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -136,11 +137,7 @@ class PCSR(DynamicNetwork):
         self.heavy = Perceptron(channels, heavy, 3)
         self.light = Perceptron(channels, light, 3)
         self.classifier = Perceptron(channels, classifier, 2)
-        phases = (2 * torch.arange(scale) + 1) / scale - 1  # within the LR pixel, from -1 to 1
-        rows, columns = torch.meshgrid(phases, phases, indexing="ij")
-        size = torch.full((scale**2,), 2 / scale)
-        places = torch.stack([rows.flatten(), columns.flatten(), size, size], dim=1)
-        self.register_buffer("places", places, persistent=False)
+        self.register_constant("places", places_in_pixel, scale)
         self.mean_shift = MeanShift(mean)
 
     @abstractmethod

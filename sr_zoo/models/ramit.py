@@ -286,7 +286,7 @@ class RAMiT(SRNetwork):
             mixer = partial(ExpandingMixer, expansion=expansion)
             fusion_mixer = partial(ExpandingMixer, expansion=fusion_expansion, groups=fusion_groups)
         for name, color in {"mean": MEAN, "deviation": DEVIATION[scale]}.items():
-            self.register_buffer(name, torch.tensor(color).view(3, 1, 1), persistent=False)
+            self.register_constant(name, torch.tensor, [[[value]] for value in color])
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.stages = nn.ModuleList(
             Stage(channels, depth, (num_heads[0], num_heads[1]), mixer, stride)

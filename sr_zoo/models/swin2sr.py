@@ -42,6 +42,7 @@ from sr_zoo.blocks import (
     shift_mask,
     split_heads,
 )
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.spec import ArchSpec, Paper, Variant
 from sr_zoo.swin_network import SwinNetwork
 
@@ -51,7 +52,14 @@ LARGEST_BIAS = 16.0
 BIAS_HIDDEN = 512
 
 
-class ContinuousPositionBias(nn.Module):
+def logarithmic_offsets(window: int) -> Tensor:
+    """Return rows and columns between two tokens of a window, as logarithms from -1 to 1."""
+    steps = torch.arange(1 - window, window) * (8 / (window - 1))
+    steps = steps.sign() * (steps.abs() + 1).log2() / 3
+    return torch.cartesian_prod(steps, steps)
+
+
+class ContinuousPositionBias(Constants):
     """A logit per head and offset, computed from the offset's logarithm (Swin V2, section 3.3).
 
     Called without arguments; returns (heads, tokens, tokens).
@@ -65,11 +73,8 @@ class ContinuousPositionBias(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(2, BIAS_HIDDEN), nn.ReLU(), nn.Linear(BIAS_HIDDEN, num_heads, bias=False)
         )
-        steps = torch.arange(1 - window, window) * (8 / (window - 1))
-        steps = steps.sign() * (steps.abs() + 1).log2() / 3  # -1 to 1
-        self.register_buffer("offsets", torch.cartesian_prod(steps, steps), persistent=False)
-        index = relative_position_index((window, window))
-        self.register_buffer("index", index, persistent=False)
+        self.register_constant("offsets", logarithmic_offsets, window)
+        self.register_constant("index", relative_position_index, (window, window))
 
     def forward(self) -> Tensor:
         bias = LARGEST_BIAS * torch.sigmoid(self.mlp(self.offsets))

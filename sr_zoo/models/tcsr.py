@@ -47,6 +47,7 @@ from sr_zoo.blocks import (
     shift_channels,
     split_heads,
 )
+from sr_zoo.blocks.constants import Constants
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -56,7 +57,7 @@ EXPANSION = 2
 NORM_EPS = 1e-6
 
 
-class NeighbourhoodAttention(nn.Module):
+class NeighbourhoodAttention(Constants):
     """Each pixel attends to the pixels around it, with a bias learned per offset and head.
 
     Squares of pixels are computed together: each attends to all that lies in a neighbourhood of one
@@ -84,7 +85,7 @@ class NeighbourhoodAttention(nn.Module):
         self.bias = nn.Parameter(torch.empty(num_heads, size**2))
         nn.init.trunc_normal_(self.bias, std=0.02)
         self.project = nn.Conv2d(channels, channels, 1)
-        self.register_buffer("index", neighbour_index(square, size), persistent=False)
+        self.register_constant("index", neighbour_index, square, size)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

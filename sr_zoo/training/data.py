@@ -31,7 +31,7 @@ from sr_zoo.training.degradations import Degradation, OneOf, build_degradation
 from sr_zoo.training.recipe import Data
 from sr_zoo.training.record import is_run
 from sr_zoo.training.sampling import EqualisedPlaces
-from sr_zoo.weights.cache import cache_folder
+from sr_zoo.weights.cache import ELSEWHERE, cache_folder
 
 Pixels = NDArray[np.uint8]
 KEPT_OPEN = 32  # files; patches are cut out of one image after another
@@ -220,9 +220,7 @@ def _keep(path: Path, pixels: Pixels) -> None:
         make_folder(path.parent)
         write_atomically(path, content.getvalue())
     except FileWriteError as error:
-        raise OptionError(
-            f"Decoded images cannot be kept: {error}; SR_ZOO_CACHE names another folder"
-        ) from error
+        raise OptionError(f"Decoded images cannot be kept: {error}; {ELSEWHERE}") from error
 
 
 class Patches(Dataset[tuple[Tensor, Tensor]]):

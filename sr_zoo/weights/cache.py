@@ -21,6 +21,7 @@ from sr_zoo.weights.manifest import Bundled, Entry, Manual
 
 BUNDLED = Path(__file__).parent / "bundled"
 CHUNK = 1 << 20
+ELSEWHERE = "SR_ZOO_CACHE names another folder"
 
 
 @contextmanager
@@ -77,6 +78,19 @@ def cache_folder() -> Path:
 def hub_cache() -> Path | None:
     """Return the folder for repositories of the Hub; None for the one all of its users share."""
     return cache_folder() / "hub" if os.environ.get("SR_ZOO_CACHE") else None
+
+
+@contextmanager
+def filling_cache() -> Iterator[None]:
+    """Say, where the cache cannot be written to, what names another.
+
+    Raises:
+        FileWriteError: It was raised inside.
+    """
+    try:
+        yield
+    except FileWriteError as error:
+        raise FileWriteError(f"{error}; {ELSEWHERE}") from error
 
 
 def path_of(entry: Entry) -> Path:
@@ -148,8 +162,9 @@ def keep(entry: Entry, content: bytes) -> Path:
         FileWriteError: The cache cannot be written to, or the disk is full.
     """
     path = path_of(entry)
-    make_folder(path.parent)
-    write_atomically(path, content)
+    with filling_cache():
+        make_folder(path.parent)
+        write_atomically(path, content)
     return path
 
 

@@ -25,7 +25,8 @@ from sr_zoo.weights.checkpoint import Checkpoint, first
 from sr_zoo.weights.convert import Converter, layouts_of
 from sr_zoo.weights.loading import Shapes, differences, shapes
 from sr_zoo.weights.manifest import Entry
-from sr_zoo.weights.solve import Arguments, Builds, defaults_of, reachable, shapes_of, solve
+from sr_zoo.weights.outline import Arguments, defaults_of, shapes_of
+from sr_zoo.weights.solve import Builds, reachable, solve
 
 LARGEST = 1024  # of the numbers in a file's metadata that are no size of any of its tensors
 FUSING = 16  # how often more tensors, and numbers, a network may have before it is fused

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 from filelock import FileLock
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
-from sr_zoo.weights.cache import cache_folder, sha256_of
+from sr_zoo.weights.cache import ELSEWHERE, cache_folder, sha256_of
 
 PATIENCE = 0.8  # seconds until a server must have answered at all
 TIMEOUT = (5.0, 20.0, 20.0, 5.0)  # seconds to connect, read, write, wait for a connection
@@ -79,22 +81,36 @@ def download(remote: Remote, target: Path) -> None:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock_file(remote.sha256)):
+        with taking_turns(remote.sha256):
             if not (target.is_file() and sha256_of(target) == remote.sha256):
                 _fetch(remote, target)
     except DownloadError:
         raise
     except OSError as error:
+        in_cache = target.is_relative_to(cache_folder())
         raise DownloadError(
-            f"{remote.name} cannot be written to {target.parent}: {error}."
+            f"{remote.name} cannot be written to {target.parent} ({error.strerror or error})"
+            f"{f'; {ELSEWHERE}' if in_cache else ''}."
         ) from error
 
 
-def lock_file(key: str) -> Path:
-    """Return the file by whose lock processes that fetch the same thing take turns."""
+@contextmanager
+def taking_turns(key: str) -> Iterator[None]:
+    """Wait until no other process fetches the same thing, and let others wait meanwhile.
+
+    Raises:
+        DownloadError: The cache, where the lock is, cannot be written to.
+    """
     folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{key}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        turn = FileLock(folder / f"{key}.lock").acquire()
+    except OSError as error:
+        raise DownloadError(
+            f"{folder}: cannot be written to ({error.strerror or error}); {ELSEWHERE}."
+        ) from error
+    with turn:
+        yield
 
 
 def _fetch(remote: Remote, target: Path) -> None:

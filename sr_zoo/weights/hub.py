@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -24,18 +25,20 @@ from sr_zoo.errors import (
     WeightsNotFoundError,
 )
 from sr_zoo.network import Identity, SRNetwork
+from sr_zoo.paths import as_path
 from sr_zoo.registry import spec_of
-from sr_zoo.weights.cache import hub_cache, is_file, sha256_of
+from sr_zoo.weights.cache import ELSEWHERE, hub_cache, is_file, sha256_of
 from sr_zoo.weights.card import Facts, model_card
 from sr_zoo.weights.download import obstacle, offline
 from sr_zoo.weights.fetch import endpoint
 from sr_zoo.weights.loading import shapes
 from sr_zoo.weights.manifest import ON_HUB
-from sr_zoo.weights.solve import shapes_of
+from sr_zoo.weights.outline import shapes_of
 
 FILE = "model.safetensors"
 SHARDS = f"{FILE}.index.json"
 CONFIG, CARD = "config.json", "README.md"
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 FILES = (FILE, "pytorch_model.bin")  # the second is what older repositories of others have
 
 
@@ -55,7 +58,7 @@ def save_pretrained(
             that model cards do not state.
         FileWriteError: The folder cannot be written to, or the disk is full.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     card = model_card(_identity_of(network), facts, source or folder.as_posix())
     weights = as_safetensors(network, facts)
     make_folder(folder)
@@ -235,6 +238,10 @@ def from_hub(repo: str, revision: str | None = None) -> Path:
         except Exception as error:
             if not _is_of_hub(error):
                 raise
+            if isinstance(error, OSError) and error.errno in UNWRITABLE:
+                raise DownloadError(
+                    f"{repo} cannot be kept in the cache ({error.strerror}); {ELSEWHERE}."
+                ) from error
             raise DownloadError(
                 f"{repo} could not be fetched from {endpoint()}: {_first_line(error)}. Check the "
                 "name; a private or gated repository needs its terms accepted and HF_TOKEN."

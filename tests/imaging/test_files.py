@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from sr_zoo.errors import ImageFormatError, ImageReadError, ImageWriteError, OptionError
 from sr_zoo.imaging import Metadata, Picture, from_pil, read_image, to_pil, write_image
@@ -132,6 +132,23 @@ def test_orientation_is_applied_once(tmp_path: Path, orientation: int, suffix: s
         assert image.getexif().get(0x0112, 1) == 1
         assert image.getexif()[0x0110] == "camera"
         assert image.size == picture.size[::-1]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_thumbnail_is_not_left_lying_on_its_side(orientation: int) -> None:
+    """Viewers turn it by the orientation of the whole picture, which is reset."""
+    thumbnail = b"small picture"
+    second = 8 + 2 + 12 + 4
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1)
+    exif += struct.pack("<HHIHHI", 0x0112, 3, 1, orientation, 0, second)
+    exif += struct.pack("<HHHII", 2, 0x0201, 4, 1, second + 2 + 24 + 4)
+    exif += struct.pack("<HHIII", 0x0202, 4, 1, len(thumbnail), 0) + thumbnail
+    file = io.BytesIO()
+    Image.new("RGB", (16, 8)).save(file, "JPEG", exif=exif)
+    kept = Image.Exif()
+    kept.load(read_image(file.getvalue()).metadata.exif)
+    assert kept[0x0112] == 1
+    assert bool(kept.get_ifd(ExifTags.IFD.IFD1)) == (orientation == 1)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -35,6 +35,7 @@ class Choice:
     Attributes:
         whole: Runs images in one piece.
         tiled: Runs tiles.
+        float32: Runs what the others would round or overflow at; one of them where they do not.
         reason: One sentence on what was chosen, and why.
         exact: Whether tiles come out as in one piece, or as close as averages gathered over the
             whole image bring them.
@@ -42,8 +43,15 @@ class Choice:
 
     whole: Runner
     tiled: Runner
+    float32: Runner
     reason: str
     exact: bool = True
+
+    @property
+    def in_float32(self) -> Choice:
+        """What runs images that the type would round."""
+        reason = "torch in float32: lower types round pixels of more than 8 bits"
+        return Choice(self.float32, self.float32, self.float32, reason)
 
 
 def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
@@ -71,12 +79,14 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
             f"Runtimes: {', '.join(RUNTIMES)}"
         )
     name, reason = (runtime, "as asked for") if runtime != "auto" else _pick(network, dtype)
-    eager = _guarded(TorchRunner(network, dtype), network, dtype)
+    float32 = TorchRunner(network, torch.float32)
+    plain = float32 if dtype == torch.float32 else TorchRunner(network, dtype)
+    eager = _guarded(plain, float32, dtype)
     runner = eager
     try:
         if name != "torch":
             built = _build(name, network, dtype, prepare=runtime != "auto")
-            runner = _guarded(built, network, dtype)
+            runner = _guarded(built, float32, dtype)
     except ExportError:
         if runtime != "auto":
             raise
@@ -85,7 +95,8 @@ def choose(network: SRNetwork, runtime: str, dtype: torch.dtype) -> Choice:
     exact = runner.sees_views or tiles_alone(network)
     tiled = eager if runtime == "auto" and not exact else runner
     said = str(dtype).removeprefix("torch.")
-    return Choice(runner, tiled, f"{name} in {said}: {reason}", exact or tiled.sees_views)
+    sentence = f"{name} in {said}: {reason}"
+    return Choice(runner, tiled, float32, sentence, exact or tiled.sees_views)
 
 
 def _exported(network: ExportedNetwork, runtime: str, dtype: torch.dtype) -> Choice:
@@ -95,7 +106,8 @@ def _exported(network: ExportedNetwork, runtime: str, dtype: torch.dtype) -> Cho
     if dtype != torch.float32 or not network.digest.is_cpu:
         raise OptionError(f"{file} runs in float32 on the CPU; leave dtype and device at 'auto'")
     runner = ExportedRunner(network)
-    return Choice(runner, runner, f"{engine} in float32: it runs such files", network.facts.local)
+    reason = f"{engine} in float32: it runs such files"
+    return Choice(runner, runner, runner, reason, network.facts.local)
 
 
 def _build(name: str, network: SRNetwork, dtype: torch.dtype, *, prepare: bool) -> Runner:
@@ -106,10 +118,8 @@ def _build(name: str, network: SRNetwork, dtype: torch.dtype, *, prepare: bool) 
     return PreparedRunner(name, network, dtype, prepare=prepare)
 
 
-def _guarded(runner: Runner, network: SRNetwork, dtype: torch.dtype) -> Runner:
-    if dtype == torch.float32:
-        return runner
-    return Guarded(runner, TorchRunner(network, torch.float32), dtype)
+def _guarded(runner: Runner, float32: Runner, dtype: torch.dtype) -> Runner:
+    return runner if dtype == torch.float32 else Guarded(runner, float32, dtype)
 
 
 def _pick(network: SRNetwork, dtype: torch.dtype) -> tuple[str, str]:

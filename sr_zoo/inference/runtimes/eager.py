@@ -18,7 +18,7 @@ from sr_zoo.heap import STRIPS, WHOLE_MAPS, memory_kept
 from sr_zoo.inference.runtimes.kernels import CPUKernels
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork, device_of, weight_of
-from sr_zoo.weights.cache import cache_folder
+from sr_zoo.weights.cache import cache_folder, filling_cache
 
 
 class TorchRunner(Runner):
@@ -76,7 +76,8 @@ class CompiledRunner(TorchRunner):
             )
         if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
             folder = cache_folder() / "runtimes" / "torch"
-            make_writable(folder)
+            with filling_cache():
+                make_writable(folder)
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
         super().__init__(network, dtype)
         self._network = torch.compile(self._network, dynamic=True)

@@ -23,7 +23,7 @@ from sr_zoo.atomic import make_folder
 from sr_zoo.errors import ExportError, OptionError
 from sr_zoo.inference.runtimes.runner import Runner
 from sr_zoo.network import SRNetwork
-from sr_zoo.weights.cache import cache_folder
+from sr_zoo.weights.cache import cache_folder, filling_cache
 
 if TYPE_CHECKING:
     from sr_zoo.export.openvino import Program
@@ -147,8 +147,9 @@ def _prepare(name: str, network: SRNetwork, file: Path) -> None:
     """Export a network in the place of whatever is there."""
     from sr_zoo.export import export_model  # it imports the upscaler, which imports this
 
-    make_folder(file.parent)
-    for damaged in (file, file.with_suffix(".bin")):
-        with suppress(OSError):  # exporting says why it cannot be replaced
-            damaged.unlink()
-    export_model(network, file, to=PREPARED[name])
+    with filling_cache():
+        make_folder(file.parent)
+        for damaged in (file, file.with_suffix(".bin")):
+            with suppress(OSError):  # exporting says why it cannot be replaced
+                damaged.unlink()
+        export_model(network, file, to=PREPARED[name])
