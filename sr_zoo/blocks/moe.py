@@ -97,7 +97,8 @@ class MoRE(Constants):
         Returns:
             What the block does to `x` and its context, also to strips of both.
         """
-        gate, chosen = self.router(x).to(x.dtype).max(dim=-1, keepdim=True)
+        gate, chosen = self.router(x).max(dim=-1, keepdim=True)
+        gate = gate.to(x.dtype)  # not before: rounded, close probabilities would be equal
         shares = torch.zeros_like(gate).expand(-1, len(self.experts)).scatter(1, chosen, gate)
         experts = [expert for expert in self.experts if isinstance(expert, LowRankExpert)]
         if not all(is_plain(*expert.children()) for expert in experts):
