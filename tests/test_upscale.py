@@ -107,6 +107,20 @@ def test_pixels_brighter_than_white_stay_so(upscaler):
     np.testing.assert_allclose(bright, usual * 4095, rtol=1e-4, atol=0.5)
 
 
+@pytest.mark.parametrize("peak", [10, 65504])
+def test_a_few_bright_pixels_leave_the_rest_of_a_picture_alone(upscaler, peak):
+    with Image.open(PHOTO) as photo:
+        values = np.asarray(photo.crop((60, 40, 100, 70)), np.float32) / 255
+    usual = upscaler.picture(Picture(values)).pixels
+    values[3, 3] = peak
+    bright = upscaler.picture(Picture(values)).pixels
+    far = np.abs(bright - usual)[40:, 40:]
+    assert far.mean() < 0.01
+    assert far.max() < 0.1
+    assert peak / 2 < bright[12:16, 12:16].max() < peak * 1.1
+    assert bright.min() >= 0
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_pixels_that_are_no_numbers_are_refused(upscaler, value):
     values = np.zeros((9, 8, 3), np.float32)

@@ -10,7 +10,12 @@ import torch
 from torch import Tensor
 
 from sr_zoo.errors import ImageFormatError, OutOfMemoryError
+from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging.color import bleed
+from sr_zoo.imaging.picture import Floats
+
+COMMON = 0.99  # of a picture's pixels are no brighter than what counts as common in it
+HEADROOM = 2.0
 
 
 @dataclass(frozen=True)
@@ -115,11 +120,50 @@ def _to_unit_range(image: Tensor) -> Tensor:
     return values
 
 
-def brightest(colors: np.ndarray[Any, Any]) -> float:
-    """Return the largest of floating-point values, at least 1."""
+@dataclass(frozen=True)
+class Brightness:
+    """What floating-point colours hold beyond [0, 1], which is all that a network takes.
+
+    They are divided by the brightest value, as long as that is no more than `HEADROOM` times what
+    is common in the picture. A few highlights brighter still (the sun, a hot pixel) would leave too
+    little of the range to all else: what passes that is enlarged by interpolation, and added again.
+
+    Attributes:
+        white: What becomes 1 for the network; at least 1.
+        excess: (H, W, 3), how much brighter than that pixels are, or None where none is.
+    """
+
+    white: float
+    excess: Floats | None
+
+    @classmethod
+    def of(cls, colors: Floats) -> Brightness:
+        """Look at colours (H, W, 3)."""
+        top = max(float(colors.max()), 1.0)
+        common = max(float(np.quantile(colors.max(-1), COMMON)), 1.0) if top > HEADROOM else 1.0
+        white = min(top, HEADROOM * common)
+        return cls(white, np.maximum(colors - white, 0) if top > white else None)
+
+    def to_unit_range(self, colors: Floats) -> Floats:
+        """Return the colours as a network takes them."""
+        return colors if self.white == 1 else np.minimum(colors / self.white, 1)
+
+    def restore(self, colors: Floats) -> Floats:
+        """Return enlarged colours (h, w, 3) as bright as they were."""
+        bright = colors if self.white == 1 else colors * self.white
+        if self.excess is None:
+            return bright
+        return bright + np.maximum(imresize(self.excess, size=bright.shape[:2]), 0)
+
+
+def check_finite(colors: Floats) -> None:
+    """Check that all values are numbers.
+
+    Raises:
+        ImageFormatError: One is infinite or none.
+    """
     if not np.isfinite(colors).all():
         raise ImageFormatError("Pixels must be finite numbers; replace those that are not")
-    return max(float(colors.max()), 1.0)
 
 
 def _bled(colors: Tensor, alpha: Tensor) -> Tensor:

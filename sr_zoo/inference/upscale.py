@@ -27,7 +27,7 @@ from sr_zoo.inference.budget import BudgetRunner, Report
 from sr_zoo.inference.enlarger import Enlarger
 from sr_zoo.inference.memory import check_room
 from sr_zoo.inference.networks import find_network
-from sr_zoo.inference.pixels import Planes, brightest, from_array, to_array
+from sr_zoo.inference.pixels import Brightness, Planes, check_finite, from_array, to_array
 from sr_zoo.inference.runtimes import RUNTIMES, Choice, choose
 from sr_zoo.inference.runtimes.exported import ExportedNetwork
 from sr_zoo.inference.runtimes.precision import pick_dtype
@@ -238,7 +238,7 @@ class Upscaler:
     def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
         """Upscale a decoded image file; see `sr_zoo.imaging`.
 
-        Floating-point pixels brighter than 1 are scaled by the brightest, and back.
+        Floating-point pixels may be brighter than 1; see `sr_zoo.inference.pixels.Brightness`.
 
         Raises:
             ImageFormatError: A pixel is no finite number.
@@ -247,15 +247,13 @@ class Upscaler:
         check_room(*self.output_size(*picture.size))
         suited = self.suited_to(picture.pixels.dtype)
         colors, alpha = picture.to_rgb(), picture.to_alpha()
-        top = brightest(colors) if picture.pixels.dtype == np.float32 else 1.0
-        if top > 1:
-            colors = colors / top
+        check_finite(colors)
         if alpha is not None:
             colors = bleed(colors, alpha)
-        rgb = torch.tensor(colors).permute(2, 0, 1)[None]
+        brightness = Brightness.of(colors)
+        rgb = torch.tensor(brightness.to_unit_range(colors)).permute(2, 0, 1)[None]
         upscaled = suited.tensor(rgb, progress=progress)[0].permute(1, 2, 0).numpy()
-        if top > 1:
-            upscaled = upscaled * top
+        upscaled = brightness.restore(upscaled)
         if alpha is not None:
             alpha = suited._alpha(torch.tensor(alpha)[None, None], progress)[0, 0].numpy()
         return picture.with_rgb(upscaled, alpha)
