@@ -299,6 +299,11 @@ def test_the_scale_asked_for_tells_apart_weights_that_fit_several(tmp_path, phot
     assert sr_zoo.Upscaler(tmp_path / "c.pth", 3).network.scale == 3
 
 
+def test_an_array_with_channels_first_is_told_how_to_turn():
+    with pytest.raises(errors.ImageFormatError, match=r"\(3, 8, 9\); np.moveaxis\(image, 0, -1\)"):
+        sr_zoo.upscale(np.zeros((3, 8, 9), np.uint8), model="bicubic")
+
+
 def test_opacity_is_enlarged_as_chosen():
     image = np.zeros((4, 4, 4), np.uint8)
     image[:, 2:, 3] = 255

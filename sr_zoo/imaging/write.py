@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ def encode_image(
 
 def check_quality(quality: int | None) -> None:
     """Raise an OptionError unless a quality is None or from 1 to 100."""
-    if quality is not None and not 1 <= quality <= 100:
-        raise OptionError(f"quality must be from 1 to 100, got {quality}")
+    whole = isinstance(quality, Integral) and not isinstance(quality, bool)
+    if quality is not None and not (whole and 1 <= quality <= 100):
+        raise OptionError(f"quality must be a whole number from 1 to 100, got {quality!r}")
 
 
 def check_holds(format: Format, picture: Picture, size: tuple[int, int] | None = None) -> None:

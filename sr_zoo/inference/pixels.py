@@ -17,6 +17,8 @@ from sr_zoo.imaging.picture import Floats
 COMMON = 0.99  # of a picture's pixels are no brighter than what counts as common in it
 HEADROOM = 2.0
 
+CHANNELS = (1, 3, 4)  # of grey, RGB and RGBA
+
 
 @dataclass(frozen=True)
 class Planes:
@@ -62,12 +64,17 @@ def from_array(image: np.ndarray[Any, Any]) -> Tensor:
     """Return an array (H, W) or (H, W, C) as a tensor (C, H, W).
 
     Raises:
-        ImageFormatError: It has another number of axes, or a type that no tensor has.
+        ImageFormatError: It has another number or order of axes, or a type that no tensor has.
     """
     if image.ndim not in (2, 3):
         raise ImageFormatError(
             f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
             "upscale the images of a batch one by one, or as a tensor (N, C, H, W)"
+        )
+    if image.ndim == 3 and image.shape[0] in CHANNELS and image.shape[2] > max(CHANNELS):
+        raise ImageFormatError(
+            f"An array must be (H, W) or (H, W, C), got shape {image.shape}; "
+            "np.moveaxis(image, 0, -1) puts its channels last"
         )
     # a copy in the order of its axes and of this machine's bytes: torch takes no other
     native = image.astype(image.dtype.newbyteorder("="), order="C")
@@ -92,7 +99,7 @@ def _to_unit_range(image: Tensor) -> Tensor:
     Raises:
         ImageFormatError: They have a type, shape or range that is not supported.
     """
-    if image.ndim != 4 or image.shape[1] not in (1, 3, 4) or 0 in image.shape:
+    if image.ndim != 4 or image.shape[1] not in CHANNELS or 0 in image.shape:
         shape = tuple(image.shape)
         raise ImageFormatError(
             f"An image must have 1, 3 or 4 channels and at least one pixel, got (N, C, H, W) = "

@@ -316,8 +316,9 @@ def test_bad_targets_get_one_sentence_and_change_nothing(tmp_path: Path) -> None
         write_image(picture, tmp_path / "a")
     with pytest.raises(ImageWriteError, match="Did you mean 'webp'"):
         write_image(picture, target, format="wepb")
-    with pytest.raises(OptionError, match="1 to 100"):
-        write_image(picture, target, quality=0)
+    for quality in (0, 101, 50.5, True, "high"):
+        with pytest.raises(OptionError, match=f"whole number from 1 to 100, got {quality!r}"):
+            write_image(picture, target, quality=quality)
     with pytest.raises(ImageWriteError, match="is a folder"):
         write_image(picture, tmp_path, format="png")
     wide = Picture(np.zeros((1, 20000, 3), np.uint8))
