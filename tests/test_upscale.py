@@ -107,6 +107,15 @@ def test_pixels_brighter_than_white_stay_so(upscaler):
     np.testing.assert_allclose(bright, usual * 4095, rtol=1e-4, atol=0.5)
 
 
+@pytest.mark.parametrize("tile", [None, 12])
+def test_a_network_that_enlarges_otherwise_than_it_says_is_refused(tile):
+    network = sr_zoo.create_model("rlfn_s", 4, pretrained=False)
+    network.upsampler = sr_zoo.create_model("rlfn_s", 3, pretrained=False).upsampler
+    upscaler = sr_zoo.Upscaler(network, tile=tile, runtime="torch")
+    with pytest.raises(errors.OptionError, match=r"says that it enlarges by 4, .* it gave \("):
+        upscaler(np.zeros((20, 24, 3), np.uint8))
+
+
 @pytest.mark.parametrize("peak", [10, 65504])
 def test_a_few_bright_pixels_leave_the_rest_of_a_picture_alone(upscaler, peak):
     with Image.open(PHOTO) as photo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from sr_zoo.inference.ensemble import self_ensemble
 from sr_zoo.inference.pixels import clamp, empty_rgb
 from sr_zoo.inference.plan import Planner
 from sr_zoo.inference.runtimes import Choice
-from sr_zoo.inference.tiling import Cuttable, Tiling, run_if_fits, run_tiled
+from sr_zoo.inference.tiling import Cuttable, Tiling, enlarged_by, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork, device_of
 
 
@@ -86,7 +87,7 @@ class Enlarger:
         if tiling is None:
             if self._spender is not None:
                 self._spender.start(height, width)
-            whole = run_if_fits(self.runners.whole, image)
+            whole = run_if_fits(partial(enlarged_by, self.runners.whole), image)
             if whole is not None:
                 return whole.cpu()
             tiling = self._planner.smaller(height, width)

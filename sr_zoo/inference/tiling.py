@@ -15,7 +15,7 @@ from torch import Tensor
 from sr_zoo.blocks import TileView
 from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.blocks.tile_view import Statistics
-from sr_zoo.errors import OutOfMemoryError
+from sr_zoo.errors import OptionError, OutOfMemoryError
 from sr_zoo.network import SRNetwork
 
 NARROW = 4  # images to try, a cell apart
@@ -288,9 +288,26 @@ def _is_out_of_memory(error: Exception) -> bool:
     return typed or any(words in str(error) for words in SHORT_OF_MEMORY)
 
 
+def enlarged_by(network: Enlarges, image: Tensor) -> Tensor:
+    """Return a network's output for an image (N, 3, H, W).
+
+    Raises:
+        OptionError: It is of another size than the network's scale says.
+    """
+    output = network(image)
+    expected = tuple(side * network.scale for side in image.shape[-2:])
+    if tuple(output.shape[-2:]) != expected:
+        raise OptionError(
+            f"The network says that it enlarges by {network.scale}, which makes (height, width) = "
+            f"{expected} of {tuple(image.shape[-2:])}, and it gave {tuple(output.shape[-2:])}; set "
+            "its scale to what its layers do"
+        )
+    return output
+
+
 def _run(network: Enlarges, image: Cuttable, cut: Cut) -> Tensor:
     with cut.view.active():
-        return network(cut.of(image))
+        return enlarged_by(network, cut.of(image))
 
 
 def _core(output: Tensor, view: TileView, scale: int) -> Tensor:

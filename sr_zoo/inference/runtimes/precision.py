@@ -30,7 +30,7 @@ class Loss:
     """What a type costs a network, over all images of Set14.
 
     Attributes:
-        change: Largest difference to the PSNR that float32 reaches, in dB.
+        change: How far the mean of the images' PSNR lies from what float32 reaches, in dB.
         agreement: PSNR of the output against that of float32, in dB, of the worst image.
     """
 
