@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks import Interpolation, YCbCr
 from sr_zoo.blocks.constants import Constants
+from sr_zoo.blocks.hooked import is_watched
+from sr_zoo.blocks.strips import may_cut, whole_maps
 from sr_zoo.errors import ImageFormatError
 
 
@@ -62,7 +64,8 @@ class SRNetwork(Constants):
     def __call__(self, x: Tensor) -> Tensor:
         """Run `forward`, unless it would take what the tensor holds for something else.
 
-        Only what every traced program has fixed is looked at, so that nothing of it is left there.
+        Of the tensor, only what every traced program has fixed is looked at, so that nothing of it
+        is left there. Hooks on layers see whole maps, also where maps would be cut otherwise.
 
         Raises:
             ImageFormatError: The tensor is not (N, 3, H, W), or not of floating point.
@@ -74,6 +77,9 @@ class SRNetwork(Constants):
                 "one image a batch, x.float() / 255 brings 8 bits into this range, and "
                 "sr_zoo.upscale takes all kinds of images"
             )
+        if isinstance(x, Tensor) and may_cut(x) and is_watched(self):
+            with whole_maps():
+                return super().__call__(x)
         return super().__call__(x)
 
     @classmethod

@@ -43,6 +43,29 @@ def layers_of(network: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+@pytest.mark.parametrize("name", ["rlfn_s", "seemore_t", "swinir_light"])
+def test_hooks_see_whole_maps(name):
+    network = build_thin(name, 2)
+    x = torch.rand(1, 3, 130, 260)  # of more than one strip
+
+    def outputs():
+        seen = {}
+        handles = [
+            layer.register_forward_hook(
+                lambda _layer, _given, output, path=path: seen.setdefault(path, []).append(output)
+            )
+            for path, layer in layers_of(network).items()
+        ]
+        network(x)
+        for handle in handles:
+            handle.remove()
+        return seen
+
+    with torch.no_grad():
+        without_gradients = outputs()
+    torch.testing.assert_close(without_gradients, outputs(), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_hooks_see_every_layer(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).eval()

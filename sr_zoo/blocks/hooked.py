@@ -41,6 +41,15 @@ def is_plain(*layers: nn.Module) -> bool:
     )
 
 
+def is_watched(module: nn.Module) -> bool:
+    """Whether hooks of users look at what any layer of a module is given, or gives."""
+    return any(
+        layer._forward_hooks
+        or not all(isinstance(hook, WEIGHT_HOOKS) for hook in layer._forward_pre_hooks.values())
+        for layer in module.modules()
+    )
+
+
 def share_weights(layer: nn.Module, other: nn.Module) -> None:
     """Let another layer run with the weights of one, and with what makes them anew.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from mmap import mmap
 from types import EllipsisType
@@ -22,6 +24,8 @@ STRIP_PIXELS = 1 << 15  # fastest of 2**13 to 2**16 for the blocks of SeemoRe an
 LEAST_ROWS = 16
 LARGE = 1 << 23  # values of a map; going through it takes far longer than to get a strip's memory
 KEPT_STRIPS = 4  # a map of no more is computed once and kept
+
+_whole_maps: ContextVar[bool] = ContextVar("whole_maps", default=False)
 
 
 class Rows(Protocol):
@@ -180,7 +184,17 @@ def rows_of(x: Tensor | Rows) -> Iterator[Tensor]:
 
 def may_cut(x: Tensor | Rows) -> bool:
     """Whether a map may be worked on in parts: on the CPU, without gradients, not traced."""
-    return x.is_cpu and not torch.is_grad_enabled() and not is_traced()
+    return x.is_cpu and not torch.is_grad_enabled() and not is_traced() and not _whole_maps.get()
+
+
+@contextmanager
+def whole_maps() -> Iterator[None]:
+    """Let no map be worked on in parts, for hooks that are to see all of each."""
+    before = _whole_maps.set(True)
+    try:
+        yield
+    finally:
+        _whole_maps.reset(before)
 
 
 def is_traced() -> bool:
