@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sr_zoo.blocks.global_statistics import global_mean, global_variance
 from sr_zoo.blocks.resized import ResizedMap
-from sr_zoo.blocks.strips import in_strips
+from sr_zoo.blocks.strips import in_strips, is_traced
 
 
 class CALayer(nn.Module):
@@ -96,7 +96,8 @@ class ESA(nn.Module):
         multiple: What the network pads the picture's sides to a multiple of.
 
     Raises:
-        ValueError: `num_convs` is smaller than 1.
+        ValueError: `reduced` or `num_convs` is smaller than 1; or, when it is called, the map is
+            smaller than `ESA.WINDOW`.
     """
 
     WINDOW = 15  # pixels that one pooled cell sees: 3 at stride 2, then 7 of those
@@ -112,8 +113,10 @@ class ESA(nn.Module):
         conv: Callable[..., nn.Module] = nn.Conv2d,
         multiple: int = 1,
     ) -> None:
-        if num_convs < 1:
-            raise ValueError(f"num_convs must be at least 1, got {num_convs}")
+        if reduced < 1 or num_convs < 1:
+            raise ValueError(
+                f"reduced and num_convs must be at least 1, got {reduced} and {num_convs}"
+            )
         super().__init__()
         self.multiple = multiple
         self.squeeze = nn.Conv2d(channels, reduced, 1)
@@ -135,6 +138,11 @@ class ESA(nn.Module):
 
     def _seen(self, x: Tensor) -> tuple[Tensor, ResizedMap]:
         """Return x narrowed, and what the pooled view of it says, both (N, reduced, H, W)."""
+        if not is_traced() and min(x.shape[-2:]) < self.WINDOW:
+            raise ValueError(
+                f"ESA pools {self.WINDOW} pixels each way, got a map of {tuple(x.shape[-2:])}; "
+                f"sr_zoo.blocks.pad_to_minimum(x, {self.WINDOW}) makes it large enough"
+            )
         squeezed = self.squeeze(x)
         context = ResizedMap(
             self.context(self.pool(self.stride(squeezed))),  # (N, reduced, ~H/6, ~W/6)

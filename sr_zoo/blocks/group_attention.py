@@ -37,6 +37,8 @@ class _WindowGroups(nn.Module):
                 f"channels ({channels}) must be a multiple of the number of groups "
                 f"({len(window_sizes)})"
             )
+        if min(window_sizes) < 1:
+            raise ValueError(f"window_sizes must be at least 1, got {tuple(window_sizes)}")
         super().__init__()
         self.windows = [(size, size) for size in window_sizes]
         self.shifts = [(size // 2, size // 2) if shifted else (0, 0) for size in window_sizes]
@@ -79,7 +81,7 @@ class GMSA(_WindowGroups):
         shifted: Whether windows are shifted by half their size.
 
     Raises:
-        ValueError: `channels` is no multiple of the number of groups.
+        ValueError: `channels` is no multiple of the number of groups, or a window has no pixel.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class SharedGMSA(_WindowGroups):
         shifted: As of that `GMSA`.
 
     Raises:
-        ValueError: `channels` is no multiple of the number of groups.
+        ValueError: `channels` is no multiple of the number of groups, or a window has no pixel.
     """
 
     def __init__(

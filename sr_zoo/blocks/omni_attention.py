@@ -95,7 +95,7 @@ class OSA(nn.Module):
         window: Side of a window.
 
     Raises:
-        ValueError: `channels` is no multiple of `num_heads`.
+        ValueError: `channels` is no multiple of `num_heads`, or `window` is no window's side.
     """
 
     def __init__(self, channels: int, num_heads: int, *, window: int = 8) -> None:

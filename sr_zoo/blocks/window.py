@@ -96,10 +96,10 @@ def relative_position_index(window: tuple[int, int]) -> Tensor:
         (tokens, tokens), int64, from 0 to (2 * rows - 1) * (2 * columns - 1) - 1, row by row.
 
     Raises:
-        ValueError: The window is so large that the table would take gigabytes.
+        ValueError: The window is empty, or so large that the table would take gigabytes.
     """
-    if math.prod(window) > MOST_TOKENS:
-        raise ValueError(f"windows hold at most {MOST_TOKENS} tokens, got {window}")
+    if min(window) < 1 or math.prod(window) > MOST_TOKENS:
+        raise ValueError(f"windows hold 1 to {MOST_TOKENS} tokens, got {window}")
     rows, columns = torch.meshgrid(*(torch.arange(side) for side in window), indexing="ij")
     rows, columns = rows.flatten(), columns.flatten()
     vertical = rows[:, None] - rows + window[0] - 1
