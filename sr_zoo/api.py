@@ -52,7 +52,7 @@ def create_model(
         fuse: Whether to return the deployed form, plain layers in place of the branches that only
             training needs (`sr_zoo.fuse`).
         device: Where the network goes; ``"auto"`` for CUDA if present, None for the CPU.
-        dtype: Floating-point type of the weights; None for float32.
+        dtype: Floating-point type of the weights; None for torch's default, float32 unless set.
         **overrides: Constructor arguments of the network to change.
 
     Returns:
