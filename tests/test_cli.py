@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 import sr_zoo
 from sr_zoo.cli import main
+from sr_zoo.progress import unwatched
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
 
@@ -89,6 +91,30 @@ def test_upscale_a_folder_keeps_its_structure_and_names_what_failed(run, small, 
         str(p.relative_to(tmp_path / "big")) for p in (tmp_path / "big").rglob("*.png")
     )
     assert written == ["a.png", "inner/b.png"]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_bar_is_drawn_where_somebody_watches(small, tmp_path, monkeypatch, watched):
+    (tmp_path / "other.png").write_bytes(small.read_bytes())
+    (tmp_path / "broken.png").write_bytes(small.read_bytes()[:200])
+    stream = StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: watched)
+    monkeypatch.setattr(sys, "stderr", stream)
+    options = ["-o", str(tmp_path / "big"), "--model", "nearest", "--exclude", "big/*"]
+    with pytest.raises(SystemExit):
+        main(["upscale", str(tmp_path), *options])
+    said = stream.getvalue()
+    assert ("\r" in said) is watched
+    assert "2 done" in said
+    assert len([line for line in said.splitlines() if "broken.png" in line]) == 1
+
+
+def test_a_notebook_is_watched_though_it_is_no_terminal(monkeypatch):
+    kind = type("OutStream", (StringIO,), {"__module__": "ipykernel.iostream"})
+    monkeypatch.setattr(sys, "stderr", kind())
+    assert not unwatched()
+    monkeypatch.setattr(sys, "stderr", None)  # a program without a console
+    assert unwatched()
 
 
 def test_what_a_folder_holds_beside_images_is_named(run, small, tmp_path):

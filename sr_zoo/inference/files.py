@@ -34,6 +34,7 @@ from sr_zoo.imaging.write import check_holds, check_quality, write_image
 from sr_zoo.inference.huge import Streamed, open_streamed
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.paths import as_path
+from sr_zoo.progress import unwatched
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _run(
     skip_existing: bool,
 ) -> list[Outcome]:
     outcomes = []
-    with tqdm(total=len(jobs), unit="image", disable=len(jobs) < 2) as bar:
+    with tqdm(total=len(jobs), unit="image", disable=len(jobs) < 2 or unwatched()) as bar:
         for outcome in pipeline.run(jobs, journal=journal, skip_existing=skip_existing):
             outcomes.append(outcome)
             bar.update()
@@ -142,6 +143,8 @@ def _pipeline(
         target = output_format(job.target, options.format)
         return open_streamed(job.source, upscaler, target) or _read(job.source)
 
+    hidden = not show_tiles or unwatched()
+
     def process(image: _Read, job: Job) -> _Upscaled:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
         if isinstance(image, Streamed):
@@ -152,12 +155,10 @@ def _pipeline(
             return upscaler.picture(image, progress=show_tiles)
         if isinstance(image, Pages):
             check_paged(chosen, image.num_pages)
-            pages = tqdm(
-                image.pictures, "pages", image.num_pages, leave=False, disable=not show_tiles
-            )
+            pages = tqdm(image.pictures, "pages", image.num_pages, leave=False, disable=hidden)
             return encode_pages(map(upscaler.picture, pages), strip=options.strip)
         check_animated(chosen)
-        frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
+        frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=hidden)
         return encode_frames(
             (upscaled(frame, chosen) for frame in frames),
             job.target,
