@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from hashlib import sha256
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -187,7 +188,7 @@ def _read(source: Path) -> _Read:
 
 
 def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that decides what the outputs look like.
+    """Return all that decides what the outputs look like, in the types that JSON is read as.
 
     Args:
         upscaler: What upscales.
@@ -199,7 +200,7 @@ def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, An
         for name, value in vars(upscaler).items()
         if value is not network and not name.startswith("_")
     }
-    return {
+    settings = {
         "sr_zoo": __version__,
         "model": network.identity.name if network.identity else type(network).__name__,
         "weights": _digest(network),
@@ -207,6 +208,22 @@ def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, An
         **own,
         **encoding,
     }
+    return {name: _as_json(value) for name, value in settings.items()}
+
+
+def _as_json(value: Any) -> Any:
+    """Return a setting in the types that JSON is read as, so that it equals what was written."""
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Real):  # one of NumPy's, too
+        return int(value) if isinstance(value, Integral) else float(value)
+    return str(value)
 
 
 def _digest(network: torch.nn.Module) -> str:
