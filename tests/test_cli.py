@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 import sr_zoo
-from sr_zoo.cli import main
+from sr_zoo.cli import COMMANDS, _app, main
 from sr_zoo.progress import unwatched
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
@@ -260,6 +261,15 @@ def test_info_names_paper_weights_and_where_it_is_the_default(run):
     assert "arXiv:2205.07514" in out
     assert "rlfn_s_x4.sr_zoo" in out
     assert "default at x2 (rlfn_s_x2.sr_zoo)" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_flag_has_an_inverse_that_changes_nothing(name):
+    command = get_command(_app([name]))
+    group = command.commands[name]
+    for inner in getattr(group, "commands", {name: group}).values():
+        for option in inner.params:
+            assert not option.secondary_opts or option.default is True, option.opts
 
 
 def test_version(run):

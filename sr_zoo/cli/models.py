@@ -11,7 +11,7 @@ def command(
     pattern: str = typer.Argument("*", help="Shell-style pattern, for instance 'rlfn*'."),
     scale: int | None = typer.Option(None, help="Only models defined at this upscaling factor."),
     tag: list[str] = typer.Option([], help="Only models with this tag; may be repeated."),
-    pretrained: bool = typer.Option(False, help="Only models with known weights."),
+    pretrained: bool = typer.Option(False, "--pretrained", help="Only models with known weights."),
 ) -> None:
     """List models with their scales, tags and publication."""
     names = list_models(pattern, scale=scale, tags=tuple(tag), pretrained=pretrained)
