@@ -94,9 +94,9 @@ def forms(infos: list[ModelInfo]) -> str:
 @cache
 def cost(name: str, scale: int) -> tuple[int, int]:
     """Return parameters and multiply-adds; the manifest's, which tests recount, are at hand."""
-    for entry in model_info(name).weights:
-        if entry.scale == scale:
-            return entry.num_params, entry.macs
+    known = model_info(name).costs
+    if scale in known:
+        return known[scale].num_params, known[scale].macs
     spec = spec_of(name)
     with torch.device("meta"):
         network = spec.network(**spec.variants[name].resolve(scale))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sr_zoo.errors import OptionError
 from sr_zoo.registry import MODELS, family_of, spec_of
@@ -12,6 +12,19 @@ from sr_zoo.weights.manifest import Entry, load_manifest
 
 if TYPE_CHECKING:
     from sr_zoo.spec import Paper
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network takes, whatever the machine; see `sr_zoo.evaluation.complexity`.
+
+    Attributes:
+        num_params: Learned parameters.
+        macs: Multiply-adds for an output of 1280x720 pixels.
+    """
+
+    num_params: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class ModelInfo:
             averages over the whole image, attends to all of it or mixes its opposite borders:
             averages are gathered in a first pass, and the output is close, not equal.
         weights: Known weight files, best default first.
+        costs: By scale, for scales with known weights, whose entries say it.
         budgets: Kinds of budget that `Upscaler` takes for it, and what each says; empty for a
             network that always computes the same.
     """
@@ -46,7 +60,19 @@ class ModelInfo:
     halo: int
     tile_exact: bool
     weights: tuple[Entry, ...]
+    costs: dict[int, Cost]
     budgets: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the attributes in types of JSON; scales that are keys become text."""
+        return {
+            **vars(self),
+            "scales": list(self.scales),
+            "paper": vars(self.paper),
+            "tags": list(self.tags),
+            "weights": [entry.to_json() for entry in self.weights],
+            "costs": {str(scale): vars(cost) for scale, cost in self.costs.items()},
+        }
 
 
 def list_models(
@@ -105,6 +131,7 @@ def model_info(name: str) -> ModelInfo:
     spec = spec_of(name)
     variant = spec.variants[name]
     entries = load_manifest().of_model(name)
+    costs = {entry.scale: Cost(entry.num_params, entry.macs) for entry in entries}
     return ModelInfo(
         name=name,
         family=family_of(name),
@@ -116,5 +143,6 @@ def model_info(name: str) -> ModelInfo:
         halo=variant.halo,
         tile_exact=spec.tile_exact,
         weights=tuple(sorted(entries, key=lambda e: (e.scale, not e.default, e.id))),
+        costs=dict(sorted(costs.items())),
         budgets=spec.network.budgets(),
     )

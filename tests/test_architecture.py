@@ -22,6 +22,7 @@ ALLOWED = {
     "errors": set(),
     "atomic": {"errors"},
     "paths": {"errors"},
+    "progress": set(),
     "network": {"blocks", "errors", "weights"},  # weights: saving, imported when it is called
     "spec": {"network"},
     "registry": {"errors", "spec"},
@@ -57,6 +58,14 @@ def test_dependencies_point_down(part):
     for path in modules(part):
         others = {name.partition(".")[0] for name in imports(path)} - {part}
         assert others <= ALLOWED[part], f"{path.name} imports {others - ALLOWED[part]}"
+
+
+def test_every_progress_bar_knows_when_to_be_hidden():
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tqdm":
+                disable = [word.value for word in node.keywords if word.arg == "disable"]
+                assert disable, f"{path.name}, line {node.lineno}: disable=unwatched()"
 
 
 def test_no_model_imports_another_model():

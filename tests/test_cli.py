@@ -1,17 +1,23 @@
 """The command line as a user meets it: one process, its exit code, and what it prints."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 import sr_zoo
-from sr_zoo.cli import main
+from sr_zoo.cli import COMMANDS, _app, main
+from sr_zoo.progress import unwatched
+from sr_zoo.weights.manifest import Entry
 
 PHOTO = Path(__file__).parents[1] / "examples" / "chelsea.png"
 
@@ -89,6 +95,30 @@ def test_upscale_a_folder_keeps_its_structure_and_names_what_failed(run, small, 
         str(p.relative_to(tmp_path / "big")) for p in (tmp_path / "big").rglob("*.png")
     )
     assert written == ["a.png", "inner/b.png"]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_bar_is_drawn_where_somebody_watches(small, tmp_path, monkeypatch, watched):
+    (tmp_path / "other.png").write_bytes(small.read_bytes())
+    (tmp_path / "broken.png").write_bytes(small.read_bytes()[:200])
+    stream = StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: watched)
+    monkeypatch.setattr(sys, "stderr", stream)
+    options = ["-o", str(tmp_path / "big"), "--model", "nearest", "--exclude", "big/*"]
+    with pytest.raises(SystemExit):
+        main(["upscale", str(tmp_path), *options])
+    said = stream.getvalue()
+    assert ("\r" in said) is watched
+    assert "2 done" in said
+    assert len([line for line in said.splitlines() if "broken.png" in line]) == 1
+
+
+def test_a_notebook_is_watched_though_it_is_no_terminal(monkeypatch):
+    kind = type("OutStream", (StringIO,), {"__module__": "ipykernel.iostream"})
+    monkeypatch.setattr(sys, "stderr", kind())
+    assert not unwatched()
+    monkeypatch.setattr(sys, "stderr", None)  # a program without a console
+    assert unwatched()
 
 
 def test_what_a_folder_holds_beside_images_is_named(run, small, tmp_path):
@@ -227,13 +257,51 @@ def test_list(run):
     assert "No model fits" in err
 
 
+def test_list_says_what_models_cost_at_the_scale_asked_for(run):
+    _, out, _ = run("list", "rlfn")
+    assert "543.7 K    29.90 GMACs x4" in out
+    _, out, _ = run("list", "rlfn", "--scale", 2)
+    assert "526.9 K   115.74 GMACs x2" in out
+    _, out, _ = run("list", "rcan", "--scale", 2)  # without known weights
+    assert "GMACs" not in out
+
+
+def test_list_and_info_give_the_same_json(run):
+    code, out, _ = run("list", "rlfn*", "--json")
+    assert code == 0
+    rlfn = json.loads(out)[0]
+    assert rlfn == json.loads(run("info", "rlfn", "--json")[1])
+    assert rlfn["costs"]["4"] == {"num_params": 543_740, "macs": 29_902_404_096}
+    assert rlfn["paper"]["arxiv"] == "2205.07514"
+    entries = sr_zoo.model_info("rlfn").weights
+    assert tuple(map(Entry.from_json, rlfn["weights"])) == entries
+    assert run("list", "nothing*", "--json")[:2] == (0, "[]\n")
+
+
+@pytest.mark.parametrize("name", ["list", "info"])
+def test_help_names_every_key_of_the_json(run, name):
+    _, out, _ = run(name, "--help")
+    words = set(re.findall(r"\w+", out))
+    assert sr_zoo.model_info("rlfn").to_json().keys() <= words
+
+
 def test_info_names_paper_weights_and_where_it_is_the_default(run):
     code, out, _ = run("info", "rlfn_s")
     assert run("info", "rlfn_s_x4.sr_zoo") == (code, out, "")
     assert code == 0
     assert "arXiv:2205.07514" in out
     assert "rlfn_s_x4.sr_zoo" in out
+    assert "x4: 470.2 K parameters," in out
     assert "default at x2 (rlfn_s_x2.sr_zoo)" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_flag_has_an_inverse_that_changes_nothing(name):
+    command = get_command(_app([name]))
+    group = command.commands[name]
+    for inner in getattr(group, "commands", {name: group}).values():
+        for option in inner.params:
+            assert not option.secondary_opts or option.default is True, option.opts
 
 
 def test_version(run):

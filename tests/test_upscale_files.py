@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from sr_zoo.api import create_model
 from sr_zoo.cli import main
 from sr_zoo.errors import ImageWriteError, OptionError
 from sr_zoo.imaging import Metadata, Picture, read_image, write_image
 from sr_zoo.imaging.animation import Frame, encode_frames, read_frames
+from sr_zoo.imaging.journal import NAME
 from sr_zoo.inference.files import FileOptions, upscale_files
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.network import SRNetwork
@@ -241,6 +243,40 @@ def test_a_report_replaces_nothing(tmp_path: Path, report: str, message: str) ->
     assert upscaler.network.calls == 0  # type: ignore[union-attr]
     assert read_image(tmp_path / "a.png").size == (3, 4)
     assert not (tmp_path / "big").exists()
+
+
+def test_a_report_says_settings_in_values_of_json(tmp_path: Path) -> None:
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), tmp_path / "a.png")
+    network = create_model("arm_fsrcnn", 4, pretrained=False)
+    upscaler = Upscaler(network, fit=(90, np.int64(50)), budget="50%")
+    options = FileOptions(report=tmp_path / "report.json", quality=90)
+    upscale_files(upscaler, tmp_path / "a.png", tmp_path / "big.webp", options)
+    said = json.loads((tmp_path / "report.json").read_text())["settings"]
+    assert said["size"] == {"scale": None, "width": None, "height": None, "fit": [90, 50]}
+    assert said["budget"] == {"kind": "share", "value": 0.5}
+    assert (said["tile"], said["exact_passes"], said["self_ensemble"]) == ("auto", None, False)
+    assert (said["quality"], said["strip"], said["calibration"]) == (90, False, {})
+
+
+def test_a_journal_of_settings_as_they_were_once_written_is_started_anew(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), source / "a.png")
+    touched = {"settings": {"sr_zoo": "0.1.0", "size": "Size(scale=None)", "strip": "False"}}
+    output.mkdir()
+    (output / NAME).write_text(f"{json.dumps(touched)}\n")
+    (outcome,) = upscale_files(repeating(), source, output)
+    assert outcome.status == "done"
+
+
+def test_a_run_continues_whatever_sequence_a_box_was_given_as(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    write_image(Picture(np.zeros((3, 4, 3), np.uint8)), source / "a.png")
+    (source / "b.png").write_bytes(b"broken, so that a journal stays")
+    for fit, status in (((9, 9), "done"), ([9, 9], "skipped"), ((8, 8), "done")):
+        outcomes = upscale_files(Upscaler("nearest", fit=fit), source, output)
+        assert [outcome.status for outcome in outcomes] == [status, "failed"]
 
 
 def test_a_reports_folder_is_made_before_the_work(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def _app(arguments: Sequence[str]) -> typer.Typer:
             app.add_typer(module.app, name=name, help=summary)
         else:
             kind = getattr(module, "Command", None)  # where Click's own does not do
-            app.command(name, help=summary, cls=kind)(module.command)
+            app.command(name, cls=kind)(module.command)  # its own words are more
     return app
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from sr_zoo.atomic import make_writable, write_atomically
 from sr_zoo.cli.options import parse_size, spreading
 from sr_zoo.errors import OptionError
+from sr_zoo.progress import unwatched
 
 if TYPE_CHECKING:
     from sr_zoo.evaluation.recommend import Recommendation
@@ -62,7 +63,7 @@ def command(
     if output:
         make_writable(output)
     contenders, problems = _contenders(models, scale, runtime, dtype, untrained)
-    with tqdm(total=rounds * len(sizes), unit="round", leave=False) as bar:
+    with tqdm(total=rounds * len(sizes), unit="round", leave=False, disable=unwatched()) as bar:
         timings = speed.race(contenders, sizes, rounds=rounds, advance=bar.update)
     text = f"{speed.machine_line()}\n\n{speed.table(timings, contenders[0].label)}"
     typer.echo(text)

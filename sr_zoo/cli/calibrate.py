@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from sr_zoo.errors import OptionError, did_you_mean
+from sr_zoo.progress import unwatched
 
 
 def command(
@@ -37,6 +38,6 @@ def command(
             f"{model} is a {type(network).__name__}, which has one width; "
             "arm_fsrcnn and arm_carn have several"
         )
-    network.table = measures[by](network, images, progress=tqdm)
+    network.table = measures[by](network, images, progress=iter if unwatched() else tqdm)
     network.save_pretrained(output)
     typer.echo(f"{output}: sr-zoo upscale photo.png -o big.png --model {output} --budget 50%")

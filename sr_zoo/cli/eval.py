@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sr_zoo.atomic import make_writable
 from sr_zoo.cli.options import parse_dtype, parse_tile, spreading
+from sr_zoo.progress import unwatched
 
 Command = spreading("--data", "--scale", "--measure")
 
@@ -78,7 +79,8 @@ def command(
         manifest.check_entries(candidates)
     scales = sorted({candidate.scale for candidate in candidates})
     datasets, missing = open_datasets(data, scales, folder=data_dir, lr_folder=lr)
-    with tqdm(total=sum(len(d.samples) for d in datasets), unit="image", leave=False) as bar:
+    total = sum(len(d.samples) for d in datasets)
+    with tqdm(total=total, unit="image", leave=False, disable=unwatched()) as bar:
         evaluation = evaluate(
             candidates,
             datasets,

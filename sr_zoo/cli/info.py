@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import typer
 
 from sr_zoo.catalogue import ModelInfo, model_info
+from sr_zoo.cli.options import JSON_HELP
 from sr_zoo.errors import OptionError
 from sr_zoo.registry import MODELS
 from sr_zoo.weights.manifest import Entry, load_manifest
@@ -14,8 +16,11 @@ from sr_zoo.weights.manifest import Entry, load_manifest
 UPSCALE_SCALES = (2, 3, 4)
 
 
-def command(name: str = typer.Argument(help="A model name, or the id of weights.")) -> None:
-    """Say what is known of a model: publication, tiling, and every known weight file."""
+def command(
+    name: str = typer.Argument(help="A model name, or the id of weights."),
+    as_json: bool = typer.Option(False, "--json", help=JSON_HELP.format("An object")),
+) -> None:
+    """Say what is known of a model: publication, tiling, cost, and every known weight file."""
     models = {entry.id: entry.model for entry in load_manifest().entries}
     if name not in {*models, *MODELS} and Path(name).exists():
         raise OptionError(
@@ -23,6 +28,9 @@ def command(name: str = typer.Argument(help="A model name, or the id of weights.
             "`sr-zoo upscale --model FILE` runs a weight file and an exported network"
         )
     info = model_info(models.get(name, name))
+    if as_json:
+        typer.echo(json.dumps(info.to_json(), indent=1))
+        return
     for label, value in _facts(info):
         typer.echo(f"{label:<11}{value}")
     for entry in info.weights:
@@ -48,6 +56,9 @@ def _facts(info: ModelInfo) -> list[tuple[str, str]]:
     ]
     if info.reference:
         facts.append(("reference", f"{info.reference} ({info.reference_license})"))
+    for scale, cost in info.costs.items():
+        size = f"{cost.num_params / 1e3:,.1f} K parameters, {cost.macs / 1e9:,.2f} GMACs"
+        facts.append(("cost", f"x{scale}: {size} for an output of 1280x720 pixels"))
     return facts
 
 

@@ -13,6 +13,12 @@ from sr_zoo.errors import OptionError
 if TYPE_CHECKING:
     import torch
 
+# what ModelInfo.to_json gives is what scripts may rely on
+JSON_HELP = (
+    "{} of JSON with all that is known: name, family, scales, paper, tags, reference, "
+    "reference_license, halo, tile_exact, weights (as in weights_manifest.json), costs (by scale: "
+    "num_params, macs) and budgets."
+)
 DTYPES = ("float32", "bfloat16", "float16")
 
 

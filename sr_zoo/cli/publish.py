@@ -11,7 +11,9 @@ from sr_zoo.errors import SRZooError
 def command(
     organisation: str = typer.Argument(help="User or organisation on the Hub."),
     ids: list[str] = IDS,
-    upload: bool = typer.Option(False, help="Upload; without it, only say what would happen."),
+    upload: bool = typer.Option(
+        False, "--upload", help="Upload; without it, only say what would happen."
+    ),
     non_commercial: bool = typer.Option(
         False, "--non-commercial", help="Also weights whose licence forbids commercial use."
     ),

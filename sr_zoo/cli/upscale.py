@@ -73,7 +73,9 @@ def command(
     include: list[str] = typer.Option(["*"], help="Of folders, take files like '*.png' only."),
     exclude: list[str] = typer.Option([], help="Of folders, leave out files like 'old/*'."),
     recursive: bool = typer.Option(True, help="Enter subfolders."),
-    skip_existing: bool = typer.Option(False, help="Leave out inputs whose output exists."),
+    skip_existing: bool = typer.Option(
+        False, "--skip-existing", help="Leave out inputs whose output exists."
+    ),
     report: Path | None = typer.Option(None, help="Write what became of each file as JSON."),
 ) -> None:
     """Upscale images, folders of images and videos; a run that was killed continues."""

@@ -29,7 +29,7 @@ def entries_of(patterns: list[str]) -> list[Entry]:
 @app.command("list")
 def list_entries(
     pattern: str = typer.Argument("*", help="Of ids, for instance 'rlfn*'."),
-    bundled: bool = typer.Option(False, help="Only files inside the package."),
+    bundled: bool = typer.Option(False, "--bundled", help="Only files inside the package."),
 ) -> None:
     """List known weight files."""
     for entry in entries_of([pattern]):

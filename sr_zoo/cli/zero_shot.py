@@ -7,6 +7,8 @@ from pathlib import Path
 import typer
 from tqdm import tqdm
 
+from sr_zoo.progress import unwatched
+
 
 def command(
     image: Path = typer.Argument(help="The image to enlarge."),
@@ -20,7 +22,7 @@ def command(
     """Enlarge an image by learning from it alone, for degradations that no weights know."""
     from sr_zoo.training.zero_shot import zero_shot_file
 
-    with tqdm(total=iterations, unit="step", leave=False) as bar:
+    with tqdm(total=iterations, unit="step", leave=False, disable=unwatched()) as bar:
 
         def progress(_iteration: int, loss: float) -> None:
             bar.update()

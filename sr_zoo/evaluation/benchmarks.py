@@ -28,6 +28,7 @@ from sr_zoo.errors import (
     did_you_mean,
 )
 from sr_zoo.evaluation.datasets import EvalSet, open_folder
+from sr_zoo.progress import unwatched
 from sr_zoo.weights.cache import cache_folder
 from sr_zoo.weights.download import Remote, download, taking_turns
 
@@ -176,7 +177,8 @@ def _collected(name: str) -> Callable[[Path, int], None]:
         _say_license(name, facts["license"])
         partial = path / f"image_SRF_{factor}.part"
         digests = facts["sha256"][str(factor)]
-        for number, digest in enumerate(tqdm(digests, desc=name, unit="image", leave=False), 1):
+        bar = tqdm(digests, desc=name, unit="image", leave=False, disable=unwatched())
+        for number, digest in enumerate(bar, 1):
             url = facts["url"].format(factor=factor, number=number)
             _fetch(url, partial / url.rpartition("/")[2], digest, instead=path)
         partial.rename(path / f"image_SRF_{factor}")

@@ -24,8 +24,8 @@ class Journal:
 
     Args:
         folder: Of the outputs.
-        settings: All that decides what the outputs look like; a journal of other settings is
-            started anew.
+        settings: All that decides what the outputs look like, in the types that JSON is read as; a
+            journal of other settings is started anew.
 
     Raises:
         ImageWriteError: The folder cannot be written to.
@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.path = folder / NAME
-        header = {"settings": {key: str(value) for key, value in settings.items()}}
+        header = {"settings": dict(settings)}
         lines = _lines(self.path)
         continued = lines[:1] == [header]
         self._finished = {line["target"]: line for line in lines[1:]} if continued else {}

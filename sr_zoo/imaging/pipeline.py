@@ -136,7 +136,7 @@ def write_report(outcomes: Sequence[Outcome], path: Path, settings: Mapping[str,
     Args:
         outcomes: Of all jobs.
         path: Where.
-        settings: What the run was told, as it shall stand in the report.
+        settings: What the run was told, in types of JSON.
 
     Raises:
         ImageWriteError: The file cannot be written.
@@ -154,7 +154,7 @@ def write_report(outcomes: Sequence[Outcome], path: Path, settings: Mapping[str,
     ]
     report = {
         "summary": counts,
-        "settings": {key: str(value) for key, value in settings.items()},
+        "settings": dict(settings),
         "files": files,
     }
     write_atomically(path, json.dumps(report, indent=1).encode(), error=ImageWriteError)

@@ -18,6 +18,7 @@ from sr_zoo.inference.plan import Planner
 from sr_zoo.inference.runtimes import Choice
 from sr_zoo.inference.tiling import Cuttable, Tiling, enlarged_by, run_if_fits, run_tiled
 from sr_zoo.network import SRNetwork, device_of
+from sr_zoo.progress import unwatched
 
 
 class Enlarger:
@@ -93,7 +94,8 @@ class Enlarger:
             tiling = self._planner.smaller(height, width)
         out = empty_rgb(1, height * self._network.scale, width * self._network.scale)
         total = height * width * (tiling.passes + 1)
-        with tqdm(total=total, unit="px", unit_scale=True, disable=not progress) as bar:
+        hidden = not progress or unwatched()
+        with tqdm(total=total, unit="px", unit_scale=True, disable=hidden) as bar:
 
             def write(corner: tuple[int, int], pixels: Tensor) -> None:
                 top, left = corner

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from hashlib import sha256
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,6 +35,7 @@ from sr_zoo.imaging.write import check_holds, check_quality, write_image
 from sr_zoo.inference.huge import Streamed, open_streamed
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.paths import as_path
+from sr_zoo.progress import unwatched
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _run(
     skip_existing: bool,
 ) -> list[Outcome]:
     outcomes = []
-    with tqdm(total=len(jobs), unit="image", disable=len(jobs) < 2) as bar:
+    with tqdm(total=len(jobs), unit="image", disable=len(jobs) < 2 or unwatched()) as bar:
         for outcome in pipeline.run(jobs, journal=journal, skip_existing=skip_existing):
             outcomes.append(outcome)
             bar.update()
@@ -142,6 +144,8 @@ def _pipeline(
         target = output_format(job.target, options.format)
         return open_streamed(job.source, upscaler, target) or _read(job.source)
 
+    hidden = not show_tiles or unwatched()
+
     def process(image: _Read, job: Job) -> _Upscaled:
         chosen = output_format(job.target, options.format)  # told before hours of work, not after
         if isinstance(image, Streamed):
@@ -152,12 +156,10 @@ def _pipeline(
             return upscaler.picture(image, progress=show_tiles)
         if isinstance(image, Pages):
             check_paged(chosen, image.num_pages)
-            pages = tqdm(
-                image.pictures, "pages", image.num_pages, leave=False, disable=not show_tiles
-            )
+            pages = tqdm(image.pictures, "pages", image.num_pages, leave=False, disable=hidden)
             return encode_pages(map(upscaler.picture, pages), strip=options.strip)
         check_animated(chosen)
-        frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=not show_tiles)
+        frames = tqdm(image.frames, "frames", image.num_frames, leave=False, disable=hidden)
         return encode_frames(
             (upscaled(frame, chosen) for frame in frames),
             job.target,
@@ -186,7 +188,7 @@ def _read(source: Path) -> _Read:
 
 
 def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that decides what the outputs look like.
+    """Return all that decides what the outputs look like, in the types that JSON is read as.
 
     Args:
         upscaler: What upscales.
@@ -198,7 +200,7 @@ def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, An
         for name, value in vars(upscaler).items()
         if value is not network and not name.startswith("_")
     }
-    return {
+    settings = {
         "sr_zoo": __version__,
         "model": network.identity.name if network.identity else type(network).__name__,
         "weights": _digest(network),
@@ -206,6 +208,22 @@ def settings_of(upscaler: Upscaler, encoding: Mapping[str, Any]) -> dict[str, An
         **own,
         **encoding,
     }
+    return {name: _as_json(value) for name, value in settings.items()}
+
+
+def _as_json(value: Any) -> Any:
+    """Return a setting in the types that JSON is read as, so that it equals what was written."""
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Real):  # one of NumPy's, too
+        return int(value) if isinstance(value, Integral) else float(value)
+    return str(value)
 
 
 def _digest(network: torch.nn.Module) -> str:

@@ -24,6 +24,7 @@ from sr_zoo.inference.memory import largest_core
 from sr_zoo.inference.tiling import Tiling
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.network import device_of
+from sr_zoo.progress import unwatched
 
 STREAMED_PIXELS = 200_000_000  # of output: from here on it takes gigabytes at once
 LARGEST_SIDE = 512  # LR pixels of a tile, and so of the strips that are held
@@ -235,7 +236,11 @@ class Streamed:
         with (
             writing_strips(target, rows.image, network.scale, self._format.name, strip) as emit,
             tqdm(
-                total=total, desc=self._path.name, unit="px", unit_scale=True, disable=not progress
+                total=total,
+                desc=self._path.name,
+                unit="px",
+                unit_scale=True,
+                disable=not progress or unwatched(),
             ) as bar,
         ):
             ordered = Ordered(width * network.scale, rows, emit)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -36,7 +37,7 @@ from sr_zoo.inference.tiling import Cuttable, Tiling
 from sr_zoo.network import SRNetwork, weight_of
 
 ALPHA = ("bicubic", "model")
-ImageLike = TypeVar("ImageLike")
+Pixels = TypeVar("Pixels", bound=np.generic)
 
 
 class Upscaler:
@@ -195,8 +196,27 @@ class Upscaler:
             )
         return self._spender.report
 
+    @overload
+    def __call__(
+        self, image: str | Path | Image.Image, *, progress: bool = False
+    ) -> Image.Image: ...
+
+    @overload
+    def __call__(self, image: bytes, *, progress: bool = False) -> bytes: ...
+
+    @overload
+    def __call__(self, image: NDArray[Pixels], *, progress: bool = False) -> NDArray[Pixels]: ...
+
+    @overload
+    def __call__(self, image: Tensor, *, progress: bool = False) -> Tensor: ...
+
     @made_on_cpu
-    def __call__(self, image: ImageLike, *, progress: bool = False) -> ImageLike | Image.Image:
+    def __call__(
+        self,
+        image: str | Path | bytes | Image.Image | NDArray[Any] | Tensor,
+        *,
+        progress: bool = False,
+    ) -> bytes | Image.Image | NDArray[Any] | Tensor:
         """Upscale one image.
 
         Args:
@@ -217,22 +237,19 @@ class Upscaler:
         """
         if isinstance(image, (str, Path)):
             return to_pil(self.picture(read_image(image), progress=progress))
-        result: Any
         if isinstance(image, bytes):
             picture = self.picture(read_image(image), progress=progress)
-            result = encode_image(picture, format_like(picture.metadata.format))
-        elif isinstance(image, np.ndarray):
-            result = to_array(self._tensor(from_array(image), progress), image.ndim)
-        elif isinstance(image, Tensor):
-            result = self._tensor(image, progress)
-        elif isinstance(image, Image.Image):
-            result = to_pil(self.picture(from_pil(image), progress=progress))
-        else:
-            raise ImageFormatError(
-                f"Cannot upscale a {type(image).__name__}; give a path, bytes, PIL image, numpy "
-                "array or tensor"
-            )
-        return result
+            return encode_image(picture, format_like(picture.metadata.format))
+        if isinstance(image, np.ndarray):
+            return to_array(self._tensor(from_array(image), progress), image.ndim)
+        if isinstance(image, Tensor):
+            return self._tensor(image, progress)
+        if isinstance(image, Image.Image):
+            return to_pil(self.picture(from_pil(image), progress=progress))
+        raise ImageFormatError(
+            f"Cannot upscale a {type(image).__name__}; give a path, bytes, PIL image, numpy "
+            "array or tensor"
+        )
 
     @made_on_cpu
     def picture(self, picture: Picture, *, progress: bool = False) -> Picture:
@@ -328,8 +345,76 @@ def _check_options(runtime: object, tile: object, exact_passes: object, alpha: o
         raise OptionError(f"alpha must be one of {', '.join(ALPHA)}, got {alpha!r}")
 
 
+@overload
 def upscale(
-    image: ImageLike,
+    image: str | Path | Image.Image,
+    scale: float | None = ...,
+    model: str | Path | SRNetwork | None = ...,
+    *,
+    device: str | torch.device = ...,
+    dtype: torch.dtype | str | None = ...,
+    runtime: str = ...,
+    tile: int | str | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    fit: tuple[int, int] | None = ...,
+    progress: bool = ...,
+) -> Image.Image: ...
+
+
+@overload
+def upscale(
+    image: bytes,
+    scale: float | None = ...,
+    model: str | Path | SRNetwork | None = ...,
+    *,
+    device: str | torch.device = ...,
+    dtype: torch.dtype | str | None = ...,
+    runtime: str = ...,
+    tile: int | str | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    fit: tuple[int, int] | None = ...,
+    progress: bool = ...,
+) -> bytes: ...
+
+
+@overload
+def upscale(
+    image: NDArray[Pixels],
+    scale: float | None = ...,
+    model: str | Path | SRNetwork | None = ...,
+    *,
+    device: str | torch.device = ...,
+    dtype: torch.dtype | str | None = ...,
+    runtime: str = ...,
+    tile: int | str | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    fit: tuple[int, int] | None = ...,
+    progress: bool = ...,
+) -> NDArray[Pixels]: ...
+
+
+@overload
+def upscale(
+    image: Tensor,
+    scale: float | None = ...,
+    model: str | Path | SRNetwork | None = ...,
+    *,
+    device: str | torch.device = ...,
+    dtype: torch.dtype | str | None = ...,
+    runtime: str = ...,
+    tile: int | str | None = ...,
+    width: int | None = ...,
+    height: int | None = ...,
+    fit: tuple[int, int] | None = ...,
+    progress: bool = ...,
+) -> Tensor: ...
+
+
+def upscale(
+    image: str | Path | bytes | Image.Image | NDArray[Any] | Tensor,
     scale: float | None = None,
     model: str | Path | SRNetwork | None = None,
     *,
@@ -341,7 +426,7 @@ def upscale(
     height: int | None = None,
     fit: tuple[int, int] | None = None,
     progress: bool = False,
-) -> ImageLike | Image.Image:
+) -> bytes | Image.Image | NDArray[Any] | Tensor:
     """Upscale one image; see `Upscaler` for the arguments and `Upscaler.__call__` for the image.
 
     Several images are faster through one `Upscaler`, which loads its network once.

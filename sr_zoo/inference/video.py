@@ -35,6 +35,7 @@ from sr_zoo.inference.files import settings_of
 from sr_zoo.inference.size import is_count
 from sr_zoo.inference.upscale import Upscaler
 from sr_zoo.paths import as_path
+from sr_zoo.progress import unwatched
 
 FRAMES_PER_SEGMENT = 240
 AHEAD = 4  # frames that wait decoded, and encoded
@@ -93,7 +94,10 @@ def upscale_video(
                 _ahead(clip.frames())
             ) as decoded,  # before the clip is, of which it still reads
             tqdm(
-                total=clip.num_frames or None, unit="frame", desc=source.name, disable=not progress
+                total=clip.num_frames or None,
+                unit="frame",
+                desc=source.name,
+                disable=not progress or unwatched(),
             ) as bar,
         ):
             for frames in batches(decoded, frames_per_segment):

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from sr_zoo.api import create_model
 from sr_zoo.errors import FileWriteError, OptionError, TrainingError
 from sr_zoo.network import SRNetwork
+from sr_zoo.progress import unwatched
 from sr_zoo.training.adversarial import GAN
 from sr_zoo.training.checks import (
     FREE,
@@ -107,7 +108,7 @@ class Run:
     def _open_images(self) -> Images:
         """Decode the images in the first process, then read them in all."""
         recipe, first = self.recipe, self.processes.is_first
-        bar = tqdm if not self.quiet else iter
+        bar = iter if self.quiet or unwatched() else tqdm
         images = open_images(recipe.data, recipe.scale, progress=bar) if first else None
         self.processes.wait()
         return images or open_images(recipe.data, recipe.scale)
@@ -194,7 +195,7 @@ class Run:
                 total=total,
                 initial=self.iteration,
                 unit="batch",
-                disable=self.quiet,
+                disable=self.quiet or unwatched(),
                 dynamic_ncols=True,
             ) as bar,
         ):

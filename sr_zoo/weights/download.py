@@ -24,6 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 from filelock import FileLock
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
+from sr_zoo.progress import unwatched
 from sr_zoo.weights.cache import ELSEWHERE, cache_folder, sha256_of
 
 PATIENCE = 0.8  # seconds until a server must have answered at all
@@ -312,7 +313,7 @@ def _receive(response: Any, remote: Remote, partial: Path, have: int) -> None:
             unit="B",
             unit_scale=True,
             leave=False,
-            disable=None,
+            disable=unwatched(),
         ) as progress,
     ):
         for chunk in response.iter_raw():

@@ -156,6 +156,15 @@ class Entry:
         values["source"] = _SOURCES[source.pop("kind")](**source)
         return cls(**values)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the record that `from_json` builds this entry from, with every field in it."""
+        kind = next(name for name, made in _SOURCES.items() if made is type(self.source))
+        return {
+            **vars(self),
+            "source": {"kind": kind, **vars(self.source)},
+            "trained_on": list(self.trained_on),
+        }
+
 
 class Manifest:
     """All known checkpoints.

@@ -117,7 +117,7 @@ def test_one_bad_file_never_stops_the_rest(tmp_path: Path) -> None:
     write_report(list(outcomes.values()), tmp_path / "report.json", {"scale": 4})
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["summary"] == {"done": 2, "skipped": 0, "failed": 2}
-    assert report["settings"] == {"scale": "4"}
+    assert report["settings"] == {"scale": 4}
     assert {file["source"]: file["status"] for file in report["files"]} == {
         str(source / name): status for name, status in statuses.items()
     }
