@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Record:
     """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, losses: list[str], *, until: int, tensorboard: bool
+        self, recipe: Recipe, folder: Path, losses: Sequence[str], *, until: int, tensorboard: bool
     ) -> None:
         """Prepare a folder.
 

@@ -101,9 +101,9 @@ def profile(
         run = Run(short, Path(folder), processes, quiet=True)
         for number, (lr, hr) in enumerate(run.batches()):
             if number == 0:
-                run.timer = Timer(processes.device)
-            run.timer.mark("data")
+                run.learner.timer = Timer(processes.device)
+            run.learner.timer.mark("data")
             run.step(lr, hr)
             if number == 0:
-                run.timer.seconds.clear()
-        return run.timer.table(iterations)
+                run.learner.timer.seconds.clear()
+        return run.learner.timer.table(iterations)
