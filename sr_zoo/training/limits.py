@@ -24,6 +24,34 @@ def check_values(recipe: Recipe, source: str) -> None:
         recipe: Its stages are checked too.
         source: What messages call it.
     """
+    _check_ranges(recipe, source)
+    if recipe.data.patch_size % recipe.scale:
+        raise OptionError(
+            f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
+            f"scale {recipe.scale}, got {recipe.data.patch_size}"
+        )
+    _check_schedule(source, recipe.schedule, recipe.optimizer.lr)
+    if not 0 <= recipe.ema < 1:
+        raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {recipe.ema}")
+    betas = recipe.optimizer.betas
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise OptionError(
+            f"{source}: optimizer.betas must be two numbers of at least 0 and less than 1, "
+            f"got {betas}"
+        )
+    if recipe.iterations is not None and not recipe.stages:  # those are checked one by one
+        check_warmup(recipe.schedule, recipe.iterations, source)
+    for index, stage in enumerate(recipe.stages):
+        replace(recipe, stages=()).changed(stage, f"{source}: stages[{index}]")
+    if not recipe.losses:
+        raise OptionError(f"{source}: losses must have at least one entry")
+    _check_choice(source, "precision", recipe.precision, PRECISIONS)
+    _check_choice(source, "data.sampler", recipe.data.sampler, SAMPLERS)
+    _check_choice(source, "optimizer.name", recipe.optimizer.name, OPTIMIZERS)
+    _check_choice(source, "schedule.name", recipe.schedule.name, SCHEDULES)
+
+
+def _check_ranges(recipe: Recipe, source: str) -> None:
     positive = {
         "scale": recipe.scale,
         "epochs": recipe.epochs,
@@ -52,28 +80,21 @@ def check_values(recipe: Recipe, source: str) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise OptionError(f"{source}: {key} must not be negative, got {value}")
-    if recipe.data.patch_size % recipe.scale:
+
+
+def check_warmup(schedule: Schedule, iterations: int, source: str = "recipe") -> None:
+    """Raise OptionError if the learning rate would still rise when a run ends.
+
+    Args:
+        schedule: Of the run.
+        iterations: Of it in all, which those who count in epochs know from the images only.
+        source: What messages call the recipe.
+    """
+    if schedule.warmup >= iterations:
         raise OptionError(
-            f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
-            f"scale {recipe.scale}, got {recipe.data.patch_size}"
+            f"{source}: schedule.warmup must be less than the {iterations} iterations of the run, "
+            f"got {schedule.warmup}; shorten it (0 is none) or train for longer"
         )
-    _check_schedule(source, recipe.schedule, recipe.optimizer.lr)
-    if not 0 <= recipe.ema < 1:
-        raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {recipe.ema}")
-    betas = recipe.optimizer.betas
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-        raise OptionError(
-            f"{source}: optimizer.betas must be two numbers of at least 0 and less than 1, "
-            f"got {betas}"
-        )
-    for index, stage in enumerate(recipe.stages):
-        replace(recipe, stages=()).changed(stage, f"{source}: stages[{index}]")
-    if not recipe.losses:
-        raise OptionError(f"{source}: losses must have at least one entry")
-    _check_choice(source, "precision", recipe.precision, PRECISIONS)
-    _check_choice(source, "data.sampler", recipe.data.sampler, SAMPLERS)
-    _check_choice(source, "optimizer.name", recipe.optimizer.name, OPTIMIZERS)
-    _check_choice(source, "schedule.name", recipe.schedule.name, SCHEDULES)
 
 
 def _check_schedule(source: str, schedule: Schedule, lr: float) -> None:

@@ -110,7 +110,8 @@ class Schedule:
         minimum: Learning rate at the end of the cosine.
         milestones: Parts of the run, in (0, 1), after which ``"multistep"`` multiplies by `gamma`.
         gamma: See `milestones`.
-        warmup: Iterations over which the rate rises linearly from a hundredth.
+        warmup: Iterations over which the rate rises linearly from a hundredth; fewer than the run
+            has.
     """
 
     name: str = "cosine"

@@ -27,6 +27,7 @@ from sr_zoo.training.data import Images, Patches, batches, open_images
 from sr_zoo.training.distributed import Processes
 from sr_zoo.training.interruption import interruptions
 from sr_zoo.training.learner import Learner
+from sr_zoo.training.limits import check_warmup
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
 from sr_zoo.training.state import load_state, save_state, save_tensors
@@ -78,6 +79,7 @@ class Run:
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
             len(self.images.hr) / recipe.data.batch_size
         )
+        check_warmup(recipe.schedule, self.iterations)
         self.learner = Learner(recipe, processes, fresh=state is None, quiet=self.quiet)
         self.iteration = 0
         self._sums: dict[str, float] = defaultdict(float)

@@ -97,7 +97,8 @@ def profile(
         iterations: How many, after one that does not count.
     """
     with TemporaryDirectory() as folder, joined(pick_device(device)) as processes:
-        short = recipe.changed({"iterations": iterations + 1, "data.val": [], "stages": []})
+        changes = {"iterations": iterations + 1, "data.val": [], "stages": [], "schedule.warmup": 0}
+        short = recipe.changed(changes)
         run = Run(short, Path(folder), processes, quiet=True)
         for number, (lr, hr) in enumerate(run.batches()):
             if number == 0:

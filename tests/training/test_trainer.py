@@ -21,7 +21,7 @@ from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.recipe import Optimizer, Recipe, Schedule
 from sr_zoo.training.run import Run
 from sr_zoo.training.state import load_state
-from sr_zoo.training.trainer import train
+from sr_zoo.training.trainer import profile, train
 from sr_zoo.training.validation import Validation
 
 
@@ -137,7 +137,7 @@ def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
     alone = train(recipe, output=tmp_path / "alone", quiet=True)
     code = tmp_path / "both.py"
     code.write_text(
-        "import sys; from sr_zoo.training.trainer import train\n"
+        "import sys; from sr_zoo.training.trainer import profile, train\n"
         "train(sys.argv[1], output=sys.argv[2], device='cpu', quiet=True)"
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -357,6 +357,14 @@ def test_schedules():
     warm = rates(Schedule("cosine", minimum=0.0, warmup=5))
     assert warm[:3] == pytest.approx([0.01, 0.208, 0.406])
     assert max(warm) == warm[5] == pytest.approx(1)
+
+
+def test_a_warm_up_longer_than_the_epochs_is_refused(tiny, tmp_path):
+    recipe = tiny(iterations=None, epochs=2, schedule__warmup=4)
+    with pytest.raises(OptionError, match="warmup must be less than the 4 iterations of the run"):
+        train(recipe, output=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+    assert "forward" in profile(tiny(iterations=90, schedule__warmup=60), iterations=1)
 
 
 def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
