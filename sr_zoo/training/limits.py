@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
 SAMPLERS = ("uniform", "equalised")
+LARGEST = 2**63 - 1  # whole number that torch takes
 SCHEDULES = ("cosine", "multistep", "constant")
 
 
@@ -74,6 +75,9 @@ def _check_ranges(recipe: Recipe, source: str) -> None:
         "schedule.minimum": recipe.schedule.minimum,
         "schedule.warmup": recipe.schedule.warmup,
     }
+    for key, value in {**positive, **not_negative}.items():
+        if isinstance(value, int) and value > LARGEST:
+            raise OptionError(f"{source}: {key} must be less than 2**63, got {value}")
     for key, value in positive.items():
         if not 0 < value < math.inf:
             raise OptionError(f"{source}: {key} must be positive, got {value}")

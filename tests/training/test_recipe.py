@@ -71,6 +71,8 @@ def test_a_recipe_survives_writing_and_reading(tmp_path):
             r"stages\[1\]: schedule\.warmup must be less than the 5",
         ),
         ({"model": "rlfn", "seed": -1}, "seed must not be negative, got -1"),
+        ({"model": "rlfn", "seed": 10**20}, r"seed must be less than 2\*\*63, got 10{20}"),
+        ({"model": "rlfn", "iterations": 10**20}, r"iterations must be less than 2\*\*63"),
         ({"model": "rlfn", "data": {"workers": -1}}, r"data\.workers must not be negative, got -1"),
         ({"model": "rlfn", "optimizer": {"weight_decay": -1}}, "weight_decay must not be negative"),
         ({"model": "rlfn", "optimizer": {"betas": [0.9]}}, r"betas must be two .*, got \(0\.9,\)"),
