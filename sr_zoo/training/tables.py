@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -52,6 +52,26 @@ def build(cls: type[T], record: Any, source: str, where: str = "") -> T:
         key: _convert(value, hints[key], source, prefix + key) for key, value in record.items()
     }
     return cls(**values)
+
+
+def typed(
+    function: Callable[..., Any], arguments: Mapping[str, Any], source: str
+) -> dict[str, Any]:
+    """Return arguments of a function in the types that it is annotated with.
+
+    Args:
+        function: What will be called with them; it refuses those that it does not know.
+        arguments: By name.
+        source: What messages call the whole.
+
+    Raises:
+        OptionError: A value is of another type.
+    """
+    hints = get_type_hints(function)
+    return {
+        name: _convert(value, hints[name], source, name) if name in hints else value
+        for name, value in arguments.items()
+    }
 
 
 def _convert(value: Any, hint: Any, source: str, where: str) -> Any:
