@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sr_zoo.errors import FileWriteError, OptionError, TrainingError
+from sr_zoo.errors import CheckpointError, FileWriteError, OptionError, TrainingError
 from sr_zoo.training.checks import (
     FREE,
     check_apart,
@@ -30,6 +30,7 @@ from sr_zoo.training.learner import Learner
 from sr_zoo.training.limits import check_warmup
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
+from sr_zoo.training.state import FILE as STATE
 from sr_zoo.training.state import load_state, save_state, save_tensors
 
 
@@ -108,7 +109,14 @@ class Run:
         self.iteration = state["iteration"]
         self._sums.update(state["sums"])
         self._summed = state["summed"]
-        self.learner.restore(state)
+        try:
+            self.learner.restore(state)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:  # of torch's parts
+            raise CheckpointError(
+                f"{self.folder / STATE} does not fit what its recipe builds "
+                f"({str(error).partition(chr(10))[0]}): it is damaged or of another version of the "
+                f"library. Start anew from its weights (--start {self.folder}) in another folder"
+            ) from error
 
     def _open_record(self, state: dict[str, Any] | None, tensorboard: bool) -> Record:
         record = Record(

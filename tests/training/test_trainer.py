@@ -130,6 +130,24 @@ def test_another_recipe_does_not_go_on_in_a_folder(tiny, tmp_path):
         train(tiny(), output=folder, quiet=True)
 
 
+@pytest.mark.parametrize("others", [{"params_ema": {"conv.weight": torch.ones(2)}}, [1], 7])
+def test_states_of_other_tools_are_refused(tiny, tmp_path, others):
+    (tmp_path / "run").mkdir()
+    torch.save(others, tmp_path / "run" / "state.pt")
+    with pytest.raises(CheckpointError, match=r"state\.pt is no state of a training run .*another"):
+        train(tiny(), output=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("name", ["network", "optimizer"])
+def test_a_state_that_does_not_fit_the_network_is_refused(tiny, tmp_path, name):
+    folder = train(tiny(), output=tmp_path / "run", quiet=True)
+    state = load_state(folder)
+    state[name] = {}
+    torch.save(state, folder / "state.pt")
+    with pytest.raises(CheckpointError, match=r"state\.pt does not fit .*another version"):
+        train(tiny(iterations=8), output=folder, quiet=True)
+
+
 # a plain network; one whose only buffer is the mean colour, with upsamplers that do not run
 @pytest.mark.parametrize("changes", [{}, {"model": "carn_m", "arguments": {"channels": 8}}])
 def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
