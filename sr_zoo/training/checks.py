@@ -10,7 +10,7 @@ from sr_zoo.building import variant_arguments
 from sr_zoo.errors import OptionError
 from sr_zoo.imaging.folder import identity_of
 from sr_zoo.registry import spec_of
-from sr_zoo.training.degradations import build_degradation
+from sr_zoo.training.degradations import build_mixture
 from sr_zoo.training.losses import check_patch
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import LOG, RECIPE, is_run
@@ -32,8 +32,7 @@ def check_names(recipe: Recipe) -> None:
     find_strategy(recipe.strategy, recipe.model)
     for loss in recipe.losses:
         check_patch(loss.name, recipe.data.patch_size)
-    for degradation in recipe.data.degradations:
-        build_degradation(degradation.name, recipe.scale, degradation.arguments)
+    build_mixture(recipe.data.degradations, recipe.scale)
 
 
 def check_batch(recipe: Recipe, world: int) -> None:
