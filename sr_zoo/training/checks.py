@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_zoo.building import variant_arguments
+import torch
+
+from sr_zoo.api import create_model
 from sr_zoo.errors import OptionError
 from sr_zoo.imaging.folder import identity_of
 from sr_zoo.registry import spec_of
@@ -28,11 +30,23 @@ FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may mov
 
 def check_names(recipe: Recipe) -> None:
     """Raise the error of the first thing that a recipe names and nobody knows, or cannot use."""
-    variant_arguments(recipe.model, recipe.scale)
+    _check_trainable(recipe)
     find_strategy(recipe.strategy, recipe.model)
     for loss in recipe.losses:
         check_patch(loss.name, recipe.data.patch_size)
     build_mixture(recipe.data.degradations, recipe.scale)
+
+
+def _check_trainable(recipe: Recipe) -> None:
+    """Raise the error of a network that cannot be built, or OptionError if it cannot learn."""
+    with torch.device("meta"):  # nothing is drawn, and a large one takes no memory
+        network = create_model(
+            recipe.model, recipe.scale, pretrained=False, **dict(recipe.arguments)
+        )
+    if not list(network.parameters()):
+        raise OptionError(
+            f"{recipe.model} has no weights to train; `sr-zoo list` names models that have"
+        )
 
 
 def check_batch(recipe: Recipe, world: int) -> None:

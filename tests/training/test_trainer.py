@@ -148,6 +148,15 @@ def test_a_state_that_does_not_fit_the_network_is_refused(tiny, tmp_path, name):
         train(tiny(iterations=8), output=folder, quiet=True)
 
 
+@pytest.mark.parametrize("stages", [[], [{"model": "rlfn_s"}, {}]])
+def test_interpolation_cannot_be_trained(tiny, tmp_path, stages):
+    with pytest.raises(OptionError, match="bicubic has no weights to train"):
+        train(
+            tiny(model="bicubic", arguments={}, stages=stages), output=tmp_path / "run", quiet=True
+        )
+    assert not (tmp_path / "run").exists()
+
+
 # a plain network; one whose only buffer is the mean colour, with upsamplers that do not run
 @pytest.mark.parametrize("changes", [{}, {"model": "carn_m", "arguments": {"channels": 8}}])
 def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
