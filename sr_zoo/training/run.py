@@ -76,12 +76,12 @@ class Run:
         if state is None:
             check_unused(folder)
         check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
-        self.images = self._open_images()
+        self.learner = Learner(recipe, processes, fresh=state is None, quiet=self.quiet)
+        self.images = self._open_images()  # the last to fail, since it may take hours
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
             len(self.images.hr) / recipe.data.batch_size
         )
         check_warmup(recipe.schedule, self.iterations)
-        self.learner = Learner(recipe, processes, fresh=state is None, quiet=self.quiet)
         self.iteration = 0
         self._sums: dict[str, float] = defaultdict(float)
         self._summed = 0

@@ -157,6 +157,25 @@ def test_interpolation_cannot_be_trained(tiny, tmp_path, stages):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"losses": [{"name": "contrastive", "arguments": {"channels": -1}}]},
+        {"arguments": {"channels": -8}},
+        {"start": "rlfn_s_x5"},
+        {"distillation": {"teacher": "rlfn_s_x5"}},
+        {"data__degradations": [{"name": "bicubic", "weight": 0.0}]},
+    ],
+)
+def test_what_cannot_be_followed_is_told_before_images_are_decoded(
+    tiny, tmp_path, monkeypatch, changes
+):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SRZooError):
+        train(tiny(**changes), output=tmp_path / "run", quiet=True)
+    assert not list(tmp_path.glob("cache/training/*"))
+
+
 # a plain network; one whose only buffer is the mean colour, with upsamplers that do not run
 @pytest.mark.parametrize("changes", [{}, {"model": "carn_m", "arguments": {"channels": 8}}])
 def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
