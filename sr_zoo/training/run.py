@@ -126,7 +126,8 @@ class Run:
             until=self.iteration,
             tensorboard=tensorboard,
         )
-        record.best = state["best"] if state else record.best
+        if state:
+            record.go_on(state)
         return record
 
     def finish(self) -> None:
@@ -148,6 +149,8 @@ class Run:
                 dynamic_ncols=True,
             ) as bar,
         ):
+            if self.iteration < self.iterations:
+                self._prepare_best(bar)
             for lr, hr in self.batches():
                 self.step(lr, hr)
                 bar.update()
@@ -162,6 +165,14 @@ class Run:
                     )
         if self.record is not None:
             self.record.close()
+
+    def _prepare_best(self, bar: Any) -> None:
+        """Have the best score so far be of the images that this run validates on."""
+        if self.record is None:
+            return
+        changed = self.record.measure_best(self.processes.device)
+        if changed and not self.quiet:
+            bar.write(f"validated on other images now: best/ has {self.record.best:.3f} dB on them")
 
     def _is_due(self, period: int) -> bool:
         return self.iteration % period == 0 or self.iteration == self.iterations
@@ -289,6 +300,7 @@ class Run:
             "images": len(self.images.hr),
             "iteration": self.iteration,
             "best": self.record.best,
+            "best_on": self.record.best_on,
             "sums": dict(self._sums),
             "summed": self._summed,
             **self.learner.state(),

@@ -425,6 +425,36 @@ def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
     assert len(list((folder / "tensorboard").iterdir())) == 1
 
 
+def test_the_best_score_is_of_the_images_that_are_validated_on(tiny, held_out, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    Image.new("RGB", (40, 40), (4, 4, 4)).save(flat / "dark.png")
+    recipe = tiny(data__val=[str(flat)], validate_every=3)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    on_flat = load_state(folder)["best"]
+    harder = recipe.changed({"data.val": [str(held_out)], "iterations": 12})
+    train(harder, output=folder, quiet=True)
+    validation = Validation([str(held_out)], 2)
+    kept = load_state(folder)["best"]
+    assert kept < on_flat
+    assert kept == pytest.approx(validation.measure(sr_zoo.load_model(folder / "best"))["psnr_y"])
+    later = [float(line["psnr_y"]) for line in log(folder)[4:] if line["psnr_y"]]
+    assert kept >= max(later) - 1e-5
+
+
+def test_the_best_score_outlives_a_move_of_its_images_and_a_run_without_them(
+    tiny, held_out, tmp_path
+):
+    recipe = tiny(data__val=[str(held_out)])
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    state = load_state(folder)
+    torch.save({**state, "best": 99.0}, folder / "state.pt")
+    train(recipe.changed({"data.val": [], "iterations": 8}), output=folder, quiet=True)
+    moved = held_out.rename(tmp_path / "moved")
+    train(tiny(data__val=[str(moved)], iterations=10), output=folder, quiet=True)
+    assert load_state(folder)["best"] == 99.0
+
+
 def test_validations_come_when_they_are_due(tiny, held_out, tmp_path):
     recipe = tiny(data__val=[str(held_out)], validate_every=3)
     lines = log(train(recipe, output=tmp_path / "run", quiet=True))
