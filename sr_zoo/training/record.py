@@ -51,7 +51,8 @@ class Record:
             recipe: What the run follows.
             folder: Made if it does not exist.
             losses: Names of its losses.
-            until: Iteration that the run goes on from; later lines of the log are dropped.
+            until: Iteration that the run goes on from, -1 for none; later lines of the log are
+                dropped.
             tensorboard: Whether to write events for TensorBoard too.
 
         Raises:

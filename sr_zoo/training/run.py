@@ -123,7 +123,7 @@ class Run:
             self.recipe,
             self.folder,
             self.learner.terms,
-            until=self.iteration,
+            until=self.iteration if state else -1,
             tensorboard=tensorboard,
         )
         if state:
@@ -150,7 +150,7 @@ class Run:
             ) as bar,
         ):
             if self.iteration < self.iterations:
-                self._prepare_best(bar)
+                self._prepare_best(bar, started)
             for lr, hr in self.batches():
                 self.step(lr, hr)
                 bar.update()
@@ -166,10 +166,18 @@ class Run:
         if self.record is not None:
             self.record.close()
 
-    def _prepare_best(self, bar: Any) -> None:
-        """Have the best score so far be of the images that this run validates on."""
-        if self.record is None:
+    def _prepare_best(self, bar: Any, started: float) -> None:
+        """Have a network and its score to compare with, on the images that this run validates on.
+
+        Random weights are none, but those of a recipe to start from may be better than all that
+        come after them.
+        """
+        if self.record is None or self.record.validation is None:
             return
+        if self.recipe.start and not self.iteration:
+            scores = self._validate(self.record, bar)
+            seconds = time.monotonic() - started
+            self.record.write({"iteration": 0, **scores, "seconds": seconds})
         changed = self.record.measure_best(self.processes.device)
         if changed and not self.quiet:
             bar.write(f"validated on other images now: best/ has {self.record.best:.3f} dB on them")

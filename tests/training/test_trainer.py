@@ -455,6 +455,30 @@ def test_the_best_score_outlives_a_move_of_its_images_and_a_run_without_them(
     assert load_state(folder)["best"] == 99.0
 
 
+def test_weights_to_start_from_are_the_first_candidate_for_the_best(tiny, held_out, tmp_path):
+    first = train(tiny(iterations=40, ema=0.0), output=tmp_path / "first", quiet=True)
+    spoilt = {"optimizer__lr": 10.0, "ema": 0.0, "validate_every": 3, "start": str(first)}
+    recipe = tiny(data__val=[str(held_out)], **spoilt)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    assert same(weights(folder / "best"), weights(first))
+    start, *lines = log(folder)
+    assert (start["iteration"], start["loss"]) == ("0", "")
+    assert all(float(line["psnr_y"]) < float(start["psnr_y"]) for line in lines if line["psnr_y"])
+    train(recipe.changed({"iterations": 9}), output=folder, quiet=True)
+    assert [line["iteration"] for line in log(folder)] == ["0", "2", "3", "4", "6", "8", "9"]
+    assert same(weights(folder / "best"), weights(first))
+
+
+def test_a_stage_validates_what_it_starts_from(tiny, held_out, tmp_path):
+    recipe = tiny(data__val=[str(held_out)], ema=0.0, stages=[{}, {"optimizer.lr": 10.0}])
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    first, second = (log(folder / f"stage_{number}") for number in (1, 2))
+    assert second[0]["iteration"] == "0"
+    assert second[0]["psnr_y"] == first[-1]["psnr_y"]
+    assert first[0]["iteration"] == "2"  # random weights are no candidate
+    assert same(weights(folder / "stage_2" / "best"), weights(folder / "stage_1"))
+
+
 def test_validations_come_when_they_are_due(tiny, held_out, tmp_path):
     recipe = tiny(data__val=[str(held_out)], validate_every=3)
     lines = log(train(recipe, output=tmp_path / "run", quiet=True))
