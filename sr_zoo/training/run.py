@@ -163,8 +163,13 @@ class Run:
                         f"Stopped after iteration {self.iteration} of {last}; the same command "
                         f"goes on from the state in {self.folder}"
                     )
-        if self.record is not None:
-            self.record.close()
+            if self.record is not None:
+                self.record.close()
+            if self._is_asked_to_stop():
+                raise TrainingError(
+                    f"Stopped after iteration {last} of {last}, the last; the same command does "
+                    "what comes after it, if anything"
+                )
 
     def _prepare_best(self, bar: Any, started: float) -> None:
         """Have a network and its score to compare with, on the images that this run validates on.
@@ -195,6 +200,11 @@ class Run:
     def _stops(self) -> bool:
         """Whether to stop after this iteration, which several processes must agree on."""
         return self._stops_all if self.processes.world > 1 else self._stop
+
+    def _is_asked_to_stop(self) -> bool:
+        """Whether a signal has come to any process, of which the last iteration may not know."""
+        asked = torch.tensor(float(self._stop), device=self.processes.device)
+        return bool(self.processes.mean(asked) > 0)
 
     def _request_stop(self, *_: object) -> None:
         self._stop = True

@@ -352,6 +352,29 @@ def test_an_interrupted_run_saves_its_state(tiny, tmp_path, monkeypatch):
     assert load_state(tmp_path / "run")["iteration"] == 3
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stages", [[], [{}, {}]])
+def test_a_stop_in_the_last_iteration_is_none_of_the_next_stage(
+    tiny, tmp_path, monkeypatch, number, stages
+):
+    def stopped(run, lr, hr, step=Run.step):
+        step(run, lr, hr)
+        if run.iteration == run.iterations:
+            signal.raise_signal(number)
+
+    recipe, folder = tiny(stages=stages), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", stopped)
+        with pytest.raises(
+            TrainingError, match="Stopped after iteration 6 of 6, the last; the sam"
+        ):
+            train(recipe, output=folder, quiet=True)
+    assert load_state(folder / "stage_1" if stages else folder)["iteration"] == 6
+    assert not (folder / "stage_2").exists()
+    train(recipe, output=folder, quiet=True)
+    assert sr_zoo.load_model(folder).scale == 2
+
+
 def test_muon_steps_a_convolution_along_an_orthogonal_matrix_as_far_as_adam_would():
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(8, 8, 3)
