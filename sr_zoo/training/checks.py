@@ -24,6 +24,7 @@ FREE = {
     *("iterations", "epochs", "data.val", "data.workers"),
     *("log_every", "save_every", "validate_every"),
 }
+FREE_FOLLOWING = FREE | {"start"}  # of a stage: the one before it, wherever that lies by now
 WRITTEN = (FILE, CONFIG, CARD, RECIPE, LOG)  # into a run's folder
 FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 

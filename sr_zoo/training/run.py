@@ -17,6 +17,7 @@ from tqdm import tqdm
 from sr_zoo.errors import CheckpointError, FileWriteError, OptionError, TrainingError
 from sr_zoo.training.checks import (
     FREE,
+    FREE_FOLLOWING,
     check_apart,
     check_batch,
     check_names,
@@ -75,7 +76,7 @@ class Run:
         state = load_state(folder)
         if state is None:
             check_unused(folder)
-        check_same(recipe, state, folder, FREE | {"start"} if follows else FREE)
+        check_same(recipe, state, folder, FREE_FOLLOWING if follows else FREE)
         self.learner = Learner(recipe, processes, fresh=state is None, quiet=self.quiet)
         self.images = self._open_images()  # the last to fail, since it may take hours
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(

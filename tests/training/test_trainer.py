@@ -320,6 +320,38 @@ def test_stages_go_on_wherever_their_folder_lies(tiny, tmp_path, monkeypatch):
         train(other, output="moved", quiet=True)
 
 
+def test_more_iterations_for_stages_that_have_ended_go_to_the_last(tiny, tmp_path, capsys):
+    recipe = tiny(stages=[{}, {}], ema=0.0)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    first, second = (load_state(folder / f"stage_{number}") for number in (1, 2))
+    train(recipe.changed({"iterations": 10}), output=folder)
+    assert "stage 1 stays as it is, with 6 iterations" in capsys.readouterr().out
+    assert same(load_state(folder / "stage_1")["network"], first["network"])
+    longer = load_state(folder / "stage_2")
+    assert (longer["iteration"], second["iteration"]) == (10, 6)
+    assert same(weights(folder), longer["network"])
+    with pytest.raises(
+        OptionError, match=r"stage_1 holds a run with optimizer\.lr = 0\.0005, not 1"
+    ):
+        train(recipe.changed({"optimizer.lr": 1.0}), output=folder, quiet=True)
+
+
+def test_a_stage_that_is_to_be_repeated_takes_the_later_ones_with_it(tiny, tmp_path):
+    folder = train(tiny(stages=[{}, {}, {}], iterations=2), output=tmp_path / "run", quiet=True)
+    shutil.rmtree(folder / "stage_2")
+    with pytest.raises(
+        OptionError, match=r"stage_3, which starts from stage_2, and .* is not there"
+    ):
+        train(tiny(stages=[{}, {}, {}], iterations=2), output=folder, quiet=True)
+    shutil.rmtree(folder / "stage_3")
+    before = weights(folder)
+    train(tiny(stages=[{}, {}, {}], iterations=3), output=folder, quiet=True)
+    assert [load_state(folder / f"stage_{n}")["iteration"] for n in (1, 2, 3)] == [3, 3, 3]
+    with pytest.raises(OptionError, match="run of 3 stages, and the recipe has 2"):
+        train(tiny(stages=[{}, {}], iterations=3), output=folder, quiet=True)
+    assert not same(weights(folder), before)
+
+
 def test_a_run_with_stages_and_one_without_do_not_share_a_folder(tiny, tmp_path):
     alone = train(tiny(), output=tmp_path / "alone", quiet=True)
     staged = train(tiny(stages=[{}]), output=tmp_path / "staged", quiet=True)
