@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from sr_zoo.training.distributed import share_gradients
-from sr_zoo.training.losses import ImageLoss
+from sr_zoo.training.losses import ImageLoss, check_width
 
 LEAKY_SLOPE = 0.2
 
@@ -71,6 +71,7 @@ class GAN(ImageLoss):
 
     def __init__(self, *, channels: int = 64, lr: float = 1e-4) -> None:
         super().__init__()
+        check_width(channels)
         # it must not learn from the network's loss; `learn` unfreezes it
         self.discriminator = UNetDiscriminator(channels=channels).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr, (0.9, 0.99))

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sr_zoo.building import variant_arguments
+import torch
+
+from sr_zoo.api import create_model
 from sr_zoo.errors import OptionError
 from sr_zoo.imaging.folder import identity_of
 from sr_zoo.registry import spec_of
-from sr_zoo.training.degradations import build_degradation
+from sr_zoo.training.degradations import build_mixture
 from sr_zoo.training.losses import check_patch
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import LOG, RECIPE, is_run
@@ -22,18 +24,30 @@ FREE = {
     *("iterations", "epochs", "data.val", "data.workers"),
     *("log_every", "save_every", "validate_every"),
 }
+FREE_FOLLOWING = FREE | {"start"}  # of a stage: the one before it, wherever that lies by now
 WRITTEN = (FILE, CONFIG, CARD, RECIPE, LOG)  # into a run's folder
 FOLDERS = ("data.train", "data.lr")  # known by their names, since a run may move to another machine
 
 
 def check_names(recipe: Recipe) -> None:
     """Raise the error of the first thing that a recipe names and nobody knows, or cannot use."""
-    variant_arguments(recipe.model, recipe.scale)
+    _check_trainable(recipe)
     find_strategy(recipe.strategy, recipe.model)
     for loss in recipe.losses:
         check_patch(loss.name, recipe.data.patch_size)
-    for degradation in recipe.data.degradations:
-        build_degradation(degradation.name, recipe.scale, degradation.arguments)
+    build_mixture(recipe.data.degradations, recipe.scale)
+
+
+def _check_trainable(recipe: Recipe) -> None:
+    """Raise the error of a network that cannot be built, or OptionError if it cannot learn."""
+    with torch.device("meta"):  # nothing is drawn, and a large one takes no memory
+        network = create_model(
+            recipe.model, recipe.scale, pretrained=False, **dict(recipe.arguments)
+        )
+    if not list(network.parameters()):
+        raise OptionError(
+            f"{recipe.model} has no weights to train; `sr-zoo list` names models that have"
+        )
 
 
 def check_batch(recipe: Recipe, world: int) -> None:

@@ -17,8 +17,8 @@ def draw_curve(rows: Sequence[Mapping[str, str]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     left = figure.subplots()
-    iterations = [int(row["iteration"]) for row in rows]
-    left.plot(iterations, [float(row["loss"]) for row in rows], color="tab:blue", label="loss")
+    lost = [(int(r["iteration"]), float(r["loss"])) for r in rows if r.get("loss")]  # 0 has none
+    left.plot(*zip(*lost, strict=True), color="tab:blue", label="loss")
     left.set_xlabel("iteration")
     left.set_ylabel("loss", color="tab:blue")
     left.set_yscale("log")

@@ -27,7 +27,7 @@ from sr_zoo.errors import FileWriteError, ImageFormatError, ImageReadError, Opti
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.imaging import read_image
 from sr_zoo.imaging.folder import READABLE_SUFFIXES, identity_of, walk
-from sr_zoo.training.degradations import Degradation, OneOf, build_degradation
+from sr_zoo.training.degradations import build_mixture
 from sr_zoo.training.recipe import Data
 from sr_zoo.training.record import is_run
 from sr_zoo.training.sampling import EqualisedPlaces
@@ -245,7 +245,7 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         self.side = data.patch_size // scale
         self.augment = data.augment
         self.seed = seed
-        self._degrade = _drawn_degradation(data, scale)
+        self._degrade = build_mixture(data.degradations, scale)
         self._sampler = (
             EqualisedPlaces(images.lr, self.side, total) if data.sampler == "equalised" else None
         )
@@ -280,14 +280,6 @@ class Patches(Dataset[tuple[Tensor, Tensor]]):
         if self._degrade is not None:
             small = self._degrade(large, rng)
         return small, large
-
-
-def _drawn_degradation(data: Data, scale: int) -> Degradation | None:
-    """Return what makes LR patches from HR patches, None where they are cut from LR images."""
-    if not data.degradations:
-        return None
-    parts = tuple(build_degradation(d.name, scale, d.arguments) for d in data.degradations)
-    return OneOf(parts, tuple(d.weight for d in data.degradations))
 
 
 def _square(pixels: Pixels, top: int, left: int, side: int) -> Tensor:

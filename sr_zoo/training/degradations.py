@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.evaluation.resize import imresize
+from sr_zoo.training import recipe
 
 Degradation: TypeAlias = Callable[[Tensor, np.random.Generator], Tensor]
 Range: TypeAlias = tuple[float, float]
@@ -227,10 +228,20 @@ class OneOf:
     Attributes:
         parts: What to choose from.
         weights: How often each is chosen, relative to the others.
+
+    Raises:
+        OptionError: Nothing can be chosen by these weights.
     """
 
     parts: tuple[Degradation, ...]
     weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not all(0 <= weight < math.inf for weight in self.weights) or not any(self.weights):
+            raise OptionError(
+                "weights of degradations must not be negative, and one of them must be positive, "
+                f"got {list(self.weights)}"
+            )
 
     def __call__(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         chances = np.array(self.weights) / sum(self.weights)
@@ -325,6 +336,18 @@ def build_degradation(name: str, scale: int, arguments: Mapping[str, Any]) -> De
         return DEGRADATIONS[name](scale, **ranges)
     except (TypeError, OptionError) as error:
         raise OptionError(f"degradation {name!r}: {error}") from error
+
+
+def build_mixture(mixture: Sequence[recipe.Degradation], scale: int) -> Degradation | None:
+    """Return what makes LR patches from HR patches, or None where a recipe names nothing.
+
+    Raises:
+        OptionError: As for `build_degradation`, or nothing can be drawn by the weights.
+    """
+    if not mixture:
+        return None
+    parts = tuple(build_degradation(part.name, scale, part.arguments) for part in mixture)
+    return OneOf(parts, tuple(part.weight for part in mixture))
 
 
 def gaussian_kernel(long: float, short: float, angle: float) -> Tensor:

@@ -14,6 +14,7 @@ from sr_zoo.errors import OptionError, SRZooError, did_you_mean
 from sr_zoo.evaluation.metrics import PEAK, WINDOW, similarity
 from sr_zoo.evaluation.resize import imresize
 from sr_zoo.training import recipe
+from sr_zoo.training.tables import typed
 
 
 class ImageLoss(nn.Module):
@@ -28,6 +29,12 @@ class ImageLoss(nn.Module):
     uses_lr = False
     smallest_patch = 1
     patch_multiple = 1
+
+
+def check_width(channels: int) -> None:
+    """Raise ValueError unless a layer can be as wide."""
+    if channels < 1:
+        raise ValueError(f"channels must be at least 1, got {channels}")
 
 
 class L1(ImageLoss):
@@ -146,6 +153,7 @@ class Contrastive(ImageLoss):
 
     def __init__(self, *, channels: int = 64) -> None:
         super().__init__()
+        check_width(channels)
         layers = (nn.Conv2d(3, channels, 3), nn.Tanh(), nn.Conv2d(channels, channels, 3))
         self.features = nn.Sequential(*layers).requires_grad_(False)
 
@@ -236,9 +244,12 @@ def build_loss(loss: recipe.Loss) -> ImageLoss:
     Raises:
         OptionError: It is unknown, or does not take an argument given to it.
     """
+    kind = find_loss(loss.name)
+    named = f"loss {loss.name!r}"
+    arguments = typed(kind.__init__, loss.arguments, named)
     try:
-        return find_loss(loss.name)(**loss.arguments)
+        return kind(**arguments)
     except (TypeError, ValueError) as error:
         if isinstance(error, SRZooError):
             raise
-        raise OptionError(f"loss {loss.name!r}: {error}") from error
+        raise OptionError(f"{named}: {error}") from error

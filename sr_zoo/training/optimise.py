@@ -45,10 +45,10 @@ def build_schedule(
     Args:
         settings: Of the recipe.
         optimizer: Holds what it held after `done` iterations.
-        iterations: In all.
+        iterations: In all, more than its warm-up has.
         done: Of them.
     """
-    warmup = min(settings.warmup, iterations - 1)
+    warmup = settings.warmup
     length = iterations - warmup
     least = settings.minimum / optimizer.defaults["lr"]
     milestones = settings.milestones if settings.name == "multistep" else ()

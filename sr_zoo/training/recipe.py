@@ -6,22 +6,17 @@ A recipe is a TOML file (or the `recipe.json` that a run leaves), one table for 
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from sr_zoo.errors import OptionError, did_you_mean
-
-T = TypeVar("T")
+from sr_zoo.training.limits import check_values
+from sr_zoo.training.tables import build, without_none
 
 SHIPPED = Path(__file__).parent / "recipes"
-PRECISIONS = ("float32", "bfloat16", "float16")
-OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
-SAMPLERS = ("uniform", "equalised")
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,8 @@ class Schedule:
         minimum: Learning rate at the end of the cosine.
         milestones: Parts of the run, in (0, 1), after which ``"multistep"`` multiplies by `gamma`.
         gamma: See `milestones`.
-        warmup: Iterations over which the rate rises linearly from a hundredth.
+        warmup: Iterations over which the rate rises linearly from a hundredth; fewer than the run
+            has.
     """
 
     name: str = "cosine"
@@ -217,13 +213,13 @@ class Recipe:
         Raises:
             OptionError: A key is unknown or missing, or a value is of another type or not allowed.
         """
-        recipe = _build(cls, record, source, "")
+        recipe = build(cls, record, source)
         recipe.check(source)
         return recipe
 
     def to_mapping(self) -> dict[str, Any]:
         """Return nested dictionaries, lists and plain values that `from_mapping` takes."""
-        return _without_none(asdict(self))
+        return without_none(asdict(self))
 
     def changed(self, changes: Mapping[str, Any], source: str = "recipe") -> Recipe:
         """Return the recipe with other values.
@@ -252,58 +248,7 @@ class Recipe:
 
     def check(self, source: str = "recipe") -> None:
         """Raise OptionError over the first value that no run can use."""
-        positive = {
-            "scale": self.scale,
-            "epochs": self.epochs,
-            "iterations": 1 if self.iterations is None else self.iterations,
-            "log_every": self.log_every,
-            "save_every": self.save_every,
-            "validate_every": self.validate_every,
-            "data.patch_size": self.data.patch_size,
-            "data.batch_size": self.data.batch_size,
-            "optimizer.lr": self.optimizer.lr,
-            "optimizer.clip_norm": 1
-            if self.optimizer.clip_norm is None
-            else self.optimizer.clip_norm,
-            "schedule.gamma": self.schedule.gamma,
-        }
-        not_negative = {
-            "seed": self.seed,
-            "data.workers": self.data.workers,
-            "optimizer.weight_decay": self.optimizer.weight_decay,
-            "schedule.minimum": self.schedule.minimum,
-            "schedule.warmup": self.schedule.warmup,
-        }
-        for key, value in positive.items():
-            if not 0 < value < math.inf:
-                raise OptionError(f"{source}: {key} must be positive, got {value}")
-        for key, value in not_negative.items():
-            if not 0 <= value < math.inf:
-                raise OptionError(f"{source}: {key} must not be negative, got {value}")
-        if self.data.patch_size % self.scale:
-            raise OptionError(
-                f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
-                f"scale {self.scale}, got {self.data.patch_size}"
-            )
-        _check_schedule(source, self.schedule, self.optimizer.lr)
-        if not 0 <= self.ema < 1:
-            raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {self.ema}")
-        betas = self.optimizer.betas
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise OptionError(
-                f"{source}: optimizer.betas must be two numbers of at least 0 and less than 1, "
-                f"got {betas}"
-            )
-        for index, stage in enumerate(self.stages):
-            replace(self, stages=()).changed(stage, f"{source}: stages[{index}]")
-        if not self.losses:
-            raise OptionError(f"{source}: losses must have at least one entry")
-        _check_choice(source, "precision", self.precision, PRECISIONS)
-        _check_choice(source, "data.sampler", self.data.sampler, SAMPLERS)
-        _check_choice(source, "optimizer.name", self.optimizer.name, OPTIMIZERS)
-        _check_choice(
-            source, "schedule.name", self.schedule.name, ("cosine", "multistep", "constant")
-        )
+        check_values(self, source)
 
 
 # tables that a recipe always has, and their settings
@@ -343,81 +288,3 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise OptionError(f"{path}: cannot be read as a recipe ({error})") from error
     return record
-
-
-def _check_schedule(source: str, schedule: Schedule, lr: float) -> None:
-    if schedule.name == "cosine" and schedule.minimum > lr:
-        raise OptionError(
-            f"{source}: schedule.minimum must be at most optimizer.lr, which is {lr}, got "
-            f"{schedule.minimum}"
-        )
-    if not all(0 < milestone < 1 for milestone in schedule.milestones):
-        raise OptionError(
-            f"{source}: schedule.milestones must be parts of the run between 0 and 1, not "
-            f"iterations, got {list(schedule.milestones)}"
-        )
-
-
-def _check_choice(source: str, key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise OptionError(
-            f"{source}: {key} must be one of {', '.join(allowed)}, got {value!r}."
-            f"{did_you_mean(value, allowed)}"
-        )
-
-
-def _without_none(value: Any) -> Any:
-    """Return nested data without what is None, which TOML cannot say."""
-    if isinstance(value, dict):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    if isinstance(value, (list, tuple)):
-        return [_without_none(item) for item in value]
-    return value
-
-
-def _build(cls: type[T], record: Any, source: str, where: str) -> T:
-    """Build a dataclass from a dictionary whose every key it knows."""
-    if not isinstance(record, Mapping):
-        raise OptionError(f"{source}: {where or 'it'} must be a table, got {record!r}")
-    hints = get_type_hints(cls)
-    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type] # only dataclasses come here
-    prefix = f"{where}." if where else ""
-    for key in record:
-        if key not in known:
-            raise OptionError(
-                f"{source}: unknown key {prefix + str(key)!r}.{did_you_mean(str(key), known)} "
-                f"{where or 'A recipe'} takes: {', '.join(known)}"
-            )
-    for name, item in known.items():
-        needed = item.default is MISSING and item.default_factory is MISSING
-        if needed and name not in record:
-            raise OptionError(f"{source}: {prefix + name!r} is missing")
-    values = {
-        key: _convert(value, hints[key], source, prefix + key) for key, value in record.items()
-    }
-    return cls(**values)
-
-
-def _convert(value: Any, hint: Any, source: str, where: str) -> Any:
-    """Return a value as the type that a field is annotated with."""
-    if is_dataclass(hint):
-        return _build(hint, value, source, where)  # type: ignore[arg-type] # a class, not an object
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return None if value is None else _convert(value, inner[0], source, where)
-    if origin is tuple:
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, (list, tuple)):
-            raise OptionError(f"{source}: {where} must be a list, got {value!r}")
-        return tuple(
-            _convert(item, inner[0], source, f"{where}[{i}]") for i, item in enumerate(items)
-        )
-    if origin is Mapping:
-        if not isinstance(value, Mapping):
-            raise OptionError(f"{source}: {where} must be a table, got {value!r}")
-        return dict(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise OptionError(f"{source}: {where} must be of type {hint.__name__}, got {value!r}")
-    return value

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from sr_zoo.api import load_model
 from sr_zoo.atomic import make_folder, write_atomically
 from sr_zoo.errors import OptionError, TrainingError
 from sr_zoo.evaluation.resize import imresize
@@ -18,10 +21,11 @@ from sr_zoo.network import SRNetwork
 from sr_zoo.training.log import Log
 from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.validation import Validation
+from sr_zoo.weights.hub import FILE
 
 SAMPLES = 3  # pictures of a validation
 SAMPLE_SIDE = 192  # at most, in HR pixels
-RECIPE, LOG = "recipe.json", "log.csv"
+RECIPE, LOG, BEST = "recipe.json", "log.csv", "best"
 
 
 def is_run(folder: Path) -> bool:
@@ -34,11 +38,12 @@ class Record:
 
     Attributes:
         validation: Images to validate on, or None.
-        best: Highest PSNR that a validation has had.
+        best: Highest PSNR that a validation has had, that of the network in `best`.
+        best_on: Key of the images of that validation, None before the first.
     """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, losses: list[str], *, until: int, tensorboard: bool
+        self, recipe: Recipe, folder: Path, losses: Sequence[str], *, until: int, tensorboard: bool
     ) -> None:
         """Prepare a folder.
 
@@ -46,7 +51,8 @@ class Record:
             recipe: What the run follows.
             folder: Made if it does not exist.
             losses: Names of its losses.
-            until: Iteration that the run goes on from; later lines of the log are dropped.
+            until: Iteration that the run goes on from, -1 for none; later lines of the log are
+                dropped.
             tensorboard: Whether to write events for TensorBoard too.
 
         Raises:
@@ -61,6 +67,7 @@ class Record:
         columns = (*(f"loss_{name}" for name in losses), "psnr_y", "ssim_y", "seconds")
         self.log = Log(folder / LOG, ("iteration", "lr", "loss", *columns), until=until)
         self.best = -math.inf
+        self.best_on: str | None = None
         self._events = _events(folder, until) if tensorboard else None
 
     def write(self, line: dict[str, float]) -> None:
@@ -70,14 +77,28 @@ class Record:
             for name, value in line.items():
                 self._events.add_scalar(name, value, line["iteration"])
 
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take up the best score of a run's state, where the network that has it is still there."""
+        if math.isfinite(state["best"]) and (self.folder / BEST / FILE).is_file():
+            self.best = state["best"]
+            self.best_on = state.get("best_on", "")  # not told by the first versions: of others
+
+    def measure_best(self, device: torch.device) -> bool:
+        """Measure the best network so far anew if it was measured on other images; say if so."""
+        if self.validation is None or self.best_on in (None, self.validation.key):
+            return False
+        network = load_model(self.folder / BEST, device=device)
+        self.best, self.best_on = self.validation.measure(network)["psnr_y"], self.validation.key
+        return True
+
     def validate(self, network: SRNetwork, iteration: int) -> dict[str, float]:
         """Measure a network, keep it if it is the best so far, and write sample pictures."""
         if self.validation is None:
             return {}
         scores = self.validation.measure(network)
         if scores["psnr_y"] > self.best:
-            network.save_pretrained(self.folder / "best")
-            self.best = scores["psnr_y"]
+            network.save_pretrained(self.folder / BEST)
+            self.best, self.best_on = scores["psnr_y"], self.validation.key
         folder = self.folder / "samples"
         make_folder(folder)
         device = next(network.parameters()).device

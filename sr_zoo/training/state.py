@@ -12,6 +12,8 @@ from sr_zoo.atomic import remove_leftovers, write_atomically
 from sr_zoo.errors import CheckpointError, FileWriteError, TrainingError
 
 FILE = "state.pt"
+# what every state has had from the first version of the library on
+PARTS = {"recipe", "iteration", "best", "sums", "summed", "network", "optimizer", "random"}
 
 
 def save_state(state: dict[str, Any], folder: Path) -> None:
@@ -51,7 +53,15 @@ def load_state(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch lets out what its unpickler stumbles over
         raise CheckpointError(f"{path} is no state of a training run ({error})") from error
-    return state
+    lacking = PARTS - (state.keys() if isinstance(state, dict) else set())
+    if lacking:
+        raise CheckpointError(
+            f"{path} is no state of a training run of this library (it lacks "
+            f"{', '.join(sorted(lacking))}); name another output folder, or take weights of it by "
+            "--start"
+        )
+    whole: dict[str, Any] = state
+    return whole

@@ -11,6 +11,7 @@ from sr_zoo.errors import OptionError, SRZooError, did_you_mean
 from sr_zoo.network import SRNetwork
 from sr_zoo.registry import MODELS, spec_of
 from sr_zoo.training import recipe
+from sr_zoo.training.tables import typed
 
 
 class Strategy(nn.Module):
@@ -76,9 +77,13 @@ def build_strategy(settings: recipe.Strategy | None, model: str, network: SRNetw
         OptionError: It is unknown, for other models, or does not take an argument given to it.
     """
     found = find_strategy(settings, model)
+    if settings is None:
+        return found(network)
+    named = f"strategy {settings.name!r}"
+    arguments = typed(found.__init__, settings.arguments, named)
     try:
-        return found(network, **(settings.arguments if settings else {}))
+        return found(network, **arguments)
     except (TypeError, ValueError) as error:
         if isinstance(error, SRZooError):
             raise
-        raise OptionError(f"strategy {settings and settings.name!r}: {error}") from error
+        raise OptionError(f"{named}: {error}") from error

@@ -8,15 +8,13 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from sr_zoo.api import load_model
 from sr_zoo.devices import pick_device
-from sr_zoo.errors import OptionError
 from sr_zoo.training.checks import check_names, check_unused
 from sr_zoo.training.distributed import joined
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
 from sr_zoo.training.run import Run
-from sr_zoo.training.state import FILE as STATE
+from sr_zoo.training.stages import check_kind, train_stages
 
 PROFILED = 20  # iterations
 
@@ -52,38 +50,15 @@ def train(
     stages = [replace(chosen, stages=()).changed(changes) for changes in chosen.stages]
     for stage in stages:
         check_names(stage)  # before the first of them takes its days
-    _check_kind(folder, staged=bool(stages))
+    check_kind(folder, len(stages))
     if stages and not any(folder.glob("stage_*")):
         check_unused(folder)
     with joined(pick_device(device)) as processes:
-        if not stages:
+        if stages:
+            train_stages(stages, folder, processes, quiet=quiet, tensorboard=tensorboard)
+        else:
             Run(chosen, folder, processes, quiet=quiet, tensorboard=tensorboard).finish()
-            return folder
-        part: Path | None = None
-        for number, stage in enumerate(stages, 1):
-            follows = part is not None
-            settings = replace(stage, start=str(part)) if follows else stage
-            part = folder / f"stage_{number}"
-            Run(
-                settings, part, processes, follows=follows, quiet=quiet, tensorboard=tensorboard
-            ).finish()
-            processes.wait()  # the next stage starts from what the first process has written
-        if processes.is_first and part:
-            load_model(part).save_pretrained(folder)
     return folder
-
-
-def _check_kind(folder: Path, *, staged: bool) -> None:
-    """Raise OptionError if a folder holds a run of the other kind, whose weights would be lost."""
-    if staged and (folder / STATE).is_file():
-        held = "a run without stages"
-    elif not staged and any(folder.glob(f"stage_*/{STATE}")):
-        held = "a run of stages"
-    else:
-        return
-    raise OptionError(
-        f"{folder} holds {held}; name another output folder, or delete this one to start anew"
-    )
 
 
 def profile(
@@ -97,13 +72,14 @@ def profile(
         iterations: How many, after one that does not count.
     """
     with TemporaryDirectory() as folder, joined(pick_device(device)) as processes:
-        short = recipe.changed({"iterations": iterations + 1, "data.val": [], "stages": []})
+        changes = {"iterations": iterations + 1, "data.val": [], "stages": [], "schedule.warmup": 0}
+        short = recipe.changed(changes)
         run = Run(short, Path(folder), processes, quiet=True)
         for number, (lr, hr) in enumerate(run.batches()):
             if number == 0:
-                run.timer = Timer(processes.device)
-            run.timer.mark("data")
+                run.learner.timer = Timer(processes.device)
+            run.learner.timer.mark("data")
             run.step(lr, hr)
             if number == 0:
-                run.timer.seconds.clear()
-        return run.timer.table(iterations)
+                run.learner.timer.seconds.clear()
+        return run.learner.timer.table(iterations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.training.losses import ImageLoss
+from sr_zoo.training.losses import ImageLoss, check_width
 
 
 class Uncertainty(ImageLoss):
@@ -23,6 +23,7 @@ class Uncertainty(ImageLoss):
 
     def __init__(self, *, channels: int = 32) -> None:
         super().__init__()
+        check_width(channels)
         self.estimate = nn.Sequential(
             nn.Conv2d(3, channels, 3, padding=1),
             nn.ReLU(),

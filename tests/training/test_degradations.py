@@ -131,6 +131,15 @@ def test_patches_are_degraded_as_the_recipe_says(photos):
     assert sorted(errors)[plain] > 0.03
 
 
+@pytest.mark.parametrize("weights", [(0.0, 0.0), (1.0, -1.0), (float("nan"), 1.0)])
+def test_weights_that_are_no_chances_are_refused(tiny, tmp_path, weights):
+    mixed = [{"name": "bicubic", "weight": weight} for weight in weights]
+    with pytest.raises(OptionError, match="weights of degradations must not be negative, and"):
+        train(tiny(data__degradations=mixed), output=tmp_path / "run", quiet=True)
+    with pytest.raises(OptionError, match="weights of degradations"):
+        OneOf((Bicubic(2), Bicubic(2)), weights)
+
+
 def test_unknown_degradations_and_arguments_are_refused(tiny, tmp_path):
     with pytest.raises(OptionError, match=r"Unknown degradation 'clasical'\. Did you mean"):
         train(tiny(data__degradations=[{"name": "clasical"}]), output=tmp_path, quiet=True)

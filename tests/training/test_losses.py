@@ -277,3 +277,25 @@ def test_a_patch_that_a_loss_cannot_use_is_told_before_anything_is_read(
     recipe = tiny(losses=[{"name": name}], data__patch_size=patch, data__train=["nowhere"])
     with pytest.raises(OptionError, match=message):
         train(recipe, output=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("channels", [-1, 0])
+@pytest.mark.parametrize("name", ["contrastive", "gan", "relativistic_gan", "uncertainty"])
+def test_a_width_that_no_layer_has_is_refused(name, channels):
+    with pytest.raises(OptionError, match=f"'{name}': channels must be at least 1, got {channels}"):
+        build_loss(Loss(name, arguments={"channels": channels}))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("charbonnier", {"eps": "small"}, "eps must be of type float, got 'small'"),
+        ("balanced_diversity", {"floor": "none"}, "floor must be of type float"),
+        ("contrastive", {"channels": "64"}, "channels must be of type int, got '64'"),
+        ("contrastive", {"channels": 2.5}, "channels must be of type int, got 2.5"),
+        ("l1", {"eps": 1}, "eps"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(name, arguments, message):
+    with pytest.raises(OptionError, match=f"loss '{name}': .*{message}"):
+        build_loss(Loss(name, arguments=arguments))

@@ -62,7 +62,17 @@ def test_a_recipe_survives_writing_and_reading(tmp_path):
             {"model": "rlfn", "schedule": {"name": "multistep", "milestones": [250000]}},
             r"milestones must be parts of the run between 0 and 1.*\[250000",
         ),
+        (
+            {"model": "rlfn", "iterations": 50, "schedule": {"warmup": 50}},
+            "warmup must be less than the 50 iterations of the run, got 50; shorten it",
+        ),
+        (
+            {"model": "rlfn", "schedule": {"warmup": 9}, "stages": [{}, {"iterations": 5}]},
+            r"stages\[1\]: schedule\.warmup must be less than the 5",
+        ),
         ({"model": "rlfn", "seed": -1}, "seed must not be negative, got -1"),
+        ({"model": "rlfn", "seed": 10**20}, r"seed must be less than 2\*\*63, got 10{20}"),
+        ({"model": "rlfn", "iterations": 10**20}, r"iterations must be less than 2\*\*63"),
         ({"model": "rlfn", "data": {"workers": -1}}, r"data\.workers must not be negative, got -1"),
         ({"model": "rlfn", "optimizer": {"weight_decay": -1}}, "weight_decay must not be negative"),
         ({"model": "rlfn", "optimizer": {"betas": [0.9]}}, r"betas must be two .*, got \(0\.9,\)"),
@@ -79,6 +89,12 @@ def test_a_recipe_survives_writing_and_reading(tmp_path):
 def test_a_wrong_recipe_is_refused_in_one_sentence(record, message):
     with pytest.raises(OptionError, match=message):
         Recipe.from_mapping(record)
+
+
+def test_a_warm_up_is_measured_by_the_stages_that_run_it():
+    stages = [{"iterations": 100}, {"iterations": 200, "schedule.warmup": 0}]
+    record = {"model": "rlfn", "iterations": 5, "schedule": {"warmup": 20}, "stages": stages}
+    assert Recipe.from_mapping(record).schedule.warmup == 20
 
 
 def test_missing_and_unreadable_files(tmp_path):

@@ -62,9 +62,9 @@ def errors(network, run, widths):
 @pytest.mark.parametrize("strategy", ["slimmable", "sandwich"])
 def test_every_width_learns(recipe, tmp_path, strategy):
     run = from_start(recipe("arm_fsrcnn", strategy={"name": strategy}), tmp_path / "run")
-    before = errors(run.network, run, (4, 8, 12))
+    before = errors(run.learner.network, run, (4, 8, 12))
     run.finish()
-    after = errors(run.average, from_start(run.recipe, tmp_path / "other"), (4, 8, 12))
+    after = errors(run.learner.average, from_start(run.recipe, tmp_path / "other"), (4, 8, 12))
     assert all(after[width] < 0.9 * before[width] for width in before), (before, after)
     assert len({*after.values()}) == 3
 

@@ -21,7 +21,7 @@ from sr_zoo.training.optimise import build_optimizer, build_schedule
 from sr_zoo.training.recipe import Optimizer, Recipe, Schedule
 from sr_zoo.training.run import Run
 from sr_zoo.training.state import load_state
-from sr_zoo.training.trainer import train
+from sr_zoo.training.trainer import profile, train
 from sr_zoo.training.validation import Validation
 
 
@@ -130,6 +130,52 @@ def test_another_recipe_does_not_go_on_in_a_folder(tiny, tmp_path):
         train(tiny(), output=folder, quiet=True)
 
 
+@pytest.mark.parametrize("others", [{"params_ema": {"conv.weight": torch.ones(2)}}, [1], 7])
+def test_states_of_other_tools_are_refused(tiny, tmp_path, others):
+    (tmp_path / "run").mkdir()
+    torch.save(others, tmp_path / "run" / "state.pt")
+    with pytest.raises(CheckpointError, match=r"state\.pt is no state of a training run .*another"):
+        train(tiny(), output=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("name", ["network", "optimizer"])
+def test_a_state_that_does_not_fit_the_network_is_refused(tiny, tmp_path, name):
+    folder = train(tiny(), output=tmp_path / "run", quiet=True)
+    state = load_state(folder)
+    state[name] = {}
+    torch.save(state, folder / "state.pt")
+    with pytest.raises(CheckpointError, match=r"state\.pt does not fit .*another version"):
+        train(tiny(iterations=8), output=folder, quiet=True)
+
+
+@pytest.mark.parametrize("stages", [[], [{"model": "rlfn_s"}, {}]])
+def test_interpolation_cannot_be_trained(tiny, tmp_path, stages):
+    with pytest.raises(OptionError, match="bicubic has no weights to train"):
+        train(
+            tiny(model="bicubic", arguments={}, stages=stages), output=tmp_path / "run", quiet=True
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"losses": [{"name": "contrastive", "arguments": {"channels": -1}}]},
+        {"arguments": {"channels": -8}},
+        {"start": "rlfn_s_x5"},
+        {"distillation": {"teacher": "rlfn_s_x5"}},
+        {"data__degradations": [{"name": "bicubic", "weight": 0.0}]},
+    ],
+)
+def test_what_cannot_be_followed_is_told_before_images_are_decoded(
+    tiny, tmp_path, monkeypatch, changes
+):
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SRZooError):
+        train(tiny(**changes), output=tmp_path / "run", quiet=True)
+    assert not list(tmp_path.glob("cache/training/*"))
+
+
 # a plain network; one whose only buffer is the mean colour, with upsamplers that do not run
 @pytest.mark.parametrize("changes", [{}, {"model": "carn_m", "arguments": {"channels": 8}}])
 def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
@@ -137,7 +183,7 @@ def test_two_processes_learn_what_one_does(tiny, tmp_path, changes):
     alone = train(recipe, output=tmp_path / "alone", quiet=True)
     code = tmp_path / "both.py"
     code.write_text(
-        "import sys; from sr_zoo.training.trainer import train\n"
+        "import sys; from sr_zoo.training.trainer import profile, train\n"
         "train(sys.argv[1], output=sys.argv[2], device='cpu', quiet=True)"
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -274,6 +320,38 @@ def test_stages_go_on_wherever_their_folder_lies(tiny, tmp_path, monkeypatch):
         train(other, output="moved", quiet=True)
 
 
+def test_more_iterations_for_stages_that_have_ended_go_to_the_last(tiny, tmp_path, capsys):
+    recipe = tiny(stages=[{}, {}], ema=0.0)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    first, second = (load_state(folder / f"stage_{number}") for number in (1, 2))
+    train(recipe.changed({"iterations": 10}), output=folder)
+    assert "stage 1 stays as it is, with 6 iterations" in capsys.readouterr().out
+    assert same(load_state(folder / "stage_1")["network"], first["network"])
+    longer = load_state(folder / "stage_2")
+    assert (longer["iteration"], second["iteration"]) == (10, 6)
+    assert same(weights(folder), longer["network"])
+    with pytest.raises(
+        OptionError, match=r"stage_1 holds a run with optimizer\.lr = 0\.0005, not 1"
+    ):
+        train(recipe.changed({"optimizer.lr": 1.0}), output=folder, quiet=True)
+
+
+def test_a_stage_that_is_to_be_repeated_takes_the_later_ones_with_it(tiny, tmp_path):
+    folder = train(tiny(stages=[{}, {}, {}], iterations=2), output=tmp_path / "run", quiet=True)
+    shutil.rmtree(folder / "stage_2")
+    with pytest.raises(
+        OptionError, match=r"stage_3, which starts from stage_2, and .* is not there"
+    ):
+        train(tiny(stages=[{}, {}, {}], iterations=2), output=folder, quiet=True)
+    shutil.rmtree(folder / "stage_3")
+    before = weights(folder)
+    train(tiny(stages=[{}, {}, {}], iterations=3), output=folder, quiet=True)
+    assert [load_state(folder / f"stage_{n}")["iteration"] for n in (1, 2, 3)] == [3, 3, 3]
+    with pytest.raises(OptionError, match="run of 3 stages, and the recipe has 2"):
+        train(tiny(stages=[{}, {}], iterations=3), output=folder, quiet=True)
+    assert not same(weights(folder), before)
+
+
 def test_a_run_with_stages_and_one_without_do_not_share_a_folder(tiny, tmp_path):
     alone = train(tiny(), output=tmp_path / "alone", quiet=True)
     staged = train(tiny(stages=[{}]), output=tmp_path / "staged", quiet=True)
@@ -304,6 +382,29 @@ def test_an_interrupted_run_saves_its_state(tiny, tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match="Stopped after iteration 3 of 6; the same command"):
         train(tiny(), output=tmp_path / "run", quiet=True)
     assert load_state(tmp_path / "run")["iteration"] == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stages", [[], [{}, {}]])
+def test_a_stop_in_the_last_iteration_is_none_of_the_next_stage(
+    tiny, tmp_path, monkeypatch, number, stages
+):
+    def stopped(run, lr, hr, step=Run.step):
+        step(run, lr, hr)
+        if run.iteration == run.iterations:
+            signal.raise_signal(number)
+
+    recipe, folder = tiny(stages=stages), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", stopped)
+        with pytest.raises(
+            TrainingError, match="Stopped after iteration 6 of 6, the last; the sam"
+        ):
+            train(recipe, output=folder, quiet=True)
+    assert load_state(folder / "stage_1" if stages else folder)["iteration"] == 6
+    assert not (folder / "stage_2").exists()
+    train(recipe, output=folder, quiet=True)
+    assert sr_zoo.load_model(folder).scale == 2
 
 
 def test_muon_steps_a_convolution_along_an_orthogonal_matrix_as_far_as_adam_would():
@@ -359,6 +460,14 @@ def test_schedules():
     assert max(warm) == warm[5] == pytest.approx(1)
 
 
+def test_a_warm_up_longer_than_the_epochs_is_refused(tiny, tmp_path):
+    recipe = tiny(iterations=None, epochs=2, schedule__warmup=4)
+    with pytest.raises(OptionError, match="warmup must be less than the 4 iterations of the run"):
+        train(recipe, output=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+    assert "forward" in profile(tiny(iterations=90, schedule__warmup=60), iterations=1)
+
+
 def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
     recipe = tiny(data__val=[str(held_out)], validate_every=4)
     folder = train(recipe, output=tmp_path / "run", quiet=True, tensorboard=True)
@@ -369,6 +478,60 @@ def test_validation_leaves_pictures_curves_and_events(tiny, held_out, tmp_path):
     with Image.open(folder / "curve.png") as picture:
         assert picture.format == "PNG"
     assert len(list((folder / "tensorboard").iterdir())) == 1
+
+
+def test_the_best_score_is_of_the_images_that_are_validated_on(tiny, held_out, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    Image.new("RGB", (40, 40), (4, 4, 4)).save(flat / "dark.png")
+    recipe = tiny(data__val=[str(flat)], validate_every=3)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    on_flat = load_state(folder)["best"]
+    harder = recipe.changed({"data.val": [str(held_out)], "iterations": 12})
+    train(harder, output=folder, quiet=True)
+    validation = Validation([str(held_out)], 2)
+    kept = load_state(folder)["best"]
+    assert kept < on_flat
+    assert kept == pytest.approx(validation.measure(sr_zoo.load_model(folder / "best"))["psnr_y"])
+    later = [float(line["psnr_y"]) for line in log(folder)[4:] if line["psnr_y"]]
+    assert kept >= max(later) - 1e-5
+
+
+def test_the_best_score_outlives_a_move_of_its_images_and_a_run_without_them(
+    tiny, held_out, tmp_path
+):
+    recipe = tiny(data__val=[str(held_out)])
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    state = load_state(folder)
+    torch.save({**state, "best": 99.0}, folder / "state.pt")
+    train(recipe.changed({"data.val": [], "iterations": 8}), output=folder, quiet=True)
+    moved = held_out.rename(tmp_path / "moved")
+    train(tiny(data__val=[str(moved)], iterations=10), output=folder, quiet=True)
+    assert load_state(folder)["best"] == 99.0
+
+
+def test_weights_to_start_from_are_the_first_candidate_for_the_best(tiny, held_out, tmp_path):
+    first = train(tiny(iterations=40, ema=0.0), output=tmp_path / "first", quiet=True)
+    spoilt = {"optimizer__lr": 10.0, "ema": 0.0, "validate_every": 3, "start": str(first)}
+    recipe = tiny(data__val=[str(held_out)], **spoilt)
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    assert same(weights(folder / "best"), weights(first))
+    start, *lines = log(folder)
+    assert (start["iteration"], start["loss"]) == ("0", "")
+    assert all(float(line["psnr_y"]) < float(start["psnr_y"]) for line in lines if line["psnr_y"])
+    train(recipe.changed({"iterations": 9}), output=folder, quiet=True)
+    assert [line["iteration"] for line in log(folder)] == ["0", "2", "3", "4", "6", "8", "9"]
+    assert same(weights(folder / "best"), weights(first))
+
+
+def test_a_stage_validates_what_it_starts_from(tiny, held_out, tmp_path):
+    recipe = tiny(data__val=[str(held_out)], ema=0.0, stages=[{}, {"optimizer.lr": 10.0}])
+    folder = train(recipe, output=tmp_path / "run", quiet=True)
+    first, second = (log(folder / f"stage_{number}") for number in (1, 2))
+    assert second[0]["iteration"] == "0"
+    assert second[0]["psnr_y"] == first[-1]["psnr_y"]
+    assert first[0]["iteration"] == "2"  # random weights are no candidate
+    assert same(weights(folder / "stage_2" / "best"), weights(folder / "stage_1"))
 
 
 def test_validations_come_when_they_are_due(tiny, held_out, tmp_path):
