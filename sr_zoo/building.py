@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import Parameter, signature
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from sr_zoo.errors import ModelArgumentError, ScaleNotAvailableError, did_you_mean
 from sr_zoo.registry import spec_of
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from sr_zoo.network import Identity, SRNetwork
 
 DEFAULT_SCALE = 4
+
+# the types that networks' arguments are made of, for messages
+_WORDS = {int: "a whole number", float: "a number", bool: "True or False", NoneType: "None"}
 
 # what a network's layers and torch's raise for arguments that they cannot use
 _REFUSALS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
@@ -79,6 +84,7 @@ def build(name: str, scale: int, overrides: dict[str, Any]) -> SRNetwork:
             raise ModelArgumentError(_unknown_argument(name, key, defaults))
     arguments = {**defaults, **{key: _plain(value) for key, value in overrides.items()}}
     try:
+        _check_types(network_class, {key: arguments[key] for key in overrides})
         _check_not_negative(overrides, defaults)
         if overrides:  # what does not fit together may show only where the network runs
             with torch.device("meta"), torch.no_grad():
@@ -99,6 +105,38 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_types(network_class: type[SRNetwork], overrides: dict[str, Any]) -> None:
+    """Raise TypeError for arguments of other types than the constructor says."""
+    hints = get_type_hints(network_class.__init__)
+    for key, value in overrides.items():
+        if not _fits(value, hints[key]):
+            raise TypeError(f"{key} must be {_in_words(hints[key])}, got {value!r}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in inner
+    if origin in (tuple, Sequence):
+        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
+    if inner:  # of a union
+        return any(_fits(value, one) for one in inner)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint  # True is no count, though Python's bool is an int
+
+
+def _in_words(hint: Any) -> str:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin in (tuple, Sequence):
+        return f"a list, each item {_in_words(inner[0])}"
+    if inner:
+        return " or ".join(map(_in_words, inner))
+    return _WORDS[hint]
 
 
 def _check_not_negative(overrides: dict[str, Any], defaults: dict[str, Any]) -> None:

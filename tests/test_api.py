@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from safetensors.torch import save_file
 
 import sr_zoo
 from sr_zoo import errors
-from sr_zoo.building import variant_arguments
-from sr_zoo.registry import spec_of
+from sr_zoo.building import _check_types, _in_words, _plain, variant_arguments
+from sr_zoo.registry import MODELS, spec_of
 from sr_zoo.weights.cache import sha256_of
 from sr_zoo.weights.manifest import Manifest, load_manifest
 
@@ -131,6 +132,36 @@ def test_unknown_argument_suggests_and_names_what_exists():
 def test_argument_that_a_network_cannot_use():
     with pytest.raises(errors.ModelArgumentError, match="cannot be built with reduction=99"):
         sr_zoo.create_model("rdan", 4, pretrained=False, reduction=99)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("rlfn_s", {"channels": "a"}, "channels must be a whole number, got 'a'"),
+        ("rlfn_s", {"channels": 48.0}, "channels must be a whole number, got 48.0"),
+        ("rlfn_s", {"channels": True}, "channels must be a whole number, got True"),
+        ("rlfn_s", {"channels": None}, "channels must be a whole number, got None"),
+        ("swinir_light", {"depths": 6}, "depths must be a list, each item a whole number, got 6"),
+        (
+            "swinir_light",
+            {"depths": (6, "6")},
+            r"depths must be a list, each item .*, got \(6, '6'\)",
+        ),
+    ],
+)
+def test_arguments_of_another_type_are_refused_in_a_sentence(name, arguments, said):
+    with pytest.raises(errors.ModelArgumentError, match=f"{name} cannot be built with .*: {said}"):
+        sr_zoo.create_model(name, 4, pretrained=False, **arguments)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_own_arguments_are_of_the_types_that_may_be_given(name):
+    network_class = spec_of(name).network
+    for scale in spec_of(name).variants[name].scales:
+        arguments = variant_arguments(name, scale)
+        _check_types(network_class, {key: _plain(value) for key, value in arguments.items()})
+        for hint in get_type_hints(network_class.__init__).values():
+            assert _in_words(hint)
 
 
 @pytest.mark.parametrize(

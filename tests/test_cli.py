@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.main import get_command
 
 import sr_zoo
-from sr_zoo.cli import COMMANDS, _app, main
+from sr_zoo.cli import COMMANDS, _imported, main
 from sr_zoo.progress import unwatched
 from sr_zoo.weights.manifest import Entry
 
@@ -297,11 +296,69 @@ def test_info_names_paper_weights_and_where_it_is_the_default(run):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_flag_has_an_inverse_that_changes_nothing(name):
-    command = get_command(_app([name]))
-    group = command.commands[name]
-    for inner in getattr(group, "commands", {name: group}).values():
+    command = _imported(name)
+    for inner in getattr(command, "commands", {name: command}).values():
         for option in inner.params:
             assert not option.secondary_opts or option.default is True, option.opts
+
+
+@pytest.fixture
+def complete(run, monkeypatch):
+    """Return what bash offers for the last word of a line."""
+
+    def offered(line: str) -> list[str]:
+        monkeypatch.setenv("_SR_ZOO_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        code, out, err = run()
+        assert (code, err) == (0, "")
+        return out.split()
+
+    return offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("sr-zoo ex", ["export"]),
+        ("sr-zoo upscale --self", ["--self-ensemble"]),
+        ("sr-zoo weights ver", ["verify"]),
+        ("sr-zoo info rlfn_n", ["rlfn_ntire", "rlfn_ntire_x4.official"]),
+        ("sr-zoo upscale a.png --model arm_c", ["arm_carn", "arm_carn_x4.official"]),
+        ("sr-zoo eval rlfn_s rlfn_ntire_", ["rlfn_ntire_x4.official"]),
+        ("sr-zoo train rlfn_n", ["rlfn_ntire", "rlfn_ntire_x4.official"]),
+        ("sr-zoo weights fetch rlfn_n", ["rlfn_ntire_x4.official"]),
+        ("sr-zoo upscale pho", []),  # the shell completes files
+    ],
+)
+def test_a_shell_completes_commands_options_and_models(complete, line, offered):
+    assert complete(line) == offered
+
+
+def test_completion_is_installed_for_the_program(tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    environment["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"  # pytest runs in none
+    command = [sys.executable, "-m", "sr_zoo", "--install-completion", "bash"]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    (script,) = (path for path in tmp_path.rglob("*") if "sr-zoo" in path.name)
+    assert "_SR_ZOO_COMPLETE=complete_bash" in script.read_text()
+
+
+@pytest.mark.parametrize("words", [[], ["upscale"], ["weights"], ["weights", "list"]])
+def test_help_has_a_short_name(run, words):
+    code, out, _ = run(*words, "-h")
+    assert code == 0
+    assert run(*words, "--help") == (code, out, "")
+
+
+def test_help_imports_no_command():
+    code = (
+        "import sys\nfrom sr_zoo.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([name for name in sys.modules if name in ('torch', 'numpy', 'sr_zoo.cli.upscale')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_version(run):

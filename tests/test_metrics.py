@@ -3,9 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+import sr_zoo.evaluation
 from sr_zoo.errors import ImageFormatError, OptionError
 from sr_zoo.evaluation.metrics import as_pixels, luminance, psnr_rgb, psnr_y, ssim_rgb, ssim_y
+from sr_zoo.evaluation.resize import imresize
 
 
 def images(height=24, width=30, seed=0):
@@ -89,6 +92,26 @@ def test_arrays_and_tensors_agree(metric):
 def test_floats_are_clipped_and_rounded_to_eight_bits():
     x = torch.tensor([-0.2, 0.4 / 255, 0.6 / 255, 1.3]).expand(3, 2, 4)
     assert as_pixels(x)[0, 0].tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize(
+    "measure", [getattr(sr_zoo.evaluation, name) for name in sr_zoo.evaluation.__all__]
+)
+@pytest.mark.parametrize("image", [Image.new("RGB", (30, 24)), "a.png", [[1]], None])
+def test_what_is_neither_an_array_nor_a_tensor_is_refused(measure, image):
+    a, _ = images()
+    given = [(image, 2)] if measure is imresize else [(image, a), (a, image), (image, image)]
+    options = {} if measure is imresize else {"shave": 0}
+    for arguments in given:
+        with pytest.raises(ImageFormatError, match=r"must be an array or a tensor, got"):
+            measure(*arguments, **options)
+
+
+@pytest.mark.parametrize("shave", [2.0, "2", None])
+def test_shaving_takes_whole_pixels(shave):
+    a, b = images()
+    with pytest.raises(OptionError, match="must be a whole number of pixels, got"):
+        psnr_y(a, b, shave=shave)
 
 
 def test_sizes_must_match():

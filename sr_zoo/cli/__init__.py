@@ -7,8 +7,11 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from sr_zoo import __version__
 from sr_zoo.errors import SRZooError
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sign that it lacks is no reason to fail
     try:
-        _app(arguments)(list(arguments), prog_name="sr-zoo")
+        _app()(list(arguments), prog_name="sr-zoo")
     except SRZooError as error:
         typer.echo(f"sr-zoo: {error}", err=True)
         raise SystemExit(1) from None
@@ -53,22 +56,40 @@ def _say(message: Warning | str, *_where: object, **_more: object) -> None:
     typer.echo(f"sr-zoo: {message}", err=True)
 
 
-def _app(arguments: Sequence[str]) -> typer.Typer:
+class _Commands(TyperGroup):
+    """Imports a command when it is called, or when a shell completes what follows its name."""
+
+    def resolve_command(  # type: ignore[override] # typer's own context class
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, Any, list[str]]:
+        if args[0] in COMMANDS:
+            self.commands[args[0]] = _imported(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def _imported(name: str) -> Any:
+    module_name, summary = COMMANDS[name]
+    module = import_module(f"sr_zoo.cli.{module_name}")
+    app = typer.Typer(add_completion=False)
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name, help=summary)
+        return get_group(app).commands[name]
+    kind = getattr(module, "Command", None)  # where Click's own does not do
+    app.command(name, cls=kind)(module.command)  # its own words say more than the summary
+    return get_command(app)
+
+
+def _app() -> typer.Typer:
     app = typer.Typer(
-        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, name="sr-zoo"
+        cls=_Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        name="sr-zoo",
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_program)
-    called = next((word for word in arguments if not word.startswith("-")), None)
-    for name, (module_name, summary) in COMMANDS.items():
-        if name != called:
-            app.command(name, help=summary)(_not_called)
-            continue
-        module = import_module(f"sr_zoo.cli.{module_name}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name, help=summary)
-        else:
-            kind = getattr(module, "Command", None)  # where Click's own does not do
-            app.command(name, cls=kind)(module.command)  # its own words are more
+    for name, (_, summary) in COMMANDS.items():
+        app.command(name, help=summary)(_not_called)
     return app
 
 

@@ -14,7 +14,7 @@ import typer
 from tqdm import tqdm
 
 from sr_zoo.atomic import make_writable, write_atomically
-from sr_zoo.cli.options import parse_size, spreading
+from sr_zoo.cli.options import model_names, parse_size, spreading
 from sr_zoo.errors import OptionError
 from sr_zoo.progress import unwatched
 
@@ -28,7 +28,8 @@ Command = spreading("--runtime", "--dtype", "--size")
 
 def command(
     models: list[str] = typer.Argument(
-        help="Model names, ids, weight files or folders, as for `sr-zoo eval`."
+        help="Model names, ids, weight files or folders, as for `sr-zoo eval`.",
+        autocompletion=model_names,
     ),
     runtime: list[str] = typer.Option(
         ["torch"], help="torch, compile, openvino, onnxruntime, ncnn; several take turns."

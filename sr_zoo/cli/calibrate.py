@@ -6,13 +6,15 @@ from pathlib import Path
 
 import typer
 
+from sr_zoo.cli.options import model_names
 from sr_zoo.errors import OptionError, did_you_mean
 from sr_zoo.progress import unwatched
 
 
 def command(
     model: str = typer.Argument(
-        help="Folder of a training run, weight file, hf-hub:..., or id (arm_carn_x4.official)."
+        help="Folder of a training run, weight file, hf-hub:..., or id (arm_carn_x4.official).",
+        autocompletion=model_names,
     ),
     images: Path = typer.Argument(help="Folder of HR images to measure on."),
     output: Path = typer.Option(..., "-o", "--output", help="Folder for the calibrated network."),

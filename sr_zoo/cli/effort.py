@@ -7,12 +7,15 @@ from pathlib import Path
 
 import typer
 
+from sr_zoo.cli.options import model_names
 from sr_zoo.errors import OptionError
 
 
 def command(
     images: list[Path] = typer.Argument(help="LR image; with --routing, images and folders."),
-    model: str = typer.Option("seemore_t", help="Model name, id, folder or weight file."),
+    model: str = typer.Option(
+        "seemore_t", help="Model name, id, folder or weight file.", autocompletion=model_names
+    ),
     scale: int | None = typer.Option(
         None, help="Upscaling factor.", show_default="4, or that of the file"
     ),

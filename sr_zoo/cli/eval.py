@@ -10,7 +10,7 @@ from rich.console import Console
 from tqdm import tqdm
 
 from sr_zoo.atomic import make_writable
-from sr_zoo.cli.options import parse_dtype, parse_tile, spreading
+from sr_zoo.cli.options import model_names, parse_dtype, parse_tile, spreading
 from sr_zoo.progress import unwatched
 
 Command = spreading("--data", "--scale", "--measure")
@@ -22,6 +22,7 @@ def command(
         help="Model names (rlfn, rlfn.official for a tag), ids (rlfn_x4.official), weight files "
         "(rlfn=FILE where it does not tell its network), folders, hf-hub:owner/repo or exported "
         "files. None with --update-manifest: all known weights that are on this machine.",
+        autocompletion=model_names,
         show_default=False,
     ),
     data: list[str] = typer.Option(

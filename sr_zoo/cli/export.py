@@ -6,12 +6,14 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.cli.options import parse_size
+from sr_zoo.cli.options import model_names, parse_size
 from sr_zoo.errors import OptionError
 
 
 def command(
-    model: str = typer.Argument(help="Model name, weight id, weight file, folder or hf-hub:..."),
+    model: str = typer.Argument(
+        help="Model name, weight id, weight file, folder or hf-hub:...", autocompletion=model_names
+    ),
     to: str = typer.Option(
         "onnx", "--to", help="onnx, openvino, torch-export, ncnn or coreml-ready."
     ),

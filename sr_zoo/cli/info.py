@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from sr_zoo.catalogue import ModelInfo, model_info
-from sr_zoo.cli.options import JSON_HELP
+from sr_zoo.cli.options import JSON_HELP, model_names
 from sr_zoo.errors import OptionError
 from sr_zoo.registry import MODELS
 from sr_zoo.weights.manifest import Entry, load_manifest
@@ -17,7 +17,9 @@ UPSCALE_SCALES = (2, 3, 4)
 
 
 def command(
-    name: str = typer.Argument(help="A model name, or the id of weights."),
+    name: str = typer.Argument(
+        help="A model name, or the id of weights.", autocompletion=model_names
+    ),
     as_json: bool = typer.Option(False, "--json", help=JSON_HELP.format("An object")),
 ) -> None:
     """Say what is known of a model: publication, tiling, cost, and every known weight file."""

@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperCommand
 
 from sr_zoo.errors import OptionError
+from sr_zoo.registry import MODELS
+from sr_zoo.weights.manifest import load_manifest
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,16 @@ JSON_HELP = (
     "num_params, macs) and budgets."
 )
 DTYPES = ("float32", "bfloat16", "float16")
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Return the models and ids of weights that a word may become, for shells to complete."""
+    return [name for name in MODELS if name.startswith(incomplete)] + weight_ids(incomplete)
+
+
+def weight_ids(incomplete: str) -> list[str]:
+    """Return the ids of weights that a word may become, for shells to complete."""
+    return [entry.id for entry in load_manifest().entries if entry.id.startswith(incomplete)]
 
 
 def spreading(*options: str) -> type[TyperCommand]:

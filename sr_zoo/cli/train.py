@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from sr_zoo.cli.options import spreading
+from sr_zoo.cli.options import model_names, spreading
 from sr_zoo.errors import OptionError
 
 Command = spreading("--train-dir", "--train_dir", "--val-dir", "--val_dir", "--lr-dir", "--set")
@@ -20,7 +20,10 @@ LENGTH = {"iterations", "epochs"}
 
 def command(
     model: str = typer.Argument(
-        None, help="Model name (rlfn_s); may be left out with --recipe.", show_default=False
+        None,
+        help="Model name (rlfn_s); may be left out with --recipe.",
+        autocompletion=model_names,
+        show_default=False,
     ),
     recipe: str | None = typer.Option(
         None, help="TOML file, or the name of a recipe that comes with the library."

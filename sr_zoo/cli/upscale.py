@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from sr_zoo.cli.options import parse_size, parse_tile
+from sr_zoo.cli.options import model_names, parse_size, parse_tile
 from sr_zoo.errors import ImageWriteError, OptionError
 
 NAMED = 3  # of the files that are passed over
@@ -25,7 +25,9 @@ def command(
         help="File for one input; else, or with a / at its end, a folder.",
     ),
     model: str | None = typer.Option(
-        None, help="Model name, weight id or weight file; the best bundled network by default."
+        None,
+        help="Model name, weight id or weight file; the best bundled network by default.",
+        autocompletion=model_names,
     ),
     scale: float | None = typer.Option(
         None, help="Any upscaling factor, such as 2.5 or 8; 4 where a model leaves it."

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import typer
 
+from sr_zoo.cli.options import weight_ids
 from sr_zoo.errors import CheckpointError, SRZooError
 from sr_zoo.weights.cache import is_file, is_here, locate, path_of
 from sr_zoo.weights.manifest import Bundled, Entry, load_manifest
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-IDS = typer.Argument(help="Ids such as rlfn_x4.official, or patterns such as 'rlfn*'.")
+IDS = typer.Argument(
+    help="Ids such as rlfn_x4.official, or patterns such as 'rlfn*'.", autocompletion=weight_ids
+)
 
 
 def entries_of(patterns: list[str]) -> list[Entry]:
@@ -28,7 +31,9 @@ def entries_of(patterns: list[str]) -> list[Entry]:
 
 @app.command("list")
 def list_entries(
-    pattern: str = typer.Argument("*", help="Of ids, for instance 'rlfn*'."),
+    pattern: str = typer.Argument(
+        "*", help="Of ids, for instance 'rlfn*'.", autocompletion=weight_ids
+    ),
     bundled: bool = typer.Option(False, "--bundled", help="Only files inside the package."),
 ) -> None:
     """List known weight files."""
@@ -43,7 +48,11 @@ def list_entries(
 
 
 @app.command("path")
-def path(entry_id: str = typer.Argument(help="For instance rlfn_x4.official.")) -> None:
+def path(
+    entry_id: str = typer.Argument(
+        help="For instance rlfn_x4.official.", autocompletion=weight_ids
+    ),
+) -> None:
     """Print where a weight file is, or will be once it is fetched."""
     typer.echo(str(path_of(load_manifest().by_id(entry_id))))
 
@@ -64,7 +73,9 @@ def fetch(ids: list[str] = IDS) -> None:
 
 @app.command("verify")
 def verify(
-    ids: list[str] | None = typer.Argument(None, help="Ids or patterns; none for all."),
+    ids: list[str] | None = typer.Argument(
+        None, help="Ids or patterns; none for all.", autocompletion=weight_ids
+    ),
 ) -> None:
     """Compare the files on this machine with the manifest; without ids, all that are here."""
     bad = 0
@@ -93,7 +104,9 @@ def import_by_hand(file: Path = typer.Argument(help="A file that was downloaded 
 
 @app.command("export")
 def export(
-    entry_id: str = typer.Argument(help="For instance rlfn_s_x4.sr_zoo."),
+    entry_id: str = typer.Argument(
+        help="For instance rlfn_s_x4.sr_zoo.", autocompletion=weight_ids
+    ),
     output: Path = typer.Option(..., "-o", "--output", help="A .safetensors or .pth file."),
     layout: str = typer.Option("official", help="Whose tensor names: official or ours."),
 ) -> None:

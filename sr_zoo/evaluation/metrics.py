@@ -8,6 +8,7 @@ Luminance is Y of BT.601 in studio swing (16 to 235), not rounded.
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def shaved_pixels(a: Image, b: Image, shave: int, minimum: int = 1) -> tuple[Ten
 
     Raises:
         ImageFormatError: An image is of another kind, or the two differ in size.
-        OptionError: `shave` is negative or leaves fewer than `minimum` pixels.
+        OptionError: `shave` is no whole number, is negative or leaves fewer than `minimum` pixels.
     """
     first, second = as_pixels(a), as_pixels(b)
     if first.shape != second.shape:
@@ -91,6 +92,8 @@ def shaved_pixels(a: Image, b: Image, shave: int, minimum: int = 1) -> tuple[Ten
             "Crop them to the same size before comparing."
         )
     height, width = first.shape[-2:]
+    if not isinstance(shave, Integral):
+        raise OptionError(f"shave must be a whole number of pixels, got {shave!r}")
     if shave < 0 or min(height, width) - 2 * shave < minimum:
         raise OptionError(
             f"Cannot shave {shave} pixels off each border of an image of {height}x{width} pixels: "
@@ -110,6 +113,7 @@ def as_pixels(image: Image) -> Tensor:
     Raises:
         ImageFormatError: `image` is of another kind.
     """
+    check_kind(image, "measure")
     shape = tuple(image.shape)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or shape[-1] != 3:
@@ -128,6 +132,24 @@ def as_pixels(image: Image) -> Tensor:
     if floating:
         return (pixels.double().clamp(0, 1) * PEAK).round()
     return pixels.double()
+
+
+def check_kind(image: object, purpose: str) -> None:
+    """Refuse what is neither an array nor a tensor, such as a PIL image, whose mode may be any.
+
+    Args:
+        image: What was given.
+        purpose: What it was given for, in the message.
+
+    Raises:
+        ImageFormatError: It is neither.
+    """
+    if not isinstance(image, np.ndarray | Tensor):
+        raise ImageFormatError(
+            f"An image to {purpose} must be an array or a tensor, got {type(image).__name__}. "
+            "numpy.asarray(image.convert('RGB')) gives an array of a "
+            "PIL image; PIL.Image.open(path) reads one from a file."
+        )
 
 
 def luminance(pixels: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sr_zoo.blocks.interpolate import cubic
 from sr_zoo.errors import ImageFormatError, OptionError
+from sr_zoo.evaluation.metrics import check_kind
 
 Image = TypeVar("Image", Tensor, NDArray[Any])
 
@@ -44,8 +45,10 @@ def imresize(
 
     Raises:
         OptionError: Both or neither of `factor` and `size` are given, or one is not positive.
-        ImageFormatError: `image` has fewer than two dimensions, no pixels, or truth values.
+        ImageFormatError: `image` is of another kind, has fewer than two dimensions, no pixels, or
+            truth values.
     """
+    check_kind(image, "resize")
     pixels = image if isinstance(image, Tensor) else _native(image)
     if pixels.dtype == torch.bool:
         raise ImageFormatError(
