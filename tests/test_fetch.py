@@ -1,6 +1,8 @@
 """Fetching against a real server on the loopback address that answers as the Hub does, or badly."""
 
 import hashlib
+import io
+import json
 import os
 import signal
 import socket
@@ -13,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
+from PIL import Image
 
 import sr_zoo
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
@@ -305,6 +308,33 @@ def test_processes_that_want_the_same_file_fetch_it_once(server):
     assert [process.wait() for process in processes] == [0, 0]
     assert path_of(entry).read_bytes() == CONTENT
     assert len(server.requests) == 1
+
+
+SET_FETCHER = """
+import sys
+from pathlib import Path
+from sr_zoo.evaluation import benchmarks
+benchmarks.IMAGES = Path(sys.argv[1])
+print(len(benchmarks.open_dataset("Set5", 4).samples))
+"""
+
+
+def test_processes_that_want_the_same_data_set_fetch_it_once(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SR_ZOO_DATA", str(tmp_path / "sets"))
+    image = io.BytesIO()
+    Image.effect_noise((256, 256), 50).save(image, "PNG")
+    server.behaviour, server.content = "slow", image.getvalue()
+    digest = hashlib.sha256(server.content).hexdigest()
+    url = f"http://127.0.0.1:{server.server_port}/{{number}}_HR.png"
+    facts = {"Set5": {"url": url, "license": "none", "sha256": {"2": [digest] * 5}}}
+    (tmp_path / "sets.json").write_text(json.dumps(facts))
+    command = [sys.executable, "-c", SET_FETCHER, tmp_path / "sets.json"]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate()[0] for process in processes] == ["5\n", "5\n"]
+    assert len(server.requests) == 5
 
 
 @pytest.mark.parametrize(
