@@ -111,7 +111,7 @@ def _check_types(network_class: type[SRNetwork], overrides: dict[str, Any]) -> N
     """Raise TypeError for arguments of other types than the constructor says."""
     hints = get_type_hints(network_class.__init__)
     for key, value in overrides.items():
-        if not _fits(value, hints[key]):
+        if not _fits(value, hints.get(key, Any)):
             raise TypeError(f"{key} must be {_in_words(hints[key])}, got {value!r}")
 
 
@@ -125,7 +125,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, one) for one in inner)
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is hint  # True is no count, though Python's bool is an int
+    # True is no count, though Python's bool is an int; of what others annotate, nothing is known
+    return type(value) is hint or hint not in _WORDS
 
 
 def _in_words(hint: Any) -> str:
