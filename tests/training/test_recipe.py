@@ -6,8 +6,9 @@ from sr_zoo.errors import OptionError
 from sr_zoo.registry import spec_of
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.losses import find_loss
-from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe, tomllib
+from sr_zoo.training.recipe import SHIPPED, Loss, Recipe, read_recipe, tomllib
 from sr_zoo.training.strategies import find_strategy
+from sr_zoo.training.trainer import train
 from sr_zoo.weights.manifest import load_manifest
 
 TOML = """
@@ -167,3 +168,17 @@ def test_a_teacher_alone_is_enough_to_learn_from():
     losses = [{"name": "l1", "weight": 0}]
     recipe = {"model": "rlfn", "losses": losses, "distillation": {"teacher": "rlfn_x4.official"}}
     assert Recipe.from_mapping(recipe).losses[0].weight == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"iterations": 0}, "iterations must be positive, got 0"),
+        ({"scale": "4"}, "scale must be of type int, got '4'"),
+        ({"losses": (Loss("l1", weight=-1.0),)}, r"losses\[0\]\.weight must not be negative"),
+        ({"stages": ({"scael": 2},)}, r"stages\[0\]: unknown key 'scael'"),
+    ],
+)
+def test_a_recipe_made_in_python_is_checked_too(tmp_path, values, message):
+    with pytest.raises(OptionError, match=message):
+        train(Recipe("rlfn_s", **values), output=tmp_path / "run", quiet=True)
