@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sr_zoo.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
-    from sr_zoo.training.recipe import Recipe, Schedule
+    from sr_zoo.training.recipe import Data, Recipe, Schedule
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
@@ -26,11 +26,7 @@ def check_values(recipe: Recipe, source: str) -> None:
         source: What messages call it.
     """
     _check_ranges(recipe, source)
-    if recipe.data.patch_size % recipe.scale:
-        raise OptionError(
-            f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
-            f"scale {recipe.scale}, got {recipe.data.patch_size}"
-        )
+    _check_data(source, recipe.data, recipe.scale)
     _check_schedule(source, recipe.schedule, recipe.optimizer.lr)
     if not 0 <= recipe.ema < 1:
         raise OptionError(f"{source}: ema must be at least 0 and less than 1, got {recipe.ema}")
@@ -44,8 +40,7 @@ def check_values(recipe: Recipe, source: str) -> None:
         check_warmup(recipe.schedule, recipe.iterations, source)
     for index, stage in enumerate(recipe.stages):
         replace(recipe, stages=()).changed(stage, f"{source}: stages[{index}]")
-    if not recipe.losses:
-        raise OptionError(f"{source}: losses must have at least one entry")
+    _check_losses(recipe, source)
     _check_choice(source, "precision", recipe.precision, PRECISIONS)
     _check_choice(source, "data.sampler", recipe.data.sampler, SAMPLERS)
     _check_choice(source, "optimizer.name", recipe.optimizer.name, OPTIMIZERS)
@@ -74,6 +69,7 @@ def _check_ranges(recipe: Recipe, source: str) -> None:
         "optimizer.weight_decay": recipe.optimizer.weight_decay,
         "schedule.minimum": recipe.schedule.minimum,
         "schedule.warmup": recipe.schedule.warmup,
+        **_weights(recipe),
     }
     for key, value in {**positive, **not_negative}.items():
         if isinstance(value, int) and value > LARGEST:
@@ -84,6 +80,14 @@ def _check_ranges(recipe: Recipe, source: str) -> None:
     for key, value in not_negative.items():
         if not 0 <= value < math.inf:
             raise OptionError(f"{source}: {key} must not be negative, got {value}")
+
+
+def _weights(recipe: Recipe) -> dict[str, float]:
+    """Return the weight of each term of the loss, by its path."""
+    weights = {f"losses[{index}].weight": loss.weight for index, loss in enumerate(recipe.losses)}
+    if recipe.distillation is not None:
+        weights["distillation.weight"] = recipe.distillation.weight
+    return weights
 
 
 def check_warmup(schedule: Schedule, iterations: int, source: str = "recipe") -> None:
@@ -111,6 +115,29 @@ def _check_schedule(source: str, schedule: Schedule, lr: float) -> None:
         raise OptionError(
             f"{source}: schedule.milestones must be parts of the run between 0 and 1, not "
             f"iterations, got {list(schedule.milestones)}"
+        )
+
+
+def _check_losses(recipe: Recipe, source: str) -> None:
+    if not recipe.losses:
+        raise OptionError(f"{source}: losses must have at least one entry")
+    if not any(_weights(recipe).values()):
+        raise OptionError(
+            f"{source}: there is nothing to learn from: all weights of losses are 0; one must be "
+            "positive"
+        )
+
+
+def _check_data(source: str, data: Data, scale: int) -> None:
+    if data.patch_size % scale:
+        raise OptionError(
+            f"{source}: data.patch_size (the side of an HR patch) must be a multiple of the "
+            f"scale {scale}, got {data.patch_size}"
+        )
+    if data.lr and data.degradations:
+        raise OptionError(
+            f"{source}: data.lr and data.degradations both say what LR patches are, {data.lr[0]} "
+            f"and {data.degradations[0].name!r} among others; leave one of them out"
         )
 
 

@@ -42,7 +42,7 @@ class Data:
         train: Folders of HR images, looked through with their subfolders but for hidden ones, those
             of runs and those of `val`.
         lr: Folders with the LR images of `train`, in the same order, under the same relative names;
-            empty to make LR images by MATLAB's bicubic.
+            empty to make LR images by MATLAB's bicubic, or by `degradations`.
         val: Folders or known data sets to validate on; empty for none.
         patch_size: Side of an HR patch in pixels.
         batch_size: Patches in a batch, over all processes together.

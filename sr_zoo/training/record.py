@@ -43,25 +43,32 @@ class Record:
     """
 
     def __init__(
-        self, recipe: Recipe, folder: Path, losses: Sequence[str], *, until: int, tensorboard: bool
+        self,
+        recipe: Recipe,
+        folder: Path,
+        losses: Sequence[str],
+        validation: Validation | None,
+        *,
+        until: int,
+        tensorboard: bool,
     ) -> None:
         """Prepare a folder.
 
         Args:
             recipe: What the run follows.
-            folder: Made if it does not exist.
+            folder: Where to; it exists.
             losses: Names of its losses.
+            validation: Images to validate on, or None.
             until: Iteration that the run goes on from, -1 for none; later lines of the log are
                 dropped.
             tensorboard: Whether to write events for TensorBoard too.
 
         Raises:
             TrainingError: The folder cannot be written.
-            OptionError: Validation data cannot be had, or TensorBoard is not installed.
+            OptionError: TensorBoard is not installed.
         """
-        self.validation = Validation(recipe.data.val, recipe.scale) if recipe.data.val else None
+        self.validation = validation
         self.folder = folder
-        make_folder(folder, error=TrainingError)
         text = json.dumps(recipe.to_mapping(), indent=1) + "\n"
         write_atomically(folder / RECIPE, text.encode(), error=TrainingError)
         columns = (*(f"loss_{name}" for name in losses), "psnr_y", "ssim_y", "seconds")

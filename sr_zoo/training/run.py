@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sr_zoo.atomic import make_writable
 from sr_zoo.errors import CheckpointError, FileWriteError, OptionError, TrainingError
 from sr_zoo.progress import unwatched
 from sr_zoo.training.checks import (
@@ -34,6 +35,7 @@ from sr_zoo.training.recipe import Recipe
 from sr_zoo.training.record import Record
 from sr_zoo.training.state import FILE as STATE
 from sr_zoo.training.state import load_state, save_state, save_tensors
+from sr_zoo.training.validation import Validation
 
 
 class Run:
@@ -79,6 +81,7 @@ class Run:
             check_unused(folder)
         check_same(recipe, state, folder, FREE_FOLLOWING if follows else FREE)
         self.learner = Learner(recipe, processes, fresh=state is None, quiet=self.quiet)
+        validation = self._prepare_folder() if processes.is_first else None
         self.images = self._open_images()  # the last to fail, since it may take hours
         self.iterations = recipe.iterations or recipe.epochs * math.ceil(
             len(self.images.hr) / recipe.data.batch_size
@@ -90,8 +93,16 @@ class Run:
         if state:
             self._restore(state)
         self.learner.plan(self.iterations, done=self.iteration)
-        self.record = self._open_record(state, tensorboard) if processes.is_first else None
+        self.record = (
+            self._open_record(validation, state, tensorboard) if processes.is_first else None
+        )
         self._stop = self._stops_all = False
+
+    def _prepare_folder(self) -> Validation | None:
+        """Make sure that results can be kept and measured, before long work for them."""
+        make_writable(self.folder, error=TrainingError)
+        data = self.recipe.data.val
+        return Validation(data, self.recipe.scale) if data else None
 
     def _open_images(self) -> Images:
         """Decode the images in the first process, then read them in all."""
@@ -120,11 +131,14 @@ class Run:
                 f"library. Start anew from its weights (--start {self.folder}) in another folder"
             ) from error
 
-    def _open_record(self, state: dict[str, Any] | None, tensorboard: bool) -> Record:
+    def _open_record(
+        self, validation: Validation | None, state: dict[str, Any] | None, tensorboard: bool
+    ) -> Record:
         record = Record(
             self.recipe,
             self.folder,
             self.learner.terms,
+            validation,
             until=self.iteration if state else -1,
             tensorboard=tensorboard,
         )

@@ -45,7 +45,10 @@ def train(
             interrupted.
         SRZooError: Weights to start from, or a teacher's, cannot be had.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    if isinstance(recipe, Recipe):  # made in Python, it may hold anything
+        chosen = Recipe.from_mapping(recipe.to_mapping())
+    else:
+        chosen = read_recipe(recipe)
     folder = Path(output) if output else Path("runs") / f"{chosen.model}_x{chosen.scale}"
     stages = [replace(chosen, stages=()).changed(changes) for changes in chosen.stages]
     for stage in stages:

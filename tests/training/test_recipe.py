@@ -6,8 +6,9 @@ from sr_zoo.errors import OptionError
 from sr_zoo.registry import spec_of
 from sr_zoo.training.degradations import build_degradation
 from sr_zoo.training.losses import find_loss
-from sr_zoo.training.recipe import SHIPPED, Recipe, read_recipe, tomllib
+from sr_zoo.training.recipe import SHIPPED, Loss, Recipe, read_recipe, tomllib
 from sr_zoo.training.strategies import find_strategy
+from sr_zoo.training.trainer import train
 from sr_zoo.weights.manifest import load_manifest
 
 TOML = """
@@ -80,6 +81,26 @@ def test_a_recipe_survives_writing_and_reading(tmp_path):
             {"model": "rlfn", "optimizer": {"betas": [0.9, 1]}},
             r"betas must be two numbers of at le",
         ),
+        (
+            {"model": "rlfn", "losses": [{"name": "l1", "weight": -1}]},
+            r"losses\[0\]\.weight must not be negative, got -1",
+        ),
+        (
+            {"model": "rlfn", "losses": [{"name": "l1", "weight": float("nan")}]},
+            r"losses\[0\]\.weight must not be negative, got nan",
+        ),
+        (
+            {"model": "rlfn", "distillation": {"teacher": "rlfn", "weight": -0.1}},
+            r"distillation\.weight must not be negative, got -0\.1",
+        ),
+        (
+            {"model": "rlfn", "losses": [{"name": "l1", "weight": 0}]},
+            "there is nothing to learn from: all weights of losses are 0",
+        ),
+        (
+            {"model": "rlfn", "data": {"lr": ["a"], "degradations": [{"name": "bicubic"}]}},
+            r"data\.lr and data\.degradations .* leave one of them out",
+        ),
         ({"model": "rlfn", "losses": []}, "losses must have at least one entry"),
         ({"model": "rlfn", "precision": "float61"}, "Did you mean 'float16'"),
         ({"model": "rlfn", "optimizer": {"name": "adan"}}, r"optimizer\.name must be one of"),
@@ -141,3 +162,23 @@ def test_shipped_recipes_name_what_exists(path):
             assert find_loss(loss.name)
         for degradation in stage.data.degradations:
             assert build_degradation(degradation.name, stage.scale, degradation.arguments)
+
+
+def test_a_teacher_alone_is_enough_to_learn_from():
+    losses = [{"name": "l1", "weight": 0}]
+    recipe = {"model": "rlfn", "losses": losses, "distillation": {"teacher": "rlfn_x4.official"}}
+    assert Recipe.from_mapping(recipe).losses[0].weight == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"iterations": 0}, "iterations must be positive, got 0"),
+        ({"scale": "4"}, "scale must be of type int, got '4'"),
+        ({"losses": (Loss("l1", weight=-1.0),)}, r"losses\[0\]\.weight must not be negative"),
+        ({"stages": ({"scael": 2},)}, r"stages\[0\]: unknown key 'scael'"),
+    ],
+)
+def test_a_recipe_made_in_python_is_checked_too(tmp_path, values, message):
+    with pytest.raises(OptionError, match=message):
+        train(Recipe("rlfn_s", **values), output=tmp_path / "run", quiet=True)
