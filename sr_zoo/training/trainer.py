@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import torch
 from sr_zoo.devices import pick_device
 from sr_zoo.training.checks import check_names, check_unused
 from sr_zoo.training.distributed import joined
+from sr_zoo.training.occupation import occupied
 from sr_zoo.training.profile import Timer
 from sr_zoo.training.recipe import Recipe, read_recipe
 from sr_zoo.training.run import Run
@@ -40,7 +42,8 @@ def train(
         The output folder. `sr_zoo.load_model` builds the trained network from it.
 
     Raises:
-        OptionError: The recipe cannot be followed, or the folder is another recipe's.
+        OptionError: The recipe cannot be followed, or the folder is another recipe's, or another
+            process trains in it.
         TrainingError: The loss is not finite any more, a file cannot be written, or the run was
             interrupted.
         SRZooError: Weights to start from, or a teacher's, cannot be had.
@@ -56,7 +59,10 @@ def train(
     check_kind(folder, len(stages))
     if stages and not any(folder.glob("stage_*")):
         check_unused(folder)
-    with joined(pick_device(device)) as processes:
+    with (
+        joined(pick_device(device)) as processes,
+        occupied(folder) if processes.is_first else nullcontext(),
+    ):
         if stages:
             train_stages(stages, folder, processes, quiet=quiet, tensorboard=tensorboard)
         else:

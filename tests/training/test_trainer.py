@@ -376,6 +376,29 @@ def test_what_a_later_stage_cannot_use_is_told_before_the_first(tiny, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_two_runs_at_once_do_not_write_to_one_folder(tiny, tmp_path, monkeypatch):
+    recipe, folder, refused = tiny(), tmp_path / "run", []
+
+    def again(run, lr, hr, step=Run.step):
+        with pytest.raises(OptionError, match="run: another process is training there; wait for"):
+            train(recipe, output=folder, quiet=True)
+        refused.append(run.iteration)
+        step(run, lr, hr)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "step", again)
+        train(recipe, output=folder, quiet=True)
+    assert refused == list(range(6))
+    train(recipe, output=folder, quiet=True)  # free again
+
+
+def test_a_cache_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(OptionError, match="SR_ZOO_CACHE names another folder"):
+        train(tiny(), output=tmp_path / "run", quiet=True)
+
+
 def _interrupted(run, lr, hr, step=Run.step):
     step(run, lr, hr)
     if run.iteration == 3:
