@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from sr_zoo.errors import DownloadError, OptionError, WeightsIntegrityError
 from sr_zoo.progress import unwatched
@@ -96,16 +96,23 @@ def download(remote: Remote, target: Path) -> None:
 
 
 @contextmanager
-def taking_turns(key: str) -> Iterator[None]:
-    """Wait until no other process fetches the same thing, and let others wait meanwhile.
+def taking_turns(key: str, *, timeout: float = -1) -> Iterator[None]:
+    """Wait until no other process does the same thing, and let others wait meanwhile.
+
+    Args:
+        key: Names the thing.
+        timeout: Seconds to wait at most; without end if negative.
 
     Raises:
+        filelock.Timeout: Another process did not end within that time.
         DownloadError: The cache, where the lock is, cannot be written to.
     """
     folder = cache_folder() / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        turn = FileLock(folder / f"{key}.lock").acquire()
+        turn = FileLock(folder / f"{key}.lock").acquire(timeout=timeout)
+    except Timeout:  # an OSError, too
+        raise
     except OSError as error:
         raise DownloadError(
             f"{folder}: cannot be written to ({error.strerror or error}); {ELSEWHERE}."

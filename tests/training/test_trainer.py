@@ -14,7 +14,7 @@ from PIL import Image
 
 import sr_zoo
 from sr_zoo.cli import main
-from sr_zoo.errors import CheckpointError, OptionError, SRZooError, TrainingError
+from sr_zoo.errors import CheckpointError, DownloadError, OptionError, SRZooError, TrainingError
 from sr_zoo.evaluation import imresize, psnr_y
 from sr_zoo.training.distributed import Processes
 from sr_zoo.training.optimise import build_optimizer, build_schedule
@@ -395,7 +395,7 @@ def test_two_runs_at_once_do_not_write_to_one_folder(tiny, tmp_path, monkeypatch
 def test_a_cache_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("SR_ZOO_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(OptionError, match="SR_ZOO_CACHE names another folder"):
+    with pytest.raises(DownloadError, match="SR_ZOO_CACHE names another folder"):
         train(tiny(), output=tmp_path / "run", quiet=True)
 
 
