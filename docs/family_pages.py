@@ -22,11 +22,6 @@ JOURNAL_WORDS = ("Transactions", "TIP", "TPAMI", "TASSP", "Research", "Displays"
 REPORTED_SCALE = 4
 
 
-def families() -> list[str]:
-    """Return the modules of `sr_zoo.models`, in alphabetical order."""
-    return sorted(set(MODELS.values()))
-
-
 def path(family: str) -> str:
     """Return where a family's page lies, from the documentation's root."""
     return f"models/{family}.md"

@@ -12,6 +12,7 @@ from mkdocs.utils import get_relative_url
 
 from sr_zoo.catalogue import ModelInfo, list_models, model_info
 from sr_zoo.evaluation.measures import MEASURES
+from sr_zoo.registry import families
 from sr_zoo.spec import TAGS
 from sr_zoo.weights.manifest import Entry
 
@@ -24,9 +25,9 @@ MERMAID = "javascripts/mermaid.js"
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the families' pages behind the page of all models."""
-    families = [{family_pages.title(f): family_pages.path(f)} for f in family_pages.families()]
+    pages = [{family_pages.title(f): family_pages.path(f)} for f in families()]
     config.nav = [
-        {name: [page, {"Families": families}]} if page == ALL_MODELS else item
+        {name: [page, {"Families": pages}]} if page == ALL_MODELS else item
         for item in config.nav or []
         for name, page in item.items()
     ]
@@ -39,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     The theme would fetch that script from elsewhere; a package of the documentation's requirements,
     whose version is pinned, holds it too.
     """
-    for family in family_pages.families():
+    for family in families():
         text = family_pages.page(family)
         files.append(File.generated(config, family_pages.path(family), content=text))
     script = Path(str(distribution("mermaidx").locate_file("mermaidx/assets/mermaid.js")))

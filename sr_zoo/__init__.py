@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sr_zoo.fusion import fuse
     from sr_zoo.inference.upscale import Upscaler, upscale
     from sr_zoo.notebook import compare
+    from sr_zoo.registration import register_model
     from sr_zoo.training.recipe import Recipe
     from sr_zoo.training.trainer import train
     from sr_zoo.training.zero_shot import zero_shot
@@ -32,6 +33,7 @@ _EXPORTS = {
     "load_model": "sr_zoo.api",
     "model_info": "sr_zoo.catalogue",
     "recommend": "sr_zoo.evaluation.recommend",
+    "register_model": "sr_zoo.registration",
     "train": "sr_zoo.training.trainer",
     "upscale": "sr_zoo.inference.upscale",
     "zero_shot": "sr_zoo.training.zero_shot",
@@ -52,6 +54,7 @@ __all__ = [
     "load_model",
     "model_info",
     "recommend",
+    "register_model",
     "train",
     "upscale",
     "zero_shot",

@@ -147,8 +147,16 @@ MODELS: dict[str, str] = {
 }
 
 
+REGISTERED: dict[str, ArchSpec] = {}  # of other packages; their names are in MODELS too
+
+
+def families() -> list[str]:
+    """Return the modules in `sr_zoo.models`, in alphabetical order."""
+    return sorted({family for name, family in MODELS.items() if name not in REGISTERED})
+
+
 def family_of(name: str) -> str:
-    """Return the module (in `sr_zoo.models` and `sr_zoo.weights.convert`) that a model lives in.
+    """Return the module that a model lives in: in `sr_zoo.models`, or that of another package.
 
     Raises:
         UnknownModelError: No model has this name.
@@ -178,4 +186,6 @@ def spec_of(name: str) -> ArchSpec:
     Raises:
         UnknownModelError: No model has this name.
     """
+    if name in REGISTERED:
+        return REGISTERED[name]
     return next(spec for spec in specs_of(family_of(name)) if name in spec.variants)

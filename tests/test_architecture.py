@@ -26,6 +26,7 @@ ALLOWED = {
     "network": {"blocks", "errors", "weights"},  # weights: saving, imported when it is called
     "spec": {"network"},
     "registry": {"errors", "spec"},
+    "registration": {"errors", "network", "registry", "spec"},
     "heap": set(),
     "blocks": {"errors", "heap"},
     "dynamic": {"errors", "network"},

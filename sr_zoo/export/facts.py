@@ -53,7 +53,8 @@ def facts_of(network: SRNetwork) -> Facts:
     if network.identity is None:
         raise ExportError(
             f"A file says which network it holds, and this {type(network).__name__} was built by "
-            "hand; build it with create_model"
+            "hand; build it with create_model (sr_zoo.register_model makes a class of your own "
+            "known)"
         )
     around = locality(network)
     return Facts(

@@ -98,7 +98,8 @@ def locality(network: SRNetwork) -> Locality:
     if identity is None:
         raise OptionError(
             f"Tiling needs to know the network, and this {type(network).__name__} was built by "
-            "hand; build it with create_model, or pass tile=None"
+            "hand; build it with create_model (sr_zoo.register_model makes a class of your own "
+            "known), or pass tile=None"
         )
     spec = spec_of(identity.name)
     endless = spec.global_attention or spec.fading

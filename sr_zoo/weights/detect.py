@@ -19,7 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from sr_zoo.errors import CheckpointError
-from sr_zoo.registry import MODELS, spec_of, specs_of
+from sr_zoo.registry import MODELS, families, spec_of, specs_of
 from sr_zoo.spec import ArchSpec
 from sr_zoo.weights.checkpoint import Checkpoint, first
 from sr_zoo.weights.convert import Converter, layouts_of
@@ -117,7 +117,8 @@ def detect(
         CheckpointError: No network fits (the message says what was closest and what did not fit),
             or several do.
     """
-    if checkpoint.metadata.get("architecture") in MODELS and "arguments" in checkpoint.metadata:
+    stated = checkpoint.metadata.get("architecture")
+    if stated in MODELS and "arguments" in checkpoint.metadata:
         return _only([_from_metadata(checkpoint)], scale)
     readings = sorted(_readings(checkpoint), key=lambda r: (r.known, r.used), reverse=True)
     whole = [reading for reading in readings if reading.known == 1]
@@ -128,6 +129,11 @@ def detect(
         thorough = (_sized(reading, thorough=True) for reading in whole[:2])
         found = next(filter(None, chain(quick, thorough)), [])
         found += [twin for reading in whole for twin in _twins(found, reading)]
+    if not found and stated is not None and stated not in MODELS:
+        raise CheckpointError(
+            f"The file says that it is of {stated}, which is no model here; import the package "
+            "that registers it first (sr_zoo.register_model)."
+        )
     if not found:
         raise CheckpointError(_explain(readings))
     named = {(entry.model, entry.scale) for entry in known_as}
@@ -203,7 +209,7 @@ def _largest(value: Any) -> float:
 
 @cache
 def _architectures() -> tuple[ArchSpec, ...]:
-    return tuple(spec for family in sorted(set(MODELS.values())) for spec in specs_of(family))
+    return tuple(spec for family in families() for spec in specs_of(family))
 
 
 def _pattern(name: str) -> str:

@@ -76,7 +76,8 @@ def _identity_of(network: SRNetwork) -> Identity:
     if network.identity is None:
         raise ModelArgumentError(
             f"This {type(network).__name__} was built by calling its class, so its arguments are "
-            "not known; build it with sr_zoo.create_model."
+            "not known; build it with sr_zoo.create_model (sr_zoo.register_model makes a class of "
+            "your own known)."
         )
     return network.identity
 

@@ -44,10 +44,11 @@ def layouts_of(network: type[nn.Module]) -> tuple[Converter, ...]:
     """Return the converters of all layouts of a network's weights but ours, the authors' first.
 
     Args:
-        network: A class in a module of `sr_zoo.models`.
+        network: A class in a module of `sr_zoo.models`; those of other packages have none.
     """
-    name = f"{__name__}.{network.__module__.rpartition('.')[2]}"
-    if find_spec(name) is None:
+    package, _, family = network.__module__.rpartition(".")
+    name = f"{__name__}.{family}"
+    if package != "sr_zoo.models" or find_spec(name) is None:
         return ()
     module = import_module(name)
     forms: dict[str, Converter | None] = getattr(module, "OTHER_FORMS", {})
