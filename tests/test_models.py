@@ -128,6 +128,7 @@ def test_compilers_find_nothing_but_layers_in_a_call():
             torch.testing.assert_close(compiled(x), network(x))
 
 
+@pytest.mark.usefixtures("leaky")
 @pytest.mark.parametrize("name", FIRST_OF_FORM)
 def test_pruned_networks_train(name):
     network = build_thin(name, max(spec_of(name).variants[name].scales)).train()
