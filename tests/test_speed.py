@@ -36,6 +36,18 @@ def test_a_table_gives_ratios_to_its_first_row(network):
     assert lines[3] == "| fast, 8x6 | 4.00 | 1000 ms | 1000 (100) ms | 50% |"
 
 
+def test_a_table_compares_equals():
+    def timed(scale, side, seconds):
+        facts = (f"a x{scale}", "a", scale, "torch", "float32", side, side)
+        return speed.Timing(*facts, seconds, 0.0, seconds, None, None, None)
+
+    timings = [timed(4, 8, 4.0), timed(2, 8, 1.0), timed(4, 16, 9.0), timed(2, 16, 3.0)]
+    rows = speed.table(timings, "a x4").splitlines()[2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        [f"| a x{scale}, {side}x{side}", "1.00"] for side in (8, 16) for scale in (4, 2)
+    ]
+
+
 def test_auto_goes_by_comparisons_of_equals(tmp_path, monkeypatch):
     def timed(runtime, scale, side, seconds):
         facts = (f"a, {runtime}", "a", scale, runtime, "float32", side, side)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from sr_zoo.errors import OptionError
 from sr_zoo.progress import unwatched
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from sr_zoo.evaluation.recommend import Recommendation
     from sr_zoo.evaluation.speed import Contender, Timing
 
@@ -116,23 +118,37 @@ def _contenders(
 def _plot(path: Path, timings: Sequence[Timing]) -> None:
     """Draw PSNR against time, for the contenders whose score the manifest has."""
     from sr_zoo.evaluation.recommend import scored
+    from sr_zoo.evaluation.speed import by_image
 
     try:
         from matplotlib.figure import Figure
     except ImportError:
         typer.echo("sr-zoo: bench.png needs matplotlib: pip install 'sr_zoo[eval]'", err=True)
         return
-    points = scored([vars(timing) for timing in timings])
-    if not points:
+    panels = {
+        f"x{group[0].scale}, {group[0].width}x{group[0].height}": points
+        for group in by_image(timings)
+        if (points := scored([vars(timing) for timing in group]))
+    }
+    if not panels:
         typer.echo("sr-zoo: no bench.png, since no score of these models is known", err=True)
         return
-    ways = dict.fromkeys(f"{point.runtime} {point.dtype}" for point in points)
+    ways = dict.fromkeys(f"{p.runtime} {p.dtype}" for points in panels.values() for p in points)
     markers = dict(zip(ways, cycle(MARKERS), strict=False))
+    heights = [max(4, 0.3 * len({p.weights for p in points})) for points in panels.values()]
+    figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+    all_axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights).flat
+    for axes, (title, points) in zip(all_axes, panels.items(), strict=True):
+        _panel(axes, points, markers)
+        axes.set_title(title)
+    figure.savefig(path)
+
+
+def _panel(axes: Axes, points: Sequence[Recommendation], markers: Mapping[str, str]) -> None:
+    """Draw what was measured of one scale and size."""
     rows: dict[str, list[Recommendation]] = defaultdict(list)  # by weights
     for point in points:
         rows[point.weights].append(point)
-    figure = Figure(figsize=(9, max(4, 0.3 * len(rows))), layout="constrained")
-    axes = figure.add_subplot()
     # a column beside the axes, in the order of the points' heights: labels never lie on each other
     order = sorted(rows, key=lambda weights: rows[weights][0].psnr)
     for place, weights in enumerate(order):
@@ -163,4 +179,3 @@ def _plot(path: Path, timings: Sequence[Timing]) -> None:
         xlabel="milliseconds of the processor per image",
         ylabel="PSNR on Set5 (luminance), dB",
     )
-    figure.savefig(path)

@@ -214,15 +214,14 @@ def table(timings: Sequence[Timing], baseline: str) -> str:
 
     Args:
         timings: Of one race.
-        baseline: Label of the contender that the ratios are to; it is the first of a size if no
-            contender has that label.
+        baseline: Label of the contender that the ratios are to; it is the first of a scale and size
+            if no contender has that label there.
     """
     lines = [
         "| | faster than the first | CPU time | time passed (between quartiles) | of ceiling |",
         "|---|---|---|---|---|",
     ]
-    for size in dict.fromkeys((t.width, t.height) for t in timings):
-        rows = [t for t in timings if (t.width, t.height) == size]
+    for rows in by_image(timings):
         base = next((t for t in rows if t.label == baseline), rows[0])
         lines += [_row(t, base) for t in rows]
     return "\n".join(lines)
@@ -259,7 +258,19 @@ def update_speeds(timings: Sequence[Timing]) -> None:
 
 def _task(timing: Timing) -> tuple[object, ...]:
     """Return what only timings that can be compared have in common."""
-    return timing.model, timing.scale, timing.dtype, timing.width, timing.height
+    return timing.model, timing.dtype, *_image(timing)
+
+
+def by_image(timings: Sequence[Timing]) -> list[list[Timing]]:
+    """Part timings by what they do: the factor, and the size of the input."""
+    return [
+        [timing for timing in timings if _image(timing) == image]
+        for image in dict.fromkeys(map(_image, timings))
+    ]
+
+
+def _image(timing: Timing) -> tuple[int, int, int]:
+    return timing.scale, timing.width, timing.height
 
 
 def as_json(timings: Sequence[Timing]) -> dict[str, Any]:
