@@ -9,6 +9,7 @@ import sr_zoo
 from sr_zoo.cli import main
 from sr_zoo.errors import OptionError
 from sr_zoo.evaluation import speed
+from sr_zoo.inference.timing import Timed
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def test_a_table_compares_equals():
     assert [row.split(" | ")[:2] for row in rows] == [
         [f"| a x{scale}, {side}x{side}", "1.00"] for side in (8, 16) for scale in (4, 2)
     ]
+
+
+def test_the_ceiling_is_that_of_the_faster_library(network, monkeypatch):
+    def took(function, *_):
+        return Timed(None, 2.0, 2.0 if function is torch.mm else 1.0)
+
+    monkeypatch.setattr(speed, "timed", took)
+    side = speed.Contender("a", "a", 2, "-", "float32", torch.relu, network, timed=took)
+    (timing,) = speed.race([side], [(8, 6)], rounds=1)
+    assert timing.ceiling == pytest.approx(timing.macs / speed.CEILING_SIDE**3)
 
 
 def test_auto_goes_by_comparisons_of_equals(tmp_path, monkeypatch):
