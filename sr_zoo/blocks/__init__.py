@@ -68,6 +68,7 @@ from sr_zoo.blocks.upsample import (
     StagedUpsampler,
     TransposedUpsampler,
     repeat_channels,
+    run_stages,
 )
 from sr_zoo.blocks.window import (
     RelativePositionBias,
@@ -185,6 +186,7 @@ __all__ = [
     "relative_position_index",
     "repeat_channels",
     "resize_pooled",
+    "run_stages",
     "separable_parts",
     "shift_channels",
     "shift_mask",

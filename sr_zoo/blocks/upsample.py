@@ -1,6 +1,7 @@
 """From features at LR size to pixels at HR size."""
 
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 
 import torch
@@ -13,7 +14,7 @@ from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.blocks.strips import in_strips
 
 LEAKY_SLOPE = 0.01  # where the width narrows before stages
-STAGES_REACH = 3  # rows: 1 before the stages, 1 + 1/2 + 1/4 ... in them and after
+STAGES_REACH = 2  # rows: 1 + 1/2 + 1/4 ... in the stages and after
 
 
 class PixelShuffleUpsampler(nn.Sequential):
@@ -142,10 +143,36 @@ class StagedUpsampler(nn.Sequential):
         )
 
 
+def run_stages(
+    x: Tensor, *layers: Callable[[Tensor], Tensor], scale: int, reach: int = 0
+) -> Tensor:
+    """Run a `StagedUpsampler` and the layers after it, one after another.
+
+    Strip by strip where that saves time and memory: these maps are the largest of most networks.
+
+    Shape: (N, channels, H, W) to (N, out_channels, scale*H, scale*W).
+
+    Args:
+        x: Features at LR size.
+        *layers: The upsampler, with kernels of 3 at most, and layers to pixels, of which one sees
+            the pixels around.
+        scale: Upscaling factor.
+        reach: LR rows up and down that layers before the upsampler see.
+    """
+    # maps grow by the square of the scale, but lower strips overlap more
+    return in_strips(
+        lambda strip: reduce(lambda features, layer: layer(features), layers, strip),
+        x,
+        reach=reach + STAGES_REACH,
+        scale=scale,
+        inflation=scale,
+    )
+
+
 class NarrowingUpsampler(nn.Sequential):
     """Features to pixels by way of a smaller width, which is enlarged in stages.
 
-    Strip by strip where that saves memory: its maps are the largest of most networks.
+    Strip by strip where that saves time and memory.
 
     Source: Liang et al., SwinIR, ICCV Workshops 2021, the classical form, and networks after it.
 
@@ -170,10 +197,7 @@ class NarrowingUpsampler(nn.Sequential):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        # maps grow by the square of the scale, but lower strips overlap more
-        return in_strips(
-            super().forward, x, reach=STAGES_REACH, scale=self.scale, inflation=self.scale
-        )
+        return run_stages(x, super().forward, scale=self.scale, reach=1)
 
 
 def repeat_channels(x: Tensor, times: int) -> Tensor:

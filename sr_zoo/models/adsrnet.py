@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import MeanShift, StagedUpsampler, conv2d_each, global_mean
+from sr_zoo.blocks import MeanShift, StagedUpsampler, conv2d_each, global_mean, run_stages
 from sr_zoo.blocks.kernel_bank import KernelBank
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -125,7 +125,8 @@ class ADSRNet(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mean_shift(x) * PIXEL_MAX
-        out = self.tail(self.upsampler(self.heterogeneous(x) * self.symmetric(x)))
+        features = self.heterogeneous(x) * self.symmetric(x)
+        out = run_stages(features, self.upsampler, self.tail, scale=self.scale)
         return self.mean_shift.restore(out / PIXEL_MAX)
 
 

@@ -45,6 +45,7 @@ from sr_zoo.blocks import (
     SlimConv2d,
     StagedUpsampler,
     hooked_weight,
+    run_stages,
 )
 from sr_zoo.blocks.cascade import CASCADE
 from sr_zoo.blocks.hooked import share_weights
@@ -322,7 +323,8 @@ class ARMCARN(AnyTimeNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         deep = self.trunk(self.mean_shift(x))
-        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+        out = run_stages(deep, self.upsampler, self.tail, scale=self.scale)
+        return self.mean_shift.restore(out)
 
     def macs_per_pixel(self, width: int) -> float:
         grouped = 3**2 * width**2 / self.sizes["groups"]

@@ -28,7 +28,14 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import CARNTrunk, Cascade, CascadeResidualBlock, MeanShift, StagedUpsampler
+from sr_zoo.blocks import (
+    CARNTrunk,
+    Cascade,
+    CascadeResidualBlock,
+    MeanShift,
+    StagedUpsampler,
+    run_stages,
+)
 from sr_zoo.blocks.cascade import CASCADE, normalised_conv
 from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.network import SRNetwork
@@ -100,7 +107,8 @@ class CARN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         deep = self.body(self.head(self.mean_shift(x)))
-        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+        out = run_stages(deep, self.upsampler, self.tail, scale=self.scale)
+        return self.mean_shift.restore(out)
 
 
 class NormalisedCARN(SRNetwork):
@@ -117,7 +125,8 @@ class NormalisedCARN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         deep = self.trunk(self.mean_shift(x))
-        return self.mean_shift.restore(self.tail(self.upsampler(deep)))
+        out = run_stages(deep, self.upsampler, self.tail, scale=self.scale)
+        return self.mean_shift.restore(out)
 
 
 ALL_SCALES = {"shared_scales": (2, 3, 4)}

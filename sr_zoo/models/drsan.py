@@ -22,7 +22,7 @@ shift. The authors' code is TensorFlow 1; ours computes the same graph.
 import torch
 from torch import Tensor, nn
 
-from sr_zoo.blocks import StagedUpsampler, global_mean
+from sr_zoo.blocks import StagedUpsampler, global_mean, run_stages
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -95,7 +95,8 @@ class DRSAN(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.head(x)
-        return self.tail(self.upsampler(shallow + self.body_out(self.body(shallow))))
+        deep = self.body_out(self.body(shallow))
+        return run_stages(shallow + deep, self.upsampler, self.tail, scale=self.scale)
 
 
 SPEC = ArchSpec(

@@ -17,7 +17,7 @@ mean-shifted.
 
 from torch import Tensor, nn
 
-from sr_zoo.blocks import MeanShift, StagedUpsampler
+from sr_zoo.blocks import MeanShift, StagedUpsampler, run_stages
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -54,7 +54,8 @@ class EDSR(SRNetwork):
     def forward(self, x: Tensor) -> Tensor:
         shallow = self.head(self.mean_shift(x) * PIXEL_MAX)
         deep = self.body_out(self.body(shallow))
-        return self.mean_shift.restore(self.tail(self.upsampler(shallow + deep)) / PIXEL_MAX)
+        out = run_stages(shallow + deep, self.upsampler, self.tail, scale=self.scale)
+        return self.mean_shift.restore(out / PIXEL_MAX)
 
 
 SPEC = ArchSpec(

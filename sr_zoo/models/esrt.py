@@ -40,6 +40,7 @@ from sr_zoo.blocks import (
     learned_factor,
     pad_to_minimum,
     resize_pooled,
+    run_stages,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -156,8 +157,9 @@ class ESRT(SRNetwork):
         shallow = self.head(pad_to_minimum(x, self.least_side))
         context = self.transformer(self.fuse_features(self.blocks(shallow)))
         deep = self.body_out(self.skip_scale * shallow + self.transformer_scale * context)
-        out = self.tail(self.upsampler(deep)) + self.skip_tail(self.skip_upsampler(shallow))
-        return crop(out, self.scale * height, self.scale * width)
+        out = run_stages(deep, self.upsampler, self.tail, scale=self.scale)
+        skip = run_stages(shallow, self.skip_upsampler, self.skip_tail, scale=self.scale)
+        return crop(out + skip, self.scale * height, self.scale * width)
 
 
 SPEC = ArchSpec(

@@ -19,6 +19,7 @@ in [0, 1], no mean shift.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from sr_zoo.blocks import (
     merge,
     next_multiple,
     partition,
+    run_stages,
 )
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
@@ -139,7 +141,8 @@ class MobileSR(SRNetwork):
         base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
         shallow = self.head(x)
         features = self.fuse_features(torch.cat([shallow, self.body(shallow)], dim=1))
-        return self.tail(F.leaky_relu(self.upsampler(features), LEAKY_SLOPE)) + base
+        act = partial(F.leaky_relu, negative_slope=LEAKY_SLOPE)
+        return run_stages(features, self.upsampler, act, self.tail, scale=self.scale) + base
 
 
 SPEC = ArchSpec(

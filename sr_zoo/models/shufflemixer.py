@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_zoo.blocks import MLP, StagedUpsampler, channels_first, channels_last, conv1x1
+from sr_zoo.blocks import MLP, StagedUpsampler, channels_first, channels_last, conv1x1, run_stages
 from sr_zoo.network import SRNetwork
 from sr_zoo.spec import ArchSpec, Paper, Variant
 
@@ -109,7 +109,8 @@ class ShuffleMixer(SRNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         base = F.interpolate(x, scale_factor=self.scale, mode="bilinear", align_corners=False)
-        return self.tail(self.upsampler(self.body(self.head(x)))) + base
+        features = self.body(self.head(x))
+        return run_stages(features, self.upsampler, self.tail, scale=self.scale) + base
 
 
 SPEC = ArchSpec(

@@ -11,9 +11,11 @@ from sr_zoo.blocks import (
     NarrowingUpsampler,
     PassingMap,
     ResizedMap,
+    StagedUpsampler,
     global_mean,
     in_strips,
     pad_to_minimum,
+    run_stages,
     strips,
 )
 from sr_zoo.inference.memory import PeakMemory
@@ -44,6 +46,17 @@ def test_stages_to_pixels_need_no_map_as_large_as_the_output(narrow, scale):
         out = upsampler(x)
     torch.testing.assert_close(out, nn.Sequential.forward(upsampler, x), atol=1e-6, rtol=0)
     assert memory.peak < 16 * x[:, :1].nbytes * scale**2
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@torch.inference_mode()
+def test_stages_and_the_layers_after_them_come_out_as_the_whole(narrow, scale):
+    upsampler, tail = StagedUpsampler(4, scale, act=nn.ReLU), nn.Conv2d(4, 3, 3, padding=1)
+    for layer in (upsampler, tail):
+        layer.to(memory_format=torch.channels_last)
+    x = torch.rand(2, 4, 53, 9).contiguous(memory_format=torch.channels_last)
+    out = run_stages(x, upsampler, tail, scale=scale)
+    torch.testing.assert_close(out, tail(upsampler(x)), atol=1e-6, rtol=0)
 
 
 @torch.inference_mode()
