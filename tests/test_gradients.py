@@ -30,8 +30,8 @@ UNREACHED = {
     "elan": {r".*project_in\.0\.bias": "shifts what batch normalisation centres"},
     "seemore_b": {r".*\.experts\.experts\..*": "the router picked another expert"},
 }
-# sizes at which everything learns: DAT needs some width; 200 blocks of few channels, as RCAN has, let
-# values grow until all gates of an attention are 1 to the last digit
+# sizes at which everything learns: DAT needs some width; in 200 blocks of few channels, as RCAN
+# has, values grow until all gates of an attention are 1 to the last digit
 SIZES = {"dat": {"channels": 96, "depths": (2, 2)}, "rcan": {"num_groups": 2, "num_blocks": 2}}
 FILTER_BIAS = (
     r".*(sobel_[xy]|laplacian)\.0\.bias"  # shifts every pixel alike, and a flat has no edges
