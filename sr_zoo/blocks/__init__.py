@@ -64,6 +64,7 @@ from sr_zoo.blocks.swin import (
 from sr_zoo.blocks.tile_view import TileView
 from sr_zoo.blocks.upsample import (
     NarrowingUpsampler,
+    NearestUpsampler,
     PixelShuffleUpsampler,
     StagedUpsampler,
     TransposedUpsampler,
@@ -126,6 +127,7 @@ __all__ = [
     "MeanShift",
     "MoRE",
     "NarrowingUpsampler",
+    "NearestUpsampler",
     "ParallelConvs",
     "PassingMap",
     "PatchTable",

@@ -14,7 +14,8 @@ from sr_zoo.blocks.reparameterisable import Reparameterisable
 from sr_zoo.blocks.strips import in_strips
 
 LEAKY_SLOPE = 0.01  # where the width narrows before stages
-STAGES_REACH = 2  # rows: 1 + 1/2 + 1/4 ... in the stages and after
+NEAREST_SLOPE = 0.2  # of ESRGAN's
+STAGES_REACH = 2  # rows: 1 + 1/2 + 1/4 ... with shuffles, 1/2 + 1/4 ... with repetition
 
 
 class PixelShuffleUpsampler(nn.Sequential):
@@ -146,7 +147,7 @@ class StagedUpsampler(nn.Sequential):
 def run_stages(
     x: Tensor, *layers: Callable[[Tensor], Tensor], scale: int, reach: int = 0
 ) -> Tensor:
-    """Run a `StagedUpsampler` and the layers after it, one after another.
+    """Run an upsampler that works in stages and the layers after it, one after another.
 
     Strip by strip where that saves time and memory: these maps are the largest of most networks.
 
@@ -154,8 +155,8 @@ def run_stages(
 
     Args:
         x: Features at LR size.
-        *layers: The upsampler, with kernels of 3 at most, and layers to pixels, of which one sees
-            the pixels around.
+        *layers: The upsampler, with kernels of 3 at most, and layers to pixels, of which two at
+            most see the pixels around.
         scale: Upscaling factor.
         reach: LR rows up and down that layers before the upsampler see.
     """
@@ -198,6 +199,46 @@ class NarrowingUpsampler(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return run_stages(x, super().forward, scale=self.scale, reach=1)
+
+
+class NearestUpsampler(nn.Sequential):
+    """Features to pixels, enlarged by repetition: each stage doubles the size and convolves.
+
+    Two convolutions at HR size follow. Strip by strip where that saves time and memory.
+
+    Source: Wang et al., ESRGAN, ECCV Workshops 2018, and SwinIR's forms for real photographs.
+
+    Shape: (N, channels, H, W) to (N, 3, scale*H, scale*W).
+
+    Args:
+        channels: Width of the input and of all layers but the last.
+        scale: Upscaling factor; a power of 2.
+
+    Raises:
+        ValueError: `scale` is no power of 2.
+    """
+
+    def __init__(self, channels: int, scale: int) -> None:
+        if scale.bit_count() != 1:
+            raise ValueError(f"scale must be a power of 2, got {scale}")
+        stages = (
+            nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(channels, channels, 3, padding=1),
+                nn.LeakyReLU(NEAREST_SLOPE),
+            )
+            for _ in range(scale.bit_length() - 1)
+        )
+        super().__init__(
+            nn.Sequential(*stages),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(NEAREST_SLOPE),
+            nn.Conv2d(channels, 3, 3, padding=1),
+        )
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return run_stages(x, super().forward, scale=self.scale)
 
 
 def repeat_channels(x: Tensor, times: int) -> Tensor:

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from sr_zoo.blocks import (
     MLP,
     NarrowingUpsampler,
+    NearestUpsampler,
     PixelShuffleUpsampler,
     ResidualSwinGroup,
     SwinBlock,
@@ -43,7 +44,7 @@ from sr_zoo.swin_network import SwinNetwork
 
 SIDE = 8  # of windows
 WINDOW, SHIFT = (SIDE, SIDE), (SIDE // 2, SIDE // 2)
-REAL_SLOPE = 0.2  # of the forms for real photographs
+NARROWING_SLOPE = 0.01  # of the forms for real photographs
 
 
 class WindowNetwork(SwinNetwork):
@@ -119,39 +120,21 @@ class SwinIR(WindowNetwork):
         self.upsampler = self.make_upsampler(channels, upsampler_channels, scale)
 
 
-class NearestUpsampler(nn.Sequential):
-    """Repeats pixels and convolves them, one stage per factor of 2, then goes to pixels.
-
-    Shape: (N, in_channels, H, W) to (N, 3, scale*H, scale*W).
-
-    Raises:
-        ValueError: `scale` is no power of 2.
-    """
+class PhotoUpsampler(nn.Sequential):
+    """A smaller width, then pixels by repetition; (N, in_channels, H, W) to (N, 3, s*H, s*W)."""
 
     def __init__(self, in_channels: int, channels: int, scale: int) -> None:
-        if scale.bit_count() != 1:
-            raise ValueError(f"scale must be a power of 2, got {scale}")
-        stages = (
-            nn.Sequential(
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                conv3x3(channels, channels),
-                nn.LeakyReLU(REAL_SLOPE),
-            )
-            for _ in range(scale.bit_length() - 1)
-        )
         super().__init__(
-            nn.Sequential(conv3x3(in_channels, channels), nn.LeakyReLU(0.01)),
-            nn.Sequential(*stages),
-            nn.Sequential(
-                conv3x3(channels, channels), nn.LeakyReLU(REAL_SLOPE), conv3x3(channels, 3)
-            ),
+            conv3x3(in_channels, channels),
+            nn.LeakyReLU(NARROWING_SLOPE),
+            NearestUpsampler(channels, scale),
         )
 
 
 class SwinIRReal(SwinIR):
     """The medium form for real photographs; (N, 3, H, W) to (N, 3, scale*H, scale*W)."""
 
-    make_upsampler = NearestUpsampler
+    make_upsampler = PhotoUpsampler
 
 
 class SwinIRRealLarge(WindowNetwork):
@@ -168,7 +151,7 @@ class SwinIRRealLarge(WindowNetwork):
         upsampler_channels: int = 64,
     ) -> None:
         super().__init__(scale, channels, depths, num_heads, expansion, bottleneck_conv)
-        self.upsampler = NearestUpsampler(channels, upsampler_channels, scale)
+        self.upsampler = PhotoUpsampler(channels, upsampler_channels, scale)
 
 
 SPEC = ArchSpec(

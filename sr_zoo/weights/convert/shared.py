@@ -140,6 +140,13 @@ NARROWING_UPSAMPLER: tuple[Rule, ...] = (
     ("upsample.4", "upsampler.2.2.0"),
     ("conv_last", "upsampler.3"),
 )
+# the same by repetition, in BasicSR's names: ESRGAN, SwinIR's forms for photographs
+NEAREST_UPSAMPLER: tuple[Rule, ...] = (
+    ("conv_up1", "0.0.1"),
+    ("conv_up2", "0.1.1"),
+    ("conv_hr", "1"),
+    ("conv_last", "3"),
+)
 # index tables and masks, computed here
 SWIN_IGNORE = (r".*\.relative_position_index", r".*\.attn_mask")
 

@@ -3,6 +3,7 @@
 from sr_zoo.weights.convert.rules import Converter, nest
 from sr_zoo.weights.convert.shared import (
     NARROWING_UPSAMPLER,
+    NEAREST_UPSAMPLER,
     SWIN_BLOCK,
     SWIN_IGNORE,
     SWIN_TRUNK,
@@ -15,11 +16,8 @@ TRUNK = (
 REAL = Converter(
     rules=(
         *TRUNK,
-        ("conv_before_upsample", "upsampler.0"),
-        ("conv_up1", "upsampler.1.0.1"),
-        ("conv_up2", "upsampler.1.1.1"),
-        ("conv_hr", "upsampler.2.0"),
-        ("conv_last", "upsampler.2.2"),
+        ("conv_before_upsample.0", "upsampler.0"),
+        *nest("", "upsampler.2", NEAREST_UPSAMPLER),
     ),
     ignore=SWIN_IGNORE,
 )
