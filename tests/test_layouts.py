@@ -1,5 +1,7 @@
 """Layouts that others gave the weights of a network, beside its authors'."""
 
+import re
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,6 +11,7 @@ from sr_zoo.errors import CheckpointError
 from sr_zoo.models.craft import CRAFT
 from sr_zoo.models.dat import DATLight
 from sr_zoo.models.rdan import RDAN
+from sr_zoo.models.rrdbnet import RRDBNet
 from sr_zoo.models.swin2sr import Swin2SR
 from sr_zoo.weights.convert import Converter, converter_of, layouts_of
 from sr_zoo.weights.convert.swin2sr import TRANSFORMERS
@@ -44,6 +47,37 @@ def test_a_repository_of_transformers_is_recognised(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "swin2sr", "upscale": 2}')
     loaded = sr_zoo.load_model(tmp_path)
     assert loaded.identity.name == "swin2sr_light"
+    for name, tensor in source.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+ESRGAN_NAMES = {
+    "conv_first": ("conv_first", "model.0"),
+    "body.0.rdb1.conv1": ("RRDB_trunk.0.RDB1.conv1", "model.1.sub.0.RDB1.conv1.0"),
+    "body.1.rdb3.conv5": ("RRDB_trunk.1.RDB3.conv5", "model.1.sub.1.RDB3.conv5.0"),
+    "conv_body": ("trunk_conv", "model.1.sub.2"),
+    "conv_up1": ("upconv1", "model.3"),
+    "conv_up2": ("upconv2", "model.6"),
+    "conv_hr": ("HRconv", "model.8"),
+    "conv_last": ("conv_last", "model.10"),
+}
+
+
+@pytest.mark.parametrize("generation", [1, 0], ids=["model.N", "RRDB_trunk"])
+def test_esrgan_loads_in_the_names_that_it_had_before(tmp_path, generation):
+    torch.manual_seed(0)
+    source = RRDBNet(scale=4, channels=8, num_blocks=2, growth=4)
+    dense = re.compile(r"body\.(\d+)\.rdb(\d)\.conv(\d)")
+    older = (r"RRDB_trunk.\1.RDB\2.conv\3", r"model.1.sub.\1.RDB\2.conv\3.0")[generation]
+    state = {}
+    for name, tensor in converter_of(RRDBNet).save(source.state_dict()).items():
+        module, _, kind = name.rpartition(".")
+        names = ESRGAN_NAMES.get(module)
+        renamed = dense.sub(older, module) if names is None else names[generation]
+        state[f"{renamed}.{kind}"] = tensor
+    torch.save(state, tmp_path / "esrgan.pth")
+    loaded = sr_zoo.load_model(tmp_path / "esrgan.pth")
+    assert loaded.identity.arguments["num_blocks"] == 2
     for name, tensor in source.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
 

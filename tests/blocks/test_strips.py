@@ -9,6 +9,7 @@ import sr_zoo
 from sr_zoo.blocks import (
     ComputedMap,
     NarrowingUpsampler,
+    NearestUpsampler,
     PassingMap,
     ResizedMap,
     StagedUpsampler,
@@ -57,6 +58,15 @@ def test_stages_and_the_layers_after_them_come_out_as_the_whole(narrow, scale):
     x = torch.rand(2, 4, 53, 9).contiguous(memory_format=torch.channels_last)
     out = run_stages(x, upsampler, tail, scale=scale)
     torch.testing.assert_close(out, tail(upsampler(x)), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@torch.inference_mode()
+def test_pixels_that_are_repeated_and_convolved_come_out_as_the_whole(narrow, scale):
+    upsampler = NearestUpsampler(4, scale).to(memory_format=torch.channels_last)
+    x = torch.rand(2, 4, 53, 9).contiguous(memory_format=torch.channels_last)
+    expected = nn.Sequential.forward(upsampler, x)
+    torch.testing.assert_close(upsampler(x), expected, atol=1e-6, rtol=0)
 
 
 @torch.inference_mode()
