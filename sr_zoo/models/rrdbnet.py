@@ -110,7 +110,9 @@ class RRDBNetUnshuffled(RRDBNet):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        out = super().forward(F.pixel_unshuffle(pad_to_multiple(x, DOWN), DOWN))
+        # in another memory layout it could not be exported for all sizes
+        even = pad_to_multiple(x, DOWN).contiguous()
+        out = super().forward(F.pixel_unshuffle(even, DOWN))
         return crop(out, self.scale * height, self.scale * width)
 
 
