@@ -264,6 +264,14 @@ def test_network_that_branches_on_the_size_is_refused():
         capture(Branching())
 
 
+def test_a_network_in_channels_last_memory_is_traced_for_all_sizes_too():
+    network = sr_zoo.create_model("smsr", 2, pretrained=False, **QUICK["smsr"])
+    network.eval().to(memory_format=torch.channels_last)
+    traced = capture(network).module()
+    x = torch.rand(2, 3, 5, 7)
+    torch.testing.assert_close(traced(x), network(x), atol=1e-6, rtol=0)
+
+
 def test_an_error_without_words_is_named():
     refused = pytest.raises(ExportError, match="net cannot be traced for 64x48: AssertionError")
     with refused, trace_of("net", "64x48"):

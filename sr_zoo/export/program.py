@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,9 +49,11 @@ def capture(network: SRNetwork) -> ExportedProgram:
     weight = weight_of(network)
     sizes = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
     name = network.identity.name if network.identity else type(network).__name__
+    # weights in channels_last memory, as PyTorch's runtime leaves them, bind sizes to that layout
+    plain = deepcopy(network).eval().to(memory_format=torch.contiguous_format)
     with trace_of(name, "all sizes at once"), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported
         program = torch.export.export(
-            network.eval(),
+            plain,
             (torch.rand(EXAMPLE, device=weight.device, dtype=weight.dtype),),
             dynamic_shapes=(sizes,),
             prefer_deferred_runtime_asserts_over_guards=True,
