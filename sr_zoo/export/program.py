@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +14,7 @@ from torch.export import Dim, ExportedProgram
 # differ for sides of one cell, and the program refuses those
 from torch.fx.experimental import _config as tracing
 
+from sr_zoo.blocks.hooked import copy_of
 from sr_zoo.errors import ExportError
 from sr_zoo.export.facts import Facts
 from sr_zoo.network import SRNetwork, weight_of
@@ -50,7 +50,7 @@ def capture(network: SRNetwork) -> ExportedProgram:
     sizes = {0: Dim("batch", min=1), 2: Dim("height", min=1), 3: Dim("width", min=1)}
     name = network.identity.name if network.identity else type(network).__name__
     # weights in channels_last memory, as PyTorch's runtime leaves them, bind sizes to that layout
-    plain = deepcopy(network).eval().to(memory_format=torch.contiguous_format)
+    plain = copy_of(network).eval().to(memory_format=torch.contiguous_format)
     with trace_of(name, "all sizes at once"), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined] # added to the module when it is imported
         program = torch.export.export(
             plain,
